@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 mode, warnings are errors, explicit existentials and imports.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+/// Targets on the row path: every unsafe operation is marked, and non-escapable views may be stored.
+let rowPath: [SwiftSetting] = house + [
+    .strictMemorySafety(),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "millrace",
+    products: [.executable(name: "millrace", targets: ["Millrace"])],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        .target(name: "ByteKit", swiftSettings: rowPath),
+        .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
+        .target(name: "ConnectorKit", dependencies: ["ByteKit", "ChangeModel"], swiftSettings: rowPath),
+        .target(name: "ConnectorTesting", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
+        .target(name: "JSONText", swiftSettings: house),
+        .target(
+            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
+        .target(name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
+        .target(name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
+        .target(
+            name: "Pipeline",
+            dependencies: ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging],
+            swiftSettings: house),
+        .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
+
+        .target(
+            name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
+            path: "Connectors/PostgresSource", swiftSettings: rowPath),
+        .target(
+            name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
+            path: "Connectors/SQLiteSource", swiftSettings: rowPath),
+        .target(
+            name: "FileSink", dependencies: ["ByteKit", "ConnectorKit"], path: "Connectors/FileSink",
+            swiftSettings: rowPath),
+
+        .executableTarget(
+            name: "Millrace",
+            dependencies: [
+                "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "PipelineConfiguration",
+                "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+            ],
+            swiftSettings: house),
+
+        .testTarget(name: "ByteKitTests", dependencies: ["ByteKit"], swiftSettings: house),
+        .testTarget(name: "ChangeModelTests", dependencies: ["ByteKit", "ChangeModel"], swiftSettings: house),
+        .testTarget(
+            name: "ConnectorKitTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting"],
+            swiftSettings: house),
+        .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: house),
+        .testTarget(
+            name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
+            swiftSettings: house),
+        .testTarget(
+            name: "EventFormatTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
+            swiftSettings: house),
+        .testTarget(
+            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog"],
+            swiftSettings: house),
+        .testTarget(
+            name: "PipelineTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "SchemaRegistry", logging,
+            ],
+            swiftSettings: house),
+        .testTarget(
+            name: "PipelineConfigurationTests", dependencies: ["ConnectorKit", "PipelineConfiguration"],
+            swiftSettings: house),
+        .testTarget(
+            name: "PostgresSourceTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "PostgresSource"],
+            swiftSettings: house),
+        .testTarget(
+            name: "SQLiteSourceTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "SQLiteSource"],
+            swiftSettings: house),
+        .testTarget(
+            name: "FileSinkTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
+            swiftSettings: house),
+        .testTarget(name: "IntegrationTests", dependencies: ["JSONText", "Millrace"], swiftSettings: house),
+        .testTarget(
+            name: "FaultTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "Millrace"],
+            swiftSettings: house),
+        .testTarget(name: "TidyTests", dependencies: ["Millrace"], swiftSettings: house),
+    ]
+)

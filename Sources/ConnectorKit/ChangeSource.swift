@@ -1,0 +1,26 @@
+public import ChangeModel
+
+/// Reads committed changes, in commit order, at least once.
+///
+/// One task calls `open`, `nextBatch` and `close`, one call at a time; `acknowledge` may come from any thread. After a
+/// failure the pipeline calls `close`, and when the remedy is retry, `open` again.
+public protocol ChangeSource: Sendable {
+    /// Connects, checks what must hold, and begins after `checkpoint` (nil: the source has never been read).
+    ///
+    /// Throws instead of starting when changes between the checkpoint and now are gone: a gap is never passed over.
+    func open(resumingAfter checkpoint: SourceCheckpoint?) async throws(ConnectorFailure) -> SourceIdentity
+
+    /// The position that covers everything committed before this call. Callable while open.
+    func endPosition() async throws(ConnectorFailure) -> ResumePosition
+
+    /// The next changes. Returns an empty batch with a checkpoint when there are none by `deadline`; the checkpoint may
+    /// have moved nevertheless. The source reads ahead by a bounded number of batches and no further.
+    func nextBatch(until deadline: ContinuousClock.Instant) async throws(ConnectorFailure) -> ChangeBatch
+
+    /// Everything up to `position` is durable here, so the source may forget it. Never blocks. A position below an earlier
+    /// one is ignored.
+    func acknowledge(_ position: ResumePosition)
+
+    /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice too.
+    func close() async
+}

@@ -1,0 +1,83 @@
+public import ByteKit
+public import ChangeModel
+
+/// What records of one table have in common: what a sink routes by.
+public struct Topic: Sendable, Hashable {
+    /// The schema (`public`), or the SQLite database (`main`).
+    public var schema: String
+    /// The table's name.
+    public var table: String
+
+    /// A topic of its parts.
+    public init(schema: String, table: String) {
+        self.schema = schema
+        self.table = table
+    }
+}
+
+/// One encoded event in a batch.
+public struct Record: Sendable, BitwiseCopyable {
+    /// The payload in the batch's bytes. The byte after it is a line feed, outside of the range.
+    public var payload: ByteRange
+    /// The row's key as text (the event's `partitionkey`); empty for a table without one.
+    public var key: ByteRange
+    /// Index into the batch's topics.
+    public var topic: UInt32
+    /// Which change it is; with the source's name, the event's id.
+    public var identity: ChangeIdentity
+    /// When it was committed, in microseconds since 1970-01-01 00:00 UTC.
+    public var committedAt: Int64
+
+    /// A record of its parts.
+    @inlinable
+    public init(payload: ByteRange, key: ByteRange, topic: UInt32, identity: ChangeIdentity, committedAt: Int64) {
+        self.payload = payload
+        self.key = key
+        self.topic = topic
+        self.identity = identity
+        self.committedAt = committedAt
+    }
+}
+
+/// Encoded events in log order, frozen.
+///
+/// When all keys lie before all payloads is not promised; but the payloads of consecutive records lie one behind the other
+/// with a line feed between them, so that a run of records can be written as lines by one call.
+public final class RecordBatch: Sendable {
+    /// All bytes.
+    public let body: FrozenBytes
+    /// The records in log order.
+    public let records: [Record]
+    /// The topics that records point to.
+    public let topics: [Topic]
+    /// The log offset behind the last event that this batch covers. Events that the sink does not want are covered too, so
+    /// it may be far behind the last record, and a batch may have no record at all.
+    public let nextOffset: UInt64
+
+    /// A batch of its parts. The ranges must lie in the body.
+    public init(body: FrozenBytes, records: [Record], topics: [Topic], nextOffset: UInt64) {
+        self.body = body
+        self.records = records
+        self.topics = topics
+        self.nextOffset = nextOffset
+    }
+
+    /// A batch without records.
+    public static func empty(nextOffset: UInt64) -> RecordBatch {
+        RecordBatch(body: OutputBuffer(capacity: 16).freeze(), records: [], topics: [], nextOffset: nextOffset)
+    }
+
+    /// The payload of a record of this batch.
+    @_lifetime(borrow self)
+    public func payload(of record: Record) -> RawSpan { bytes(record.payload) }
+
+    /// The key text of a record of this batch.
+    @_lifetime(borrow self)
+    public func key(of record: Record) -> RawSpan { bytes(record.key) }
+
+    /// A run of the body's bytes.
+    @_lifetime(borrow self)
+    public func bytes(_ range: ByteRange) -> RawSpan {
+        unsafe _overrideLifetime(RawSpan(_unsafeBytes: body.unsafeBytes(range.indices)), borrowing: self)
+    }
+}

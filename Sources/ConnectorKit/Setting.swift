@@ -1,0 +1,127 @@
+/// What a setting holds and how its text is read.
+public indirect enum SettingKind: Sendable {
+    /// Any text.
+    case text
+    /// A whole number in a range.
+    case integer(ClosedRange<Int>)
+    /// `true` or `false`.
+    case flag
+    /// A number with a unit: `250ms`, `30s`, `5m`, `2h`, `7d`.
+    case duration
+    /// A number of bytes with a unit: `512KiB`, `64MiB`, `10GiB`.
+    case size
+    /// A list of texts.
+    case list
+    /// One of some words.
+    case choice([String])
+    /// Settings inside of this one.
+    case group([Setting])
+}
+
+/// One setting of a connector, declared once: the parser, the JSON Schema, the manual and the redaction of secrets all read
+/// this table.
+public struct Setting: Sendable {
+    /// The name in the file, snake_case.
+    public var name: String
+    /// What it holds.
+    public var kind: SettingKind
+    /// What it means, in a sentence or two, with its unit and what follows from it.
+    public var summary: String
+    /// The value when the file says nothing; nil for "none".
+    public var defaultValue: SettingValue?
+    /// True when the file must say it.
+    public var isRequired: Bool
+    /// True when the value must never be printed.
+    public var isSecret: Bool
+
+    /// A setting of its parts.
+    public init(
+        _ name: String, _ kind: SettingKind, _ summary: String, default defaultValue: SettingValue? = nil,
+        isRequired: Bool = false, isSecret: Bool = false
+    ) {
+        self.name = name
+        self.kind = kind
+        self.summary = summary
+        self.defaultValue = defaultValue
+        self.isRequired = isRequired
+        self.isSecret = isSecret
+    }
+}
+
+/// The value of a setting, in the form that its kind says.
+public enum SettingValue: Sendable, Equatable {
+    /// For `text` and `choice`.
+    case text(String)
+    /// For `integer`.
+    case integer(Int)
+    /// For `flag`.
+    case flag(Bool)
+    /// For `duration`.
+    case duration(Duration)
+    /// For `size`, in bytes.
+    case size(Int)
+    /// For `list`.
+    case list([String])
+    /// For `group`.
+    case group(SettingValues)
+}
+
+/// The values of a table of settings, checked against their kinds and filled up with defaults.
+public struct SettingValues: Sendable, Equatable {
+    private var values: [String: SettingValue]
+
+    /// Values by setting name.
+    public init(_ values: [String: SettingValue] = [:]) { self.values = values }
+
+    /// The value of a setting; nil when neither the file nor a default gives one.
+    public subscript(name: String) -> SettingValue? {
+        get { values[name] }
+        set { values[name] = newValue }
+    }
+
+    /// The text of a `text` or `choice` setting.
+    public func text(_ name: String) -> String? {
+        if case .text(let value) = values[name] { value } else { nil }
+    }
+    /// The number of an `integer` setting.
+    public func integer(_ name: String) -> Int? {
+        if case .integer(let value) = values[name] { value } else { nil }
+    }
+    /// The truth of a `flag` setting.
+    public func flag(_ name: String) -> Bool? {
+        if case .flag(let value) = values[name] { value } else { nil }
+    }
+    /// The length of a `duration` setting.
+    public func duration(_ name: String) -> Duration? {
+        if case .duration(let value) = values[name] { value } else { nil }
+    }
+    /// The bytes of a `size` setting.
+    public func size(_ name: String) -> Int? {
+        if case .size(let value) = values[name] { value } else { nil }
+    }
+    /// The texts of a `list` setting.
+    public func list(_ name: String) -> [String]? {
+        if case .list(let value) = values[name] { value } else { nil }
+    }
+    /// The values inside of a `group` setting.
+    public func group(_ name: String) -> SettingValues? {
+        if case .group(let value) = values[name] { value } else { nil }
+    }
+}
+
+/// What is wrong with a setting beyond its kind, such as a path template with an unknown placeholder.
+public struct SettingProblem: Error, Sendable, Equatable {
+    /// The setting's place inside of the connector's table, such as `rotate.size`.
+    public var setting: String
+    /// What is wrong, in one sentence.
+    public var message: String
+    /// What to write instead.
+    public var hint: String?
+
+    /// A problem of its parts.
+    public init(_ setting: String, _ message: String, hint: String? = nil) {
+        self.setting = setting
+        self.message = message
+        self.hint = hint
+    }
+}

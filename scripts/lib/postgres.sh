@@ -1,0 +1,49 @@
+# Functions to run a private PostgreSQL server in a temporary folder. Source this file; it starts nothing by itself.
+# The server listens on 127.0.0.1 on a free port, trusts every local connection, and has wal_level = logical.
+
+# Prints a TCP port that nothing listens on.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Prints the folder of the newest installed server's programs.
+postgres_bin() {
+    if [ -n "${MILLRACE_PGBIN:-}" ]; then echo "$MILLRACE_PGBIN"; return; fi
+    ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1
+}
+
+# Runs a command as a user that PostgreSQL accepts: root becomes "postgres", everybody else stays. The process id is kept.
+as_postgres() {
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid=postgres --regid=postgres --clear-groups env HOME=/tmp "$@"
+    else
+        "$@"
+    fi
+}
+
+# postgres_start DIR [name=value …]: makes a cluster in DIR and starts it with these extra settings.
+# Sets PGHOST, PGPORT, PGUSER, PGDATABASE, MILLRACE_PGBIN and MILLRACE_PGDATA for what follows.
+postgres_start() {
+    _dir=$1; shift
+    MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA=$_dir/data
+    PGHOST=127.0.0.1 PGPORT=$(free_port) PGUSER=postgres PGDATABASE=postgres
+    export MILLRACE_PGBIN MILLRACE_PGDATA PGHOST PGPORT PGUSER PGDATABASE
+    mkdir -p "$_dir"
+    if [ "$(id -u)" = 0 ]; then chown postgres: "$_dir"; fi
+    as_postgres "$MILLRACE_PGBIN/initdb" -D "$MILLRACE_PGDATA" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 \
+        --no-sync >"$_dir/initdb.log" 2>&1
+    {
+        printf '%s\n' "port = $PGPORT" "listen_addresses = '127.0.0.1'" "unix_socket_directories = '$_dir'" \
+            "wal_level = logical" "max_wal_senders = 40" "max_replication_slots = 40" "max_connections = 80" \
+            "timezone = 'UTC'"
+        for _setting in "$@"; do printf '%s\n' "$_setting"; done
+    } >"$_dir/extra.conf"
+    as_postgres sh -c "cat '$_dir/extra.conf' >>'$MILLRACE_PGDATA/postgresql.conf'"
+    as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -l "$MILLRACE_PGDATA/server.log" -w start >/dev/null
+}
+
+# Stops the server that postgres_start started, if it still runs.
+postgres_stop() {
+    [ -n "${MILLRACE_PGDATA:-}" ] && [ -f "$MILLRACE_PGDATA/postmaster.pid" ] || return 0
+    as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -m fast -w stop >/dev/null 2>&1 || true
+}
