@@ -5,10 +5,13 @@ public import ChangeModel
 /// One task calls `open`, `nextBatch` and `close`, one call at a time; `acknowledge` may come from any thread. After a
 /// failure the pipeline calls `close`, and when the remedy is retry, `open` again.
 public protocol ChangeSource: Sendable {
-    /// Connects, checks what must hold, and begins after `checkpoint` (nil: the source has never been read).
+    /// Connects, checks what must hold, and begins after `checkpoint` (nil: the source has never been read). `expected` is the
+    /// identity that the checkpoint was made on; a source that is another one refuses before it changes anything there.
     ///
     /// Throws instead of starting when changes between the checkpoint and now are gone: a gap is never passed over.
-    func open(resumingAfter checkpoint: SourceCheckpoint?) async throws(ConnectorFailure) -> SourceIdentity
+    func open(
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+    ) async throws(ConnectorFailure) -> SourceIdentity
 
     /// The position that covers everything committed before this call. Callable while open.
     func endPosition() async throws(ConnectorFailure) -> ResumePosition

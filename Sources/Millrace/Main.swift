@@ -1,0 +1,50 @@
+private import ArgumentParser
+private import ConnectorKit
+private import Glibc
+private import PipelineConfiguration
+
+/// The program's entry: parses the command line, runs the command, and turns every way of ending into an exit code.
+///
+/// 0 ok, 1 runtime, 2 configuration or usage, 3 environment (database, disk, network), 128 + signal.
+@main
+enum Main {
+    static func main() async {
+        // A reader that went away (`millrace tail | head`) must be a failed write, not a signal.
+        unsafe signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try MillraceCommand.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+        } catch {
+            exit(report(error))
+        }
+    }
+
+    /// Prints what is to be said about `error` and gives the exit code.
+    private static func report(_ error: any Error) -> Int32 {
+        switch error {
+        case let failure as ConnectorFailure:
+            Terminal.printError(ErrorText.of(failure))
+            return failure.exitCode
+        case let problems as ConfigurationProblems:
+            for problem in problems.problems { Terminal.printError(problem.rendered) }
+            return 2
+        case let end as RunEnd:
+            return end.exitCode
+        case let code as ExitCode:
+            return code.rawValue
+        default:
+            return usage(error)
+        }
+    }
+
+    /// Help and version are no errors; anything else that the parser says is one of usage.
+    private static func usage(_ error: any Error) -> Int32 {
+        let text = MillraceCommand.fullMessage(for: error)
+        if MillraceCommand.exitCode(for: error) == .success {
+            if !text.isEmpty { Terminal.printLine(text) }
+            return 0
+        }
+        Terminal.printError(text)
+        return MillraceCommand.exitCode(for: error) == .validationFailure ? 2 : 1
+    }
+}

@@ -1,0 +1,43 @@
+private import ConnectorKit
+private import Glibc
+private import Synchronization
+
+/// Turns SIGINT and SIGTERM into a request: the first asks to end cleanly, the second ends the process at once.
+///
+/// The handler only writes the signal's number into a pipe (signal-safety(7)); a thread reads it.
+final class SignalWatcher: Sendable {
+    private let first = Atomic<Int32>(0)
+
+    /// The signal that asked to end; nil when none came.
+    var received: Int32? {
+        let number = first.load(ordering: .acquiring)
+        return number == 0 ? nil : number
+    }
+
+    /// Begins to watch. `onRequest` runs once, on a thread of its own, at the first signal. Call once in a process.
+    func start(onRequest: @escaping @Sendable () -> Void) {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { return }
+        signalPipe.store(ends[1], ordering: .releasing)
+        for number in [SIGINT, SIGTERM] { signal(number, forward) }
+        let reading = ends[0]
+        startThread(name: "signals") { [self] in
+            while true {
+                var number: UInt8 = 0
+                guard read(reading, &number, 1) == 1 else { continue }
+                if first.compareExchange(expected: 0, desired: Int32(number), ordering: .acquiringAndReleasing).exchanged {
+                    onRequest()
+                } else {
+                    _exit(128 + Int32(number))
+                }
+            }
+        }
+    }
+}
+
+private let signalPipe = Atomic<Int32>(-1)
+
+private func forward(_ number: Int32) {
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe.load(ordering: .acquiring), &byte, 1)
+}

@@ -1,0 +1,22 @@
+package import ChangeModel
+package import ConnectorKit
+package import EventLog
+
+/// What the capture stage needs of the event log. ``EventLog`` is the one implementation; tests wrap it to break a promise
+/// on purpose and see the proof notice.
+package protocol CaptureLog: Sendable {
+    /// Which source the log belongs to; nil for a new log.
+    func source() async throws(ConnectorFailure) -> SourceIdentity?
+    /// Ties the log to a source, or refuses another one.
+    func bind(to identity: SourceIdentity) async throws(ConnectorFailure)
+    /// How far the source was read; nil for a new log.
+    func checkpoint() async throws(ConnectorFailure) -> SourceCheckpoint?
+    /// The log's entry for a relation under its contract.
+    func register(_ relation: Relation, subject: String, version: Int) async throws(ConnectorFailure) -> RelationVersion
+    /// Adds a batch and its checkpoint in one commit.
+    func append(_ batch: ChangeBatch, versions: [RelationVersion]) async throws(ConnectorFailure) -> LoggedBatch
+    /// Makes everything appended so far survive a power cut, and returns the checkpoint that covers it.
+    func sync() async throws(ConnectorFailure) -> SourceCheckpoint?
+}
+
+extension EventLog: CaptureLog {}

@@ -1,0 +1,169 @@
+package import ChangeModel
+package import ConnectorKit
+package import EventLog
+package import Logging
+package import SchemaRegistry
+
+/// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
+///
+/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and events of the
+/// log go back together, and what is captured again has the same identities.
+package struct CaptureStage {
+    let source: any ChangeSource
+    let log: any CaptureLog
+    let feed: LogFeed
+    let progress: PipelineProgress
+    let stop: StopSignal
+    let logger: Logger
+    /// True to end when everything that was committed before the start is in the log.
+    let endsWhenCaughtUp: Bool
+    private var contracts: ContractBook
+    private var target: ResumePosition?
+    private var backoff = Backoff()
+
+    /// How long appended batches wait for a sync that covers them while more keep coming.
+    static let syncInterval = Duration.milliseconds(200)
+    /// How long the source may be silent before what was appended is synced.
+    static let quietInterval = Duration.milliseconds(10)
+    /// How often a position is stored that moved without any change (an idle slot on a busy server).
+    static let idleCheckpointInterval = Duration.seconds(1)
+    /// How long the source may be silent before the stage looks whether it should end.
+    static let idleInterval = Duration.milliseconds(250)
+
+    /// A stage that has not begun.
+    package init(
+        source: any ChangeSource, log: any CaptureLog, feed: LogFeed, schemas: SchemaFolder, pipelineName: String,
+        progress: PipelineProgress, stop: StopSignal, logger: Logger, endsWhenCaughtUp: Bool
+    ) {
+        self.source = source
+        self.log = log
+        self.feed = feed
+        self.progress = progress
+        self.stop = stop
+        self.logger = logger
+        self.endsWhenCaughtUp = endsWhenCaughtUp
+        contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
+    }
+
+    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for ever with
+    /// growing pauses; others are thrown.
+    package mutating func run() async throws(ConnectorFailure) {
+        while !stop.isRequested {
+            do throws(ConnectorFailure) {
+                try await captureUntilFailure()
+                await source.close()
+                return
+            } catch {
+                await source.close()
+                guard error.remedy == .retry else { throw error }
+                await pause(after: error)
+            }
+        }
+    }
+
+    private mutating func captureUntilFailure() async throws(ConnectorFailure) {
+        let checkpoint = try await log.checkpoint()
+        let identity = try await source.open(resumingAfter: checkpoint, of: try await log.source())
+        try await log.bind(to: identity)
+        if endsWhenCaughtUp, target == nil { target = try await source.endPosition() }
+        logger.info("capturing", metadata: ["source": "\(identity.kind)"])
+        var turn = Turn(resume: checkpoint?.resume)
+        while !stop.isRequested {
+            try await take(&turn)
+            if let target, let resume = turn.appended, resume >= target {
+                try await sync(&turn)
+                progress.caughtUp()
+                return
+            }
+        }
+        try await sync(&turn)
+    }
+
+    /// Where the loop stands between two batches.
+    private struct Turn {
+        /// Resume position of the newest checkpoint in the log.
+        var appended: ResumePosition?
+        /// When the oldest append that no sync covers was made; nil when all are covered.
+        var unsyncedSince: ContinuousClock.Instant?
+        /// When a checkpoint without changes was last stored.
+        var idleCheckpointAt = ContinuousClock.now - CaptureStage.idleCheckpointInterval
+
+        init(resume: ResumePosition?) { appended = resume }
+    }
+
+    private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
+        let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
+        let batch = try await source.nextBatch(until: .now + patience)
+        backoff.reset()
+        if batch.changeCount > 0 {
+            try await append(batch, &turn)
+        } else {
+            try await storeIdleCheckpoint(batch, &turn)
+        }
+        guard let since = turn.unsyncedSince else { return }
+        if batch.changeCount == 0 || ContinuousClock.now - since >= Self.syncInterval { try await sync(&turn) }
+    }
+
+    private mutating func append(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {
+        let versions = try await patiently { (stage) async throws(ConnectorFailure) in
+            try await stage.contracts.versions(of: batch.relations)
+        }
+        guard let versions else { return }
+        let logged = try await patiently { (stage) async throws(ConnectorFailure) in
+            try await stage.log.append(batch, versions: versions)
+        }
+        guard let logged else { return }
+        turn.appended = batch.checkpoint?.resume ?? turn.appended
+        turn.unsyncedSince = turn.unsyncedSince ?? .now
+        HaltPoint("log.appended").reached()
+        if batch.mustBeDurableBeforeDelivery { try await sync(&turn) }
+        feed.publish(logged)
+        let newest = batch.transactionCount > 0 ? batch.transaction(at: batch.transactionCount - 1).committedAt : nil
+        progress.captured(
+            batch.changeCount, newestCommit: newest, nextOffset: logged.firstOffset + UInt64(batch.changeCount))
+    }
+
+    /// A position that moved without changes is stored now and then only, or at once when it is the one waited for.
+    private mutating func storeIdleCheckpoint(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {
+        guard let resume = batch.checkpoint?.resume, turn.appended.map({ resume > $0 }) ?? true else { return }
+        let isTarget = target.map { resume >= $0 } ?? false
+        guard isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else { return }
+        _ = try await log.append(batch, versions: [])
+        turn.idleCheckpointAt = .now
+        turn.appended = resume
+        turn.unsyncedSince = turn.unsyncedSince ?? .now
+    }
+
+    private func sync(_ turn: inout Turn) async throws(ConnectorFailure) {
+        guard turn.unsyncedSince != nil else { return }
+        let durable = try await log.sync()
+        turn.unsyncedSince = nil
+        HaltPoint("log.synced").reached()
+        if let durable { source.acknowledge(durable.resume) }
+    }
+
+    /// Repeats what the log or the schema folder cannot do now but may do later, such as a write on a full disk. The source
+    /// stays open and keeps its server content meanwhile. Nil when asked to stop first.
+    private mutating func patiently<T: Sendable>(
+        _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
+    ) async throws(ConnectorFailure) -> T? {
+        var pauses = Backoff()
+        while true {
+            do throws(ConnectorFailure) {
+                return try await work(&self)
+            } catch {
+                guard error.remedy == .retry else { throw error }
+                let pause = pauses.nextPause()
+                logger.error("capture waits", metadata: .failure(error, retryIn: pause))
+                await stop.wait(upTo: pause)
+                if stop.isRequested { return nil }
+            }
+        }
+    }
+
+    private mutating func pause(after failure: ConnectorFailure) async {
+        let pause = backoff.nextPause()
+        logger.warning("source failed, will open it again", metadata: .failure(failure, retryIn: pause))
+        await stop.wait(upTo: pause)
+    }
+}

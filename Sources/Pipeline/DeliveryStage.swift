@@ -1,0 +1,185 @@
+package import ChangeModel
+package import ConnectorKit
+package import EventFormat
+package import EventLog
+package import Logging
+
+/// A sink of the pipeline with its choice of events.
+package struct SinkPlan: Sendable {
+    /// The sink's name in the configuration.
+    package var name: String
+    /// Where records go.
+    package var sink: any EventSink
+    /// The form of the records.
+    package var format: EventFormat
+    /// Which tables it wants; a table that fits any of them is delivered.
+    package var tables: [TablePattern]
+
+    /// A plan of its parts.
+    package init(name: String, sink: any EventSink, format: EventFormat, tables: [TablePattern]) {
+        self.name = name
+        self.sink = sink
+        self.format = format
+        self.tables = tables
+    }
+
+    /// True when the sink wants the events of a relation: patterns match `schema.table`, or the bare table name.
+    func wants(_ relation: Relation) -> Bool {
+        tables.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
+    }
+}
+
+/// Moves events from the log into one sink, from the sink's own cursor, in log order.
+///
+/// The cursor moves only behind what the sink called durable (law 1). A failure of this sink is this sink's alone.
+package struct DeliveryStage {
+    let plan: SinkPlan
+    let source: String
+    let pipelineName: String
+    let log: EventLog
+    let feed: LogFeed
+    let reader: LogReader
+    let progress: PipelineProgress
+    let stop: StopSignal
+    let logger: Logger
+    private var backoff = Backoff()
+
+    /// How long records that the sink took may stay without being durable while more keep coming.
+    static let flushInterval = Duration.milliseconds(100)
+    /// How many bytes of records may be taken without being durable.
+    static let unflushedBytesMax = 32 << 20
+    /// How many bytes of records are encoded at a time.
+    static let batchBytesMax = 1 << 20
+    /// How long the log may be silent before the stage looks whether it should end.
+    static let idleInterval = Duration.milliseconds(250)
+
+    /// A stage that has not begun.
+    package init(
+        plan: SinkPlan, source: String, pipelineName: String, log: EventLog, feed: LogFeed, reader: LogReader,
+        progress: PipelineProgress, stop: StopSignal, logger: Logger
+    ) {
+        self.plan = plan
+        self.source = source
+        self.pipelineName = pipelineName
+        self.log = log
+        self.feed = feed
+        self.reader = reader
+        self.progress = progress
+        self.stop = stop
+        self.logger = logger
+    }
+
+    /// Delivers until asked to stop, or, once `end` gives an offset, until everything before it is durable in the sink.
+    /// Failures that may pass are retried for ever with growing pauses; others are thrown.
+    package mutating func run(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
+        while !stop.isRequested {
+            do throws(ConnectorFailure) {
+                try await deliverUntilFailure(until: end)
+                await plan.sink.close()
+                return
+            } catch {
+                await plan.sink.close()
+                try? await log.recordFailure(sink: plan.name, error)
+                guard error.remedy == .retry else { throw error }
+                let pause = backoff.nextPause()
+                logger.warning("sink failed, will open it again", metadata: .failure(error, retryIn: pause))
+                await stop.wait(upTo: pause)
+            }
+        }
+    }
+
+    /// Where the loop stands.
+    private struct Turn {
+        /// Log offset of the next event to encode.
+        var next: UInt64
+        /// Log offset before which the sink has everything durable.
+        var durable: UInt64
+        /// When the oldest record that is not durable was written; nil when all are.
+        var unflushedSince: ContinuousClock.Instant?
+        var unflushedBytes = 0
+        /// The batch that is being encoded.
+        var current: LoggedBatch?
+    }
+
+    private mutating func deliverUntilFailure(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
+        let cursor = try await log.openCursor(sink: plan.name)
+        let context = SinkContext(name: plan.name, state: cursor.state, nextOffset: cursor.offset) {
+            [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(sink: plan.name, state: state)
+        }
+        try await plan.sink.open(context)
+        progress.delivered(by: plan.name, before: cursor.offset)
+        // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
+        var encoder = EventEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
+        var turn = Turn(next: cursor.offset, durable: cursor.offset)
+        while !stop.isRequested {
+            try await step(&turn, &encoder)
+            if let end = end(), turn.next >= end {
+                try await flush(&turn)
+                if turn.durable >= end { return }
+            }
+        }
+        try await flush(&turn)
+    }
+
+    /// Encodes and writes one batch of records, or flushes when there is nothing to write for a while.
+    private mutating func step(_ turn: inout Turn, _ encoder: inout EventEncoder) async throws(ConnectorFailure) {
+        if turn.current == nil { turn.current = try await waitForBatch(turn) }
+        guard let current = turn.current else {
+            try await flush(&turn)
+            return
+        }
+        let records = try encode(current, from: turn.next, with: &encoder)
+        let receipt = try await plan.sink.write(records, durability(for: turn, adding: records.body.count))
+        backoff.reset()
+        turn.next = records.nextOffset
+        if turn.next >= current.nextOffset { turn.current = nil }
+        turn.unflushedSince = turn.unflushedSince ?? .now
+        turn.unflushedBytes += records.body.count
+        try await settle(receipt, &turn)
+    }
+
+    private func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> LoggedBatch? {
+        let deadline = turn.unflushedSince.map { $0 + Self.flushInterval } ?? (.now + Self.idleInterval)
+        return try await feed.next(from: turn.next, orUntil: deadline, reader: reader)
+    }
+
+    private func encode(
+        _ logged: LoggedBatch, from offset: UInt64, with encoder: inout EventEncoder
+    ) throws(ConnectorFailure) -> RecordBatch {
+        do throws(EncodingFailure) {
+            return try encoder.encode(
+                logged.batch, versions: logged.versions, firstOffset: logged.firstOffset,
+                from: Int(offset - logged.firstOffset), bytesMax: Self.batchBytesMax, including: plan.wants
+            ).records
+        } catch {
+            throw ConnectorFailure(
+                "event.not_encodable", .stop, "the event at log offset \(offset) cannot be encoded: \(error)",
+                setting: "sinks.\(plan.name)",
+                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset")
+        }
+    }
+
+    private func durability(for turn: Turn, adding bytes: Int) -> Durability {
+        guard let since = turn.unflushedSince else { return .whenConvenient }
+        let isDue = ContinuousClock.now - since >= Self.flushInterval
+        return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
+    }
+
+    private func flush(_ turn: inout Turn) async throws(ConnectorFailure) {
+        guard turn.unflushedSince != nil else { return }
+        try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), &turn)
+    }
+
+    /// Moves the cursor behind what the sink called durable.
+    private func settle(_ receipt: DeliveryReceipt, _ turn: inout Turn) async throws(ConnectorFailure) {
+        guard let durable = receipt.durableBefore else { return }
+        HaltPoint("sink.durable").reached()
+        try await log.moveCursor(sink: plan.name, to: durable, state: receipt.state)
+        turn.durable = durable
+        if durable >= turn.next {
+            turn.unflushedSince = nil
+            turn.unflushedBytes = 0
+        }
+        progress.delivered(by: plan.name, before: durable)
+    }
+}

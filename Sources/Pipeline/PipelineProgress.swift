@@ -1,0 +1,37 @@
+private import Synchronization
+
+/// What a running pipeline has done so far, for the terminal, `status` and tests. Updated per batch.
+package final class PipelineProgress: Sendable {
+    /// The numbers at one moment.
+    package struct Snapshot: Sendable {
+        /// Row changes that were appended to the log since the start.
+        package var capturedCount: UInt64 = 0
+        /// Commit time of the newest captured change, in microseconds since 1970; nil before the first.
+        package var newestCommit: Int64?
+        /// Log offset behind the newest event; nil before the first append of this run.
+        package var nextOffset: UInt64?
+        /// Log offset before which each sink has everything durable, by sink name.
+        package var cursors: [String: UInt64] = [:]
+        /// True once everything that was committed before the start is in the log.
+        package var isCaughtUp = false
+    }
+
+    private let state = Mutex(Snapshot())
+
+    /// Nothing done yet.
+    package init() {}
+
+    /// The numbers now.
+    package var snapshot: Snapshot { state.withLock { $0 } }
+
+    func captured(_ count: Int, newestCommit: Int64?, nextOffset: UInt64) {
+        state.withLock {
+            $0.capturedCount += UInt64(count)
+            if let newestCommit { $0.newestCommit = newestCommit }
+            $0.nextOffset = nextOffset
+        }
+    }
+
+    func delivered(by sink: String, before offset: UInt64) { state.withLock { $0.cursors[sink] = offset } }
+    func caughtUp() { state.withLock { $0.isCaughtUp = true } }
+}
