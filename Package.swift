@@ -102,9 +102,14 @@ let package = Package(
             name: "FileSinkTests",
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
             swiftSettings: house),
-        .testTarget(name: "IntegrationTests", dependencies: ["JSONText", "Millrace"], swiftSettings: house),
+        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
+        .testTarget(name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], swiftSettings: house),
         .testTarget(
-            name: "FaultTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "Millrace"],
+            name: "FaultTests",
+            dependencies: [
+                "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline", "ProgramTesting",
+                "SchemaRegistry", "Millrace", logging,
+            ],
             swiftSettings: house),
         .testTarget(name: "TidyTests", dependencies: ["Millrace"], swiftSettings: house),
     ]

@@ -1,0 +1,53 @@
+package import Foundation
+
+/// The program under test, in a folder of its own with a configuration.
+package struct MillraceProgram: Sendable {
+    /// Where it runs, with `millrace.yaml` inside.
+    package let folder: TemporaryFolder
+
+    /// Makes the folder and writes the configuration.
+    package init(configuration: String) throws {
+        folder = try TemporaryFolder()
+        try folder.write("millrace.yaml", configuration)
+    }
+
+    /// The program that was built beside the tests.
+    package static var executable: String {
+        let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        return tests.deletingLastPathComponent().appendingPathComponent("millrace").path
+    }
+
+    /// Starts a command. With `haltAt` it stops dead at that point (`name:count`) and says so.
+    package func start(_ arguments: String..., haltAt: String? = nil) throws -> ChildProcess {
+        try ChildProcess(
+            Self.executable, arguments, environment: haltAt.map { ["MILLRACE_HALT_AT": $0] } ?? [:], folder: folder.url)
+    }
+
+    /// Runs a command to its end.
+    @discardableResult
+    package func run(_ arguments: String...) throws -> ChildResult {
+        try runProgram(Self.executable, arguments, folder: folder.url)
+    }
+
+    /// Runs until everything committed before is delivered. Throws with the program's own words when that fails.
+    package func catchUp() throws {
+        let result = try run("run", "--until-caught-up")
+        guard result.exitCode == 0 else {
+            throw ChildFailure(description: "run --until-caught-up ended with \(result.exitCode): \(result.errors)")
+        }
+    }
+
+    /// The events in a file of the folder, in order. While the program runs, the last line may be unfinished.
+    package func events(in file: String, ignoringTornEnd: Bool = false) throws -> [Event] {
+        guard var text = try? String(contentsOfFile: folder.path(file), encoding: .utf8) else { return [] }
+        if ignoringTornEnd { text = String(text[..<(text.lastIndex(of: "\n").map(text.index(after:)) ?? text.startIndex)]) }
+        return try Event.parse(lines: text)
+    }
+
+    /// The events in the log, as `tail` prints them.
+    package func loggedEvents() throws -> [Event] {
+        let result = try run("tail")
+        guard result.exitCode == 0 else { throw ChildFailure(description: "tail: \(result.errors)") }
+        return try Event.parse(lines: result.output)
+    }
+}

@@ -1,0 +1,35 @@
+private import Foundation
+
+/// A PostgreSQL server with settings of its own, stopped when this object goes.
+package final class OwnServer: Sendable {
+    private let folder: TemporaryFolder
+    private let port: String
+
+    /// Makes a cluster and starts it with these lines of configuration behind the usual ones.
+    package init(settings: [String]) throws {
+        folder = try TemporaryFolder()
+        _ = try runProgram("/bin/chmod", ["755", folder.url.path])
+        let lines = settings.map { "'\($0)'" }.joined(separator: " ")
+        let result = try Self.shell("postgres_start '\(folder.path("server"))' \(lines); echo $PGPORT")
+        guard result.exitCode == 0, let port = result.output.split(separator: "\n").last else {
+            throw ChildFailure(description: "no server of our own: \(result.errors)")
+        }
+        self.port = String(port)
+    }
+
+    deinit { _ = try? Self.shell("MILLRACE_PGBIN=$(postgres_bin) MILLRACE_PGDATA='\(folder.path("server"))/data' && postgres_stop") }
+
+    /// A connection string for the program.
+    package var url: String { "postgresql://postgres@127.0.0.1:\(port)/postgres" }
+
+    /// Runs statements.
+    package func sql(_ statements: String) throws {
+        let result = try runProgram("/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statements])
+        guard result.exitCode == 0 else { throw ChildFailure(description: "psql: \(result.errors)") }
+    }
+
+    private static func shell(_ command: String) throws -> ChildResult {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").path
+        return try runProgram("/bin/sh", ["-euc", ". '\(root)/scripts/lib/postgres.sh'; \(command)"])
+    }
+}
