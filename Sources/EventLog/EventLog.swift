@@ -1,1 +1,174 @@
-// being written
+package import ChangeModel
+package import ConnectorKit
+import Foundation
+import GRDB
+
+/// The durable, ordered log of everything that was captured: one SQLite database, written by one process.
+///
+/// Offsets are 64-bit numbers from 0 without gaps, in commit order. A batch and the source checkpoint that covers it are
+/// committed by one transaction, so capture into the log is exactly once whatever kills the process. Other processes read
+/// the same file through ``LogReader``. All calls run on a thread of their own.
+package actor EventLog {
+    private let thread = BlockingThread(name: "event-log")
+    /// The log's own thread.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// The folder of the log.
+    package nonisolated let directory: String
+    nonisolated let relations: RelationStore
+    let path: String
+    let retention: LogRetention
+    private let lock: LogLock
+    private var connection: DatabaseQueue?
+    /// What the file says, while nothing failed; nil makes the next call read it again.
+    private var knownPosition: LogPosition?
+    /// What the last sync made durable.
+    var durableCheckpoint: SourceCheckpoint?
+    /// True when something was committed that no sync has covered. True at first: the last process may have been killed.
+    var hasUnsynced = true
+
+    /// Opens the log in `directory`, and makes it when it is not there.
+    ///
+    /// Throws `log.in_use` while another process writes to it, `log.unknown_format` for a file that is something else.
+    package init(directory: String, retention: LogRetention = LogRetention()) throws(ConnectorFailure) {
+        let folder = LogDirectory(directory)
+        try folder.make()
+        lock = try LogLock(folder)
+        self.directory = folder.path
+        path = folder.database
+        self.retention = retention
+        relations = RelationStore()
+        let (connection, position) = try Self.open(path, relations)
+        self.connection = connection
+        knownPosition = position
+        try folder.syncNames()
+    }
+
+    /// Closes the database; every later call throws `log.closed`. What was appended stays, synced or not.
+    package func close() {
+        try? connection?.close()
+        connection = nil
+    }
+
+    /// A reader of this log that shares the relation objects with it.
+    package nonisolated func makeReader() throws(ConnectorFailure) -> LogReader {
+        try LogReader(directory: directory, relations: relations)
+    }
+
+    /// Ties the log to a source, at the first call for good. Throws `log.other_source` when it is tied to a different one.
+    package func bind(to source: SourceIdentity) throws(ConnectorFailure) {
+        let stored = try write("bind the log to its source") { db -> SourceIdentity in
+            if let stored = try LogQueries.source(db) { return stored }
+            try db.execute(
+                sql: "INSERT INTO source (id, kind, fingerprint) VALUES (1, ?, ?)",
+                arguments: [source.kind, try JSONEncoder().encode(source.fingerprint)])
+            return source
+        }
+        guard stored == source else {
+            throw ConnectorFailure(
+                "log.other_source", .stop,
+                "the log in \(directory) belongs to another source: "
+                    + source.differences(from: stored).joined(separator: "; "),
+                setting: "log.directory",
+                hint: "point the source back at the database of this log, or give the new source an empty log.directory: "
+                    + "continuing would leave a gap that nobody sees", exitCode: 2)
+        }
+    }
+
+    /// How far the source was read; nil for a log that has never been appended to.
+    package func checkpoint() throws(ConnectorFailure) -> SourceCheckpoint? { try position().checkpoint }
+
+    /// The log's number for a relation under a contract: the one object that equals the parts, made when there is none.
+    package func register(
+        _ relation: Relation, subject: String, version: Int
+    ) throws(ConnectorFailure) -> RelationVersion {
+        if let known = relations.find(relation, subject: subject, version: version) { return known }
+        let made = try write("register \(relation.qualifiedName)") { db in
+            try RelationStore.insert(relation, subject: subject, version: version, db)
+        }
+        return relations.keep(made)
+    }
+
+    /// Makes everything that was appended before durable, by one commit that waits for the disk, and returns the
+    /// checkpoint that may now be confirmed to the source. Costs nothing when nothing was appended since the last call.
+    package func sync() throws(ConnectorFailure) -> SourceCheckpoint? {
+        guard hasUnsynced else { return durableCheckpoint }
+        let covered = try position().checkpoint
+        try write("sync the log", durably: true) { db in
+            try db.execute(sql: "UPDATE position SET sync_count = sync_count + 1")
+        }
+        hasUnsynced = false
+        durableCheckpoint = covered
+        return covered
+    }
+
+    /// What is in the log, for `status`.
+    package func statistics() throws(ConnectorFailure) -> LogStatistics {
+        let relations = relations
+        return try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+    }
+
+    /// Where the log ends, from memory or from the file.
+    func position() throws(ConnectorFailure) -> LogPosition {
+        if let knownPosition { return knownPosition }
+        let read = try read("read the log's position") { db in try LogPosition.read(db) }
+        knownPosition = read
+        return read
+    }
+
+    /// Takes over the position that a transaction has just committed.
+    func committed(_ position: LogPosition) { knownPosition = position }
+
+    /// Runs `body` in one transaction; with `durably`, the commit waits for the disk.
+    func write<T>(
+        _ action: String, durably: Bool = false, _ body: (Database) throws -> T
+    ) throws(ConnectorFailure) -> T {
+        hasUnsynced = true
+        do {
+            return try opened().writeWithoutTransaction { db in
+                if db.isInsideTransaction { try db.rollback() }
+                if durably { try db.execute(sql: "PRAGMA synchronous = FULL") }
+                defer { if durably { try? db.execute(sql: "PRAGMA synchronous = NORMAL") } }
+                var result: T?
+                try db.inTransaction(.immediate) {
+                    result = try body(db)
+                    return .commit
+                }
+                guard let result else { throw LogFailure.damaged("a transaction gave no result") }
+                return result
+            }
+        } catch {
+            knownPosition = nil
+            throw LogFailure.of(error, while: action, at: path)
+        }
+    }
+
+    /// Runs `body` outside of a transaction.
+    func read<T>(_ action: String, _ body: (Database) throws -> T) throws(ConnectorFailure) -> T {
+        do {
+            return try opened().writeWithoutTransaction(body)
+        } catch {
+            throw LogFailure.of(error, while: action, at: path)
+        }
+    }
+
+    private func opened() throws(ConnectorFailure) -> DatabaseQueue {
+        guard let connection else { throw ConnectorFailure("log.closed", .stop, "the log in \(directory) is closed") }
+        return connection
+    }
+
+    private static func open(
+        _ path: String, _ relations: RelationStore
+    ) throws(ConnectorFailure) -> (DatabaseQueue, LogPosition) {
+        do {
+            let queue = try DatabaseQueue(path: path, configuration: LogConnection.writing(path))
+            let position = try queue.writeWithoutTransaction { db in
+                try relations.load(db)
+                return try LogPosition.read(db)
+            }
+            return (queue, position)
+        } catch {
+            throw LogFailure.of(error, while: "open the log", at: path)
+        }
+    }
+}

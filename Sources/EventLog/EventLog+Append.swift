@@ -1,0 +1,115 @@
+import ByteKit
+package import ChangeModel
+package import ConnectorKit
+import Foundation
+import Glibc
+import GRDB
+
+extension EventLog {
+    /// The largest body that is stored; SQLite holds at most 1,000,000,000 bytes in a value.
+    package static let batchBytesMax = 900_000_000
+
+    /// Appends a batch and the checkpoint that covers it, by one transaction; a batch without changes only moves the
+    /// checkpoint. Not durable before ``sync()``, but a crash of the process alone loses nothing.
+    ///
+    /// `versions` are the registered forms of `batch.relations`, at the same indices. After a failure nothing of the batch
+    /// is in the log, and the same call may be made again. Throws `log.out_of_order` when the changes do not come after
+    /// all that the log has: so a change can never be in it twice.
+    package func append(
+        _ batch: ChangeBatch, versions: [RelationVersion]
+    ) throws(ConnectorFailure) -> LoggedBatch {
+        var next = try position()
+        let logged = LoggedBatch(firstOffset: next.nextOffset, batch: batch, versions: versions)
+        if let checkpoint = batch.checkpoint { next.checkpoint = checkpoint }
+        if batch.changeCount == 0 {
+            if next != (try position()) { try write("move the checkpoint") { db in try next.write(db) } }
+            committed(next)
+            return logged
+        }
+        try checkRelations(of: logged)
+        let last = try checkOrder(of: batch, after: next.last)
+        next.last = last
+        next.nextOffset = logged.nextOffset
+        try write("append a batch of \(batch.changeCount) changes") { db in
+            try Self.insert(logged, last: last, db)
+            try next.write(db)
+        }
+        committed(next)
+        return logged
+    }
+
+    private func checkRelations(of logged: LoggedBatch) throws(ConnectorFailure) {
+        let relations = logged.batch.relations
+        guard relations.count == logged.versions.count else {
+            throw ConnectorFailure(
+                "log.unregistered_relation", .stop,
+                "a batch has \(relations.count) relations, but \(logged.versions.count) were registered for it")
+        }
+        for (relation, version) in zip(relations, logged.versions) {
+            guard version.relation == relation, self.relations[version.id] === version else {
+                throw ConnectorFailure(
+                    "log.unregistered_relation", .stop, "the log does not know the relation \(relation.qualifiedName)")
+            }
+        }
+        guard logged.batch.body.count <= Self.batchBytesMax else {
+            throw ConnectorFailure(
+                "log.batch_too_large", .stop,
+                "a batch of \(logged.batch.body.count) bytes does not fit: the log stores at most \(Self.batchBytesMax)",
+                hint: "a single row this large cannot be captured: exclude its table, or move the value out of the row")
+        }
+    }
+
+    /// The identity of the last change, once every change was seen to come after the one before it.
+    private func checkOrder(
+        of batch: ChangeBatch, after stored: ChangeIdentity?
+    ) throws(ConnectorFailure) -> ChangeIdentity {
+        var previous = stored
+        var current = batch.identity(at: 0)
+        for index in 0..<batch.changeCount {
+            current = batch.identity(at: index)
+            if let previous, current <= previous {
+                throw ConnectorFailure(
+                    "log.out_of_order", .stop,
+                    "change \(index) of a batch is \(current.text), but the log already has \(previous.text)",
+                    hint: "this is a fault of the source connector: please report it; the log was left as it was")
+            }
+            previous = current
+        }
+        return current
+    }
+
+    private static func insert(_ logged: LoggedBatch, last: ChangeIdentity, _ db: Database) throws {
+        let batch = logged.batch
+        let first = batch.identity(at: 0)
+        let transaction = batch.transaction(at: Int(batch.change(at: batch.changeCount - 1).transaction))
+        let statement = try db.cachedStatement(sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        // SQLite reads the bytes where they lie: they live as long as the batch, and the statement runs to its end here.
+        try withExtendedLifetime(batch.body) {
+            let bytes = batch.body.unsafeBytes(0..<batch.body.count)
+            guard let start = bytes.baseAddress else { return }
+            let body = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count, deallocator: .none)
+            try statement.execute(arguments: [
+                Int64(bitPattern: logged.firstOffset), batch.changeCount, LogClock.now(),
+                Int64(bitPattern: first.commit), Int64(first.ordinal),
+                Int64(bitPattern: last.commit), Int64(last.ordinal), transaction.committedAt,
+                logged.versions.map { String($0.id) }.joined(separator: " "),
+                LogChecksum.of(bytes), body,
+            ])
+        }
+    }
+}
+
+extension ChangeIdentity {
+    /// For messages: `16B3748/10`.
+    var text: String { String(commit, radix: 16, uppercase: true) + "/" + String(ordinal) }
+}
+
+/// The clock of the log's own times.
+enum LogClock {
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+}

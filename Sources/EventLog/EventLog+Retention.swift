@@ -1,0 +1,111 @@
+package import ConnectorKit
+import GRDB
+
+/// How long the log keeps what every sink has.
+package struct LogRetention: Sendable, Equatable {
+    /// Batches older than this may go; nil for no limit.
+    package var age: Duration?
+    /// The oldest batches may go while the database holds more bytes than this; nil for no limit.
+    package var byteCount: Int?
+
+    /// Limits; none at all keeps everything.
+    package init(age: Duration? = nil, byteCount: Int? = nil) {
+        self.age = age
+        self.byteCount = byteCount
+    }
+}
+
+/// What one step of retention did.
+package struct RetentionStep: Sendable, Equatable {
+    /// How many batches were removed.
+    package var batchCount = 0
+    /// How many changes they held.
+    package var changeCount = 0
+    /// How many bytes they took.
+    package var byteCount = 0
+    /// The oldest offset that is still there; nil for a log without batches.
+    package var firstOffset: UInt64?
+    /// True when more is due: call again, after letting others have the log.
+    package var isUnfinished = false
+    /// The sink whose cursor keeps due batches in the log; nil when none does.
+    package var heldBy: String?
+}
+
+extension EventLog {
+    /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that a
+    /// sink of `activeSinks` has not delivered. A sink without a cursor holds everything.
+    package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
+        guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
+        let (retention, now) = (retention, LogClock.now())
+        let step = try read("look for batches to remove") { db in
+            try RetentionScan(retention, now, activeSinks, db).step(db)
+        }
+        guard step.batchCount > 0, let first = step.keepFrom else { return step.report }
+        try write("remove old batches") { db in
+            try db.cachedStatement(sql: "DELETE FROM batch WHERE first_offset < ?")
+                .execute(arguments: [Int64(bitPattern: first)])
+        }
+        var report = step.report
+        report.firstOffset = try read("read the oldest offset") { db in try LogQueries.firstOffset(db) }
+        return report
+    }
+}
+
+/// Finds what one step may remove.
+private struct RetentionScan {
+    /// Bounds of a step, so that an append never waits long for it.
+    static let batchesMax = 256
+    static let bytesMax = 16 << 20
+
+    var report = RetentionStep()
+    /// The first offset that stays.
+    var keepFrom: UInt64?
+    var batchCount: Int { report.batchCount }
+    private let oldestAllowed: Int64
+    private var excess: Int
+    private var limit = UInt64.max
+    private var slowest: String?
+
+    init(_ retention: LogRetention, _ now: Int64, _ sinks: [String], _ db: Database) throws {
+        oldestAllowed = retention.age.map { now - $0.microseconds } ?? .min
+        excess = try retention.byteCount.map { try LogSize.read(db).used - $0 } ?? 0
+        for sink in sinks {
+            let offset = try LogQueries.cursor(of: sink, db)?.offset ?? 0
+            if offset < limit { (limit, slowest) = (offset, sink) }
+        }
+    }
+
+    /// Walks over the oldest batches until one must stay or the step is large enough.
+    func step(_ db: Database) throws -> RetentionScan {
+        var scan = self
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT first_offset, change_count, appended_at, length(body) FROM batch ORDER BY first_offset")
+        while let row = try rows.next() {
+            guard let first = row[0] as Int64?, let count = row[1] as Int64?, let at = row[2] as Int64?,
+                let bytes = row[3] as Int?, first >= 0, count > 0
+            else { throw LogFailure.damaged("the oldest batch of the log has no valid place") }
+            if scan.report.firstOffset == nil { scan.report.firstOffset = UInt64(first) }
+            guard at < oldestAllowed || scan.excess > 0 else { break }
+            let end = UInt64(first) + UInt64(count)
+            if end > limit {
+                scan.report.heldBy = slowest
+                break
+            }
+            if scan.report.batchCount >= Self.batchesMax || scan.report.byteCount >= Self.bytesMax {
+                scan.report.isUnfinished = true
+                break
+            }
+            scan.keepFrom = end
+            scan.report.batchCount += 1
+            scan.report.changeCount += Int(count)
+            scan.report.byteCount += bytes
+            scan.excess -= bytes
+        }
+        return scan
+    }
+}
+
+extension Duration {
+    /// Whole microseconds.
+    var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
+}

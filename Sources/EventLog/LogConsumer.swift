@@ -1,0 +1,44 @@
+package import ConnectorKit
+
+/// One reader of the log that wants every batch in order: from memory while it keeps up, from the database when not.
+///
+/// Reads of the database run on a thread of the consumer's own, so neither other sinks nor the tasks of this process wait
+/// for them.
+package actor LogConsumer {
+    private let feed: LogFeed
+    private let reader: LogReader
+    private let thread = BlockingThread(name: "log-consumer")
+    /// The consumer's own thread.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// A consumer of `feed` that reads older batches through `reader`, which should be its own.
+    package init(feed: LogFeed, reader: LogReader) {
+        self.feed = feed
+        self.reader = reader
+    }
+
+    /// The batch that contains `offset`, which may begin before it. Waits for it to be published; nil when `deadline`
+    /// passes or the task is cancelled first.
+    package nonisolated func next(
+        from offset: UInt64, orUntil deadline: ContinuousClock.Instant
+    ) async throws(ConnectorFailure) -> LoggedBatch? {
+        var hasWaited = false
+        while true {
+            switch feed.look(at: offset) {
+            case .inMemory(let batch): return batch
+            case .inDatabase: return try await stored(at: offset)
+            case .ahead where hasWaited: return nil
+            case .ahead:
+                await feed.wait(for: offset, until: deadline)
+                hasWaited = true
+            }
+        }
+    }
+
+    private func stored(at offset: UInt64) throws(ConnectorFailure) -> LoggedBatch {
+        guard let batch = try reader.read(from: offset) else {
+            throw LogFailure.damaged("offset \(offset) was published, but the log ends before it")
+        }
+        return batch
+    }
+}

@@ -1,0 +1,82 @@
+import ConnectorKit
+import Glibc
+
+/// The log's folder: where its files lie, and the lock that keeps a second writer out.
+struct LogDirectory: Sendable {
+    /// The folder's path.
+    let path: String
+    /// The database file.
+    var database: String { path + "/log.sqlite" }
+    /// The file whose flock(2) the writing process holds.
+    var lock: String { path + "/lock" }
+
+    init(_ path: String) {
+        self.path = path.isEmpty ? "." : path
+    }
+
+    /// Makes the folder when it is missing, with mode 0700, and its parents with the usual mode.
+    func make() throws(ConnectorFailure) {
+        for end in path.indices.dropFirst() where path[end] == "/" { try make(String(path[..<end]), mode: 0o777) }
+        try make(path, mode: 0o700)
+    }
+
+    /// Makes the names in the folder durable (fsync(2), "Notes").
+    func syncNames() throws(ConnectorFailure) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LogFailure.system("open the folder", path, errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw LogFailure.system("sync the folder", path, errno) }
+    }
+
+    private func make(_ folder: String, mode: mode_t) throws(ConnectorFailure) {
+        if folder.isEmpty || mkdir(folder, mode) == 0 { return }
+        let number = errno
+        var info = stat()
+        if number == EEXIST || stat(folder, &info) == 0 {
+            guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
+                throw LogFailure.directory(folder, "is no folder")
+            }
+            return
+        }
+        throw LogFailure.system("make the folder", folder, number)
+    }
+}
+
+/// The right to write to a log, held by an open descriptor: it ends with the process at the latest.
+final class LogLock: Sendable {
+    private let descriptor: Int32
+
+    /// Takes the lock, or throws `log.in_use` naming the process that has it.
+    init(_ directory: LogDirectory) throws(ConnectorFailure) {
+        let path = directory.lock
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw LogFailure.system("open the lock", path, errno) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let number = errno
+            let holder = Self.content(of: descriptor)
+            close(descriptor)
+            guard number == EWOULDBLOCK else { throw LogFailure.system("lock the log", path, number) }
+            throw ConnectorFailure(
+                "log.in_use", .stop,
+                "another process\(holder.isEmpty ? "" : ", pid \(holder),") is writing to the log in \(directory.path)",
+                setting: "log.directory",
+                hint: "stop it\(holder.isEmpty ? "" : " (kill \(holder))"), or give this pipeline a log.directory of its own")
+        }
+        write(pid: getpid())
+    }
+
+    deinit { close(descriptor) }
+
+    /// The pid is for people; when it cannot be written (a full disk), the lock holds all the same.
+    private func write(pid: pid_t) {
+        let text = Array(String(pid).utf8)
+        _ = ftruncate(descriptor, 0)
+        _ = pwrite(descriptor, text, text.count, 0)
+    }
+
+    private static func content(of descriptor: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).filter(\.isNumber)
+    }
+}

@@ -1,0 +1,102 @@
+import ChangeModel
+import ConnectorKit
+import Glibc
+import GRDB
+
+/// Every failure of the log, in one place: the code, the remedy and what to do next.
+enum LogFailure {
+    /// What went wrong in SQLite, while `action` was done ("append a batch"). Never holds statement arguments.
+    static func of(_ error: any Error, while action: String, at path: String) -> ConnectorFailure {
+        if let failure = error as? ConnectorFailure { return failure }
+        guard let error = error as? DatabaseError else {
+            return ConnectorFailure("log.failed", .stop, "cannot \(action) (\(path)): \(type(of: error))")
+        }
+        let detail = "\(error.message ?? "no message"), SQLite code \(error.extendedResultCode.rawValue)"
+        switch error.extendedResultCode {
+        case .SQLITE_IOERR_FSYNC, .SQLITE_IOERR_DIR_FSYNC:
+            return ConnectorFailure(
+                "log.sync_failed", .stop, "the disk did not take the log's data (\(path)): \(detail)",
+                setting: "log.directory",
+                hint: "check the disk (dmesg); nothing after the last sync was confirmed to the source, "
+                    + "so a start on a sound disk reads it again")
+        case .SQLITE_IOERR_SHMSIZE: return diskFull(action, path, detail)
+        default: break
+        }
+        switch error.resultCode {
+        case .SQLITE_FULL: return diskFull(action, path, detail)
+        case .SQLITE_IOERR where isFull(path): return diskFull(action, path, detail)
+        case .SQLITE_IOERR:
+            return ConnectorFailure(
+                "log.io_error", .retry, "cannot \(action) (\(path)): \(detail)", setting: "log.directory",
+                hint: "check the disk and its mount (dmesg, df)")
+        case .SQLITE_NOTADB: return unknownFormat(path, "it is no SQLite database")
+        case .SQLITE_CORRUPT:
+            return damaged("cannot \(action) (\(path)): \(detail)")
+        case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PROTOCOL:
+            return ConnectorFailure(
+                "log.busy", .retry, "cannot \(action) (\(path)): another program holds the database: \(detail)",
+                hint: "close other programs that write to it; reading with `millrace tail` or `status` never blocks")
+        case .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_READONLY, .SQLITE_AUTH:
+            return directory(path, "cannot \(action): \(detail)")
+        default:
+            return ConnectorFailure("log.failed", .stop, "cannot \(action) (\(path)): \(detail)")
+        }
+    }
+
+    /// No room for the log.
+    static func diskFull(_ action: String, _ path: String, _ detail: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.disk_full", .retry, "no room to \(action) (\(path)): \(detail)", setting: "log.directory",
+            hint: "make room on that file system, or lower log.retention; capture goes on by itself, nothing is lost")
+    }
+
+    /// Stored data that cannot be what was written.
+    static func damaged(_ what: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.damaged", .stop, what, setting: "log.directory",
+            hint: "check the disk; `sqlite3 log.sqlite 'PRAGMA integrity_check'` tells how much is affected")
+    }
+
+    /// No log where one should be read.
+    static func notFound(_ path: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.not_found", .stop, "there is no event log at \(path)", setting: "log.directory",
+            hint: "`millrace run` makes it; check log.directory, which is relative to where the command runs")
+    }
+
+    /// An offset that retention has removed.
+    static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.retained_away", .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
+            setting: "log.retention", hint: "begin at \(first) or later (--from earliest), or take a new snapshot")
+    }
+
+    /// A file that this program must not touch.
+    static func unknownFormat(_ path: String, _ why: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.unknown_format", .stop, "\(path) is no event log that this version can use: \(why)",
+            setting: "log.directory", hint: "use the version of Millrace that wrote it, or another log.directory",
+            exitCode: 2)
+    }
+
+    /// A folder or file that cannot be made, opened or written.
+    static func directory(_ path: String, _ what: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.directory", .stop, "\(path): \(what)", setting: "log.directory",
+            hint: "give this user read and write access to log.directory, or choose another one")
+    }
+
+    /// A system call that failed on `path`.
+    static func system(_ action: String, _ path: String, _ number: Int32) -> ConnectorFailure {
+        let reason = String(cString: strerror(number))
+        if number == ENOSPC || number == EDQUOT { return diskFull(action, path, reason) }
+        return directory(path, "cannot \(action): \(reason)")
+    }
+
+    /// True when the file system of `path` has less than a page group free: then an I/O error means that.
+    private static func isFull(_ path: String) -> Bool {
+        var info = statvfs()
+        guard statvfs(path, &info) == 0 else { return false }
+        return info.f_bavail * info.f_frsize < 256 << 10
+    }
+}

@@ -1,0 +1,198 @@
+import ByteKit
+import ChangeModel
+import Synchronization
+
+/// The newest batches of the log in memory, and the bell for whoever waits for more.
+///
+/// The pipeline publishes each batch once sinks may see it; ``LogConsumer`` reads. A consumer that falls behind the ring
+/// reads the database, and so never slows the others down.
+package final class LogFeed: Sendable {
+    private let state: Mutex<State>
+    private let bytesMax: Int
+
+    /// A feed of a log whose batches before `nextOffset` may be seen already. The ring holds up to `bytesMax` bytes of
+    /// batches (default 8 MiB), and the newest batch whatever its size.
+    package init(nextOffset: UInt64, bytesMax: Int = 8 << 20) {
+        state = Mutex(State(end: nextOffset))
+        self.bytesMax = bytesMax
+    }
+
+    /// The offset behind the last batch that may be seen.
+    package var nextOffset: UInt64 { state.withLock { $0.end } }
+
+    /// Shows a batch to the consumers and wakes those that wait for it. Batches come in the order of the log; one that was
+    /// published before, and one without changes, is ignored.
+    package func publish(_ batch: LoggedBatch) {
+        let woken = state.withLock { state -> [FeedWaiter] in
+            guard batch.nextOffset > state.end else { return [] }
+            if batch.firstOffset != state.end { state.ring.removeAll() }
+            state.end = batch.nextOffset
+            state.ring.append(batch, bytesMax: bytesMax)
+            let end = state.end
+            return state.takeWaiters { $0.offset < end }
+        }
+        for waiter in woken { waiter.wake() }
+    }
+
+    /// What there is for a consumer that wants `offset` next.
+    func look(at offset: UInt64) -> FeedPlace {
+        state.withLock { state in
+            if offset >= state.end { return .ahead }
+            return state.ring.batch(containing: offset).map { .inMemory($0) } ?? .inDatabase
+        }
+    }
+
+    /// Returns when `offset` may be read, when `deadline` has passed, or when the task is cancelled.
+    func wait(for offset: UInt64, until deadline: ContinuousClock.Instant) async {
+        let waiter = FeedWaiter(offset: offset, deadline: deadline)
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                waiter.begin(continuation)
+                if !enlist(waiter) { waiter.wake() }
+            }
+        } onCancel: {
+            waiter.wake()
+        }
+        state.withLock { state in state.waiters.removeAll { $0 === waiter } }
+    }
+
+    /// False when there is nothing to wait for any more.
+    private func enlist(_ waiter: FeedWaiter) -> Bool {
+        state.withLock { state in
+            if waiter.offset < state.end || waiter.deadline <= .now { return false }
+            state.waiters.append(waiter)
+            arm(&state)
+            return true
+        }
+    }
+
+    /// Sets the one timer to the earliest deadline. It is left running when its waiter is woken early, because the next wait
+    /// usually ends later: so a busy feed sets it about once per deadline, not once per batch.
+    private func arm(_ state: inout State) {
+        guard let earliest = state.waiters.map(\.deadline).min() else { return }
+        if let timer = state.timer, timer.instant <= earliest { return }
+        state.timer?.task.cancel()
+        let task = Task { [weak self] in
+            do { try await Task.sleep(until: earliest, clock: .continuous) } catch { return }
+            self?.expire(earliest)
+        }
+        state.timer = State.Timer(instant: earliest, task: task)
+    }
+
+    private func expire(_ instant: ContinuousClock.Instant) {
+        let woken = state.withLock { state -> [FeedWaiter] in
+            if state.timer?.instant == instant { state.timer = nil }
+            let now = ContinuousClock.now
+            let due = state.takeWaiters { $0.deadline <= now || $0.deadline <= instant }
+            arm(&state)
+            return due
+        }
+        for waiter in woken { waiter.wake() }
+    }
+
+    deinit { state.withLock { $0.timer?.task.cancel() } }
+}
+
+/// Where a consumer finds an offset.
+enum FeedPlace {
+    case inMemory(LoggedBatch)
+    case inDatabase
+    case ahead
+}
+
+private struct State {
+    struct Timer {
+        var instant: ContinuousClock.Instant
+        var task: Task<Void, Never>
+    }
+
+    var end: UInt64
+    var ring = BatchRing()
+    var waiters: [FeedWaiter] = []
+    var timer: Timer?
+
+    init(end: UInt64) { self.end = end }
+
+    mutating func takeWaiters(_ isDue: (FeedWaiter) -> Bool) -> [FeedWaiter] {
+        let due = waiters.filter(isDue)
+        if !due.isEmpty { waiters.removeAll(where: isDue) }
+        return due
+    }
+}
+
+/// Consecutive batches, the oldest first, bounded by bytes.
+struct BatchRing {
+    private var batches: [LoggedBatch?] = []
+    private var head = 0
+    private(set) var byteCount = 0
+    var count: Int { batches.count - head }
+
+    mutating func append(_ batch: LoggedBatch, bytesMax: Int) {
+        batches.append(batch)
+        byteCount += Self.size(batch)
+        while byteCount > bytesMax, count > 1, let oldest = batches[head] {
+            byteCount -= Self.size(oldest)
+            batches[head] = nil
+            head += 1
+        }
+        if head > 64, head > batches.count / 2 {
+            batches.removeFirst(head)
+            head = 0
+        }
+    }
+
+    mutating func removeAll() { self = BatchRing() }
+
+    /// Binary search by offset.
+    func batch(containing offset: UInt64) -> LoggedBatch? {
+        var (low, high) = (head, batches.count)
+        while low < high {
+            let middle = (low + high) / 2
+            guard let batch = batches[middle] else { return nil }
+            if batch.contains(offset) { return batch }
+            if offset < batch.firstOffset { high = middle } else { low = middle + 1 }
+        }
+        return nil
+    }
+
+    /// What a batch holds in memory, with something for the objects around its bytes.
+    private static func size(_ batch: LoggedBatch) -> Int { batch.batch.body.count + 512 }
+}
+
+/// A task that waits: woken once, by whoever comes first.
+private final class FeedWaiter: Sendable {
+    private enum Phase {
+        case early
+        case waiting(CheckedContinuation<Void, Never>)
+        case woken
+    }
+
+    let offset: UInt64
+    let deadline: ContinuousClock.Instant
+    private let phase = Mutex(Phase.early)
+
+    init(offset: UInt64, deadline: ContinuousClock.Instant) {
+        self.offset = offset
+        self.deadline = deadline
+    }
+
+    /// Keeps the continuation, or resumes it when the wake-up came first.
+    func begin(_ continuation: CheckedContinuation<Void, Never>) {
+        let isWoken = phase.withLock { phase in
+            if case .woken = phase { return true }
+            phase = .waiting(continuation)
+            return false
+        }
+        if isWoken { continuation.resume() }
+    }
+
+    /// Ends the wait; any number of calls.
+    func wake() {
+        let continuation = phase.withLock { phase -> CheckedContinuation<Void, Never>? in
+            defer { phase = .woken }
+            if case .waiting(let continuation) = phase { return continuation }
+            return nil
+        }
+        continuation?.resume()
+    }
+}

@@ -1,0 +1,62 @@
+import GRDB
+
+/// The tables of the database file, and which files are ours.
+enum LogFormat {
+    /// "MLRL": marks the file as an event log (PRAGMA application_id).
+    static let applicationID: Int64 = 0x4D4C_524C
+    /// The version of the tables and of what they hold (PRAGMA user_version).
+    static let version: Int64 = 1
+
+    /// Throws `log.unknown_format` for a file that is neither empty nor a log of this version. True when it is a log.
+    static func check(_ db: Database, path: String) throws -> Bool {
+        let application = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+        let found = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        if application == 0 {
+            let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+            guard tables == 0, found == 0 else { throw LogFailure.unknownFormat(path, "another program made it") }
+            return false
+        }
+        guard application == applicationID else { throw LogFailure.unknownFormat(path, "another program made it") }
+        guard found == version else {
+            throw LogFailure.unknownFormat(path, "it has format version \(found), this program knows \(version)")
+        }
+        return true
+    }
+
+    /// Makes the tables in one transaction, so that a file has all of them or none.
+    static func create(_ db: Database) throws {
+        try db.inTransaction(.immediate) {
+            try db.execute(sql: tables)
+            try db.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
+            return .commit
+        }
+    }
+
+    /// `batch.body` comes last, so that reading the other columns never touches its pages. Unsigned numbers are stored as
+    /// the signed number of the same bits. `position` has one row; it repeats what the newest batch says, because that
+    /// batch may be retained away.
+    private static let tables = """
+        CREATE TABLE batch (
+            first_offset INTEGER PRIMARY KEY, change_count INTEGER NOT NULL, appended_at INTEGER NOT NULL,
+            first_commit INTEGER NOT NULL, first_ordinal INTEGER NOT NULL,
+            last_commit INTEGER NOT NULL, last_ordinal INTEGER NOT NULL, committed_at INTEGER NOT NULL,
+            relations TEXT NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
+        );
+        CREATE TABLE position (
+            id INTEGER PRIMARY KEY CHECK (id = 1), next_offset INTEGER NOT NULL, sync_count INTEGER NOT NULL,
+            last_commit INTEGER, last_ordinal INTEGER,
+            resume INTEGER, checkpoint_commit INTEGER, checkpoint_ordinal INTEGER, notes BLOB
+        );
+        INSERT INTO position (id, next_offset, sync_count) VALUES (1, 0, 0);
+        CREATE TABLE relation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL
+        );
+        CREATE TABLE source (
+            id INTEGER PRIMARY KEY CHECK (id = 1), kind TEXT NOT NULL, fingerprint BLOB NOT NULL
+        );
+        CREATE TABLE sink (
+            name TEXT PRIMARY KEY, next_offset INTEGER NOT NULL, state BLOB, moved_at INTEGER NOT NULL,
+            error_code TEXT, error_message TEXT, error_at INTEGER
+        );
+        """
+}

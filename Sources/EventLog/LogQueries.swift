@@ -1,0 +1,139 @@
+import ByteKit
+import ChangeModel
+import Foundation
+import GRDB
+
+/// What the writer and the readers ask of the database. Values that cannot be there are errors, never traps.
+enum LogQueries {
+    /// The batch that contains `offset`; nil when the log does not reach that far yet. Call it inside of a transaction.
+    static func batch(at offset: UInt64, _ db: Database, _ relations: RelationStore) throws -> LoggedBatch? {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT first_offset, change_count, relations, checksum, body FROM batch WHERE first_offset <= ?
+                ORDER BY first_offset DESC LIMIT 1
+                """)
+        let rows = try Row.fetchCursor(statement, arguments: [Int64(clamping: offset)])
+        if let row = try rows.next() {
+            guard let first = row[0] as Int64?, let count = row[1] as Int64?, first >= 0, count > 0 else {
+                throw LogFailure.damaged("the batch before offset \(offset) has no valid place")
+            }
+            if offset - UInt64(first) < UInt64(count) { return try decode(row, UInt64(first), Int(count), db, relations) }
+        }
+        let next = try LogPosition.read(db).nextOffset
+        if offset >= next { return nil }
+        let first = try firstOffset(db) ?? next
+        guard offset < first else { throw LogFailure.damaged("the log has no batch at offset \(offset)") }
+        throw LogFailure.retainedAway(offset, first: first)
+    }
+
+    /// The oldest offset that is there; nil for a log without batches.
+    static func firstOffset(_ db: Database) throws -> UInt64? {
+        try Int64.fetchOne(db.cachedStatement(sql: "SELECT first_offset FROM batch ORDER BY first_offset LIMIT 1"))
+            .map { UInt64(bitPattern: $0) }
+    }
+
+    /// The source that the log is tied to.
+    static func source(_ db: Database) throws -> SourceIdentity? {
+        guard let row = try Row.fetchOne(db, sql: "SELECT kind, fingerprint FROM source") else { return nil }
+        guard let kind = row[0] as String?, let data = row[1] as Data?,
+            let fingerprint = try? JSONDecoder().decode([String: String].self, from: data)
+        else { throw LogFailure.damaged("the log's source cannot be read") }
+        return SourceIdentity(kind: kind, fingerprint: fingerprint)
+    }
+
+    /// A sink's cursor.
+    static func cursor(of sink: String, _ db: Database) throws -> SinkCursor? {
+        try Row.fetchOne(db, sql: cursorColumns + " WHERE name = ?", arguments: [sink]).map(cursor)
+    }
+
+    /// Everything that `status` shows.
+    static func statistics(_ db: Database, _ relations: RelationStore) throws -> LogStatistics {
+        try relations.load(db)
+        let position = try LogPosition.read(db)
+        let newest = "SELECT committed_at FROM batch ORDER BY first_offset DESC LIMIT 1"
+        let size = try LogSize.read(db)
+        return LogStatistics(
+            firstOffset: try firstOffset(db) ?? position.nextOffset, nextOffset: position.nextOffset,
+            byteCount: size.used, fileByteCount: size.file,
+            oldestAppendedAt: try Int64.fetchOne(
+                db, sql: "SELECT appended_at FROM batch ORDER BY first_offset LIMIT 1"),
+            newestCommittedAt: try Int64.fetchOne(db, sql: newest),
+            source: try source(db), checkpoint: position.checkpoint,
+            sinks: try Row.fetchAll(db, sql: cursorColumns + " ORDER BY name").map(cursor),
+            relations: relations.all)
+    }
+
+    private static let cursorColumns =
+        "SELECT name, next_offset, state, moved_at, error_code, error_message, error_at FROM sink"
+
+    private static func cursor(_ row: Row) throws -> SinkCursor {
+        guard let name = row[0] as String?, let offset = row[1] as Int64?, let movedAt = row[3] as Int64? else {
+            throw LogFailure.damaged("the cursor of a sink cannot be read")
+        }
+        var cursor = SinkCursor(
+            sink: name, offset: UInt64(bitPattern: offset), state: (row[2] as Data?).map { [UInt8]($0) },
+            movedAt: movedAt)
+        if let code = row[4] as String?, let message = row[5] as String?, let at = row[6] as Int64? {
+            cursor.lastError = SinkError(code: code, message: message, at: at)
+        }
+        return cursor
+    }
+
+    /// Builds the batch of a row, after its checksum and every index and range in it were checked.
+    private static func decode(
+        _ row: Row, _ first: UInt64, _ count: Int, _ db: Database, _ relations: RelationStore
+    ) throws -> LoggedBatch {
+        let checksum = row[3] as Int64?
+        let body: FrozenBytes? = try row.withUnsafeData(atIndex: 4) { data in
+            data?.withUnsafeBytes { bytes in
+                guard LogChecksum.of(bytes) == checksum else { return nil }
+                return FrozenBytes(copying: RawSpan(_unsafeBytes: bytes))
+            }
+        }
+        guard let body else {
+            throw LogFailure.damaged("the batch at offset \(first) does not have the bytes that were written")
+        }
+        let versions = try versions(row[2] as String? ?? "", first, db, relations)
+        let batch: ChangeBatch
+        do {
+            batch = try ChangeBatch(decoding: body, relations: versions.map(\.relation))
+        } catch {
+            throw LogFailure.damaged("the batch at offset \(first) cannot be read: \(error)")
+        }
+        guard batch.changeCount == count else {
+            throw LogFailure.damaged("the batch at offset \(first) has \(batch.changeCount) changes, not \(count)")
+        }
+        return LoggedBatch(firstOffset: first, batch: batch, versions: versions)
+    }
+
+    private static func versions(
+        _ list: String, _ first: UInt64, _ db: Database, _ relations: RelationStore
+    ) throws -> [RelationVersion] {
+        try list.split(separator: " ").map { number in
+            guard let id = Int64(number) else {
+                throw LogFailure.damaged("the batch at offset \(first) names no valid relation")
+            }
+            if relations[id] == nil { try relations.load(db) }
+            guard let version = relations[id] else {
+                throw LogFailure.damaged("the batch at offset \(first) names relation \(id), which is not in the log")
+            }
+            return version
+        }
+    }
+}
+
+/// How much room the database file takes.
+struct LogSize {
+    /// Bytes of the pages that hold something.
+    var used: Int
+    /// Bytes of the whole file.
+    var file: Int
+
+    /// Asks the file's header; cheap.
+    static func read(_ db: Database) throws -> LogSize {
+        let size = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_size")) ?? 0
+        let pages = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_count")) ?? 0
+        let free = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA freelist_count")) ?? 0
+        return LogSize(used: (pages - free) * size, file: pages * size)
+    }
+}

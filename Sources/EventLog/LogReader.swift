@@ -1,0 +1,89 @@
+package import ConnectorKit
+import ChangeModel
+import Foundation
+import GRDB
+
+/// Reads a log through a connection of its own, while another process, or this one, writes to it.
+///
+/// Calls block for disk reads and may come from any thread, one at a time each. Never delays the writer.
+package final class LogReader: Sendable {
+    private let connection: DatabaseQueue
+    private let relations: RelationStore
+    private let path: String
+
+    /// Opens the log in `directory`. Throws `log.not_found` when there is none, `log.unknown_format` for another file.
+    package convenience init(directory: String) throws(ConnectorFailure) {
+        try self.init(directory: directory, relations: RelationStore())
+    }
+
+    init(directory: String, relations: RelationStore) throws(ConnectorFailure) {
+        path = LogDirectory(directory).database
+        self.relations = relations
+        guard FileManager.default.fileExists(atPath: path) else { throw LogFailure.notFound(path) }
+        do {
+            connection = try DatabaseQueue(path: path, configuration: LogConnection.reading(path))
+        } catch {
+            throw LogFailure.of(error, while: "open the log", at: path)
+        }
+    }
+
+    /// The batch that contains `offset`; nil when the log does not reach that far yet.
+    ///
+    /// Throws `log.retained_away` when the offset is older than the oldest batch, `log.damaged` when what is stored is not
+    /// what was written.
+    package func read(from offset: UInt64) throws(ConnectorFailure) -> LoggedBatch? {
+        try read("read from offset \(offset)") { db in try LogQueries.batch(at: offset, db, relations) }
+    }
+
+    /// What is in the log.
+    package func statistics() throws(ConnectorFailure) -> LogStatistics {
+        try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+    }
+
+    /// The offset of the first change that was committed at `time` or later (microseconds since 1970-01-01 00:00 UTC); the
+    /// next offset when there is none.
+    ///
+    /// Where the source's clock went back, commit times are not in order, and the change found is one near the time.
+    package func offset(committedAtOrAfter time: Int64) throws(ConnectorFailure) -> UInt64 {
+        try read("look for a time") { db in
+            let next = try LogPosition.read(db).nextOffset
+            guard let first = try LogQueries.firstOffset(db) else { return next }
+            let start = try Self.firstBatch(committedAtOrAfter: time, in: first..<next, db)
+            guard start < next, let logged = try LogQueries.batch(at: start, db, relations) else { return next }
+            let batch = logged.batch
+            for index in 0..<batch.changeCount
+            where batch.transaction(at: Int(batch.change(at: index).transaction)).committedAt >= time {
+                return logged.firstOffset + UInt64(index)
+            }
+            return logged.nextOffset
+        }
+    }
+
+    /// Halves the range of offsets until the first batch whose last change is not before `time` is found.
+    private static func firstBatch(
+        committedAtOrAfter time: Int64, in range: Range<UInt64>, _ db: Database
+    ) throws -> UInt64 {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT first_offset, change_count, committed_at FROM batch WHERE first_offset <= ?
+                ORDER BY first_offset DESC LIMIT 1
+                """)
+        var (low, high) = (range.lowerBound, range.upperBound)
+        while low < high {
+            let middle = low + (high - low) / 2
+            guard let row = try Row.fetchOne(statement, arguments: [Int64(clamping: middle)]),
+                let first = row[0] as Int64?, let count = row[1] as Int64?, let committedAt = row[2] as Int64?, count > 0
+            else { throw LogFailure.damaged("the log has no batch at offset \(middle)") }
+            if committedAt >= time { high = UInt64(first) } else { low = UInt64(first) + UInt64(count) }
+        }
+        return low
+    }
+
+    private func read<T>(_ action: String, _ body: (Database) throws -> T) throws(ConnectorFailure) -> T {
+        do {
+            return try connection.read(body)
+        } catch {
+            throw LogFailure.of(error, while: action, at: path)
+        }
+    }
+}
