@@ -37,8 +37,7 @@ package struct DeliveryStage {
     let source: String
     let pipelineName: String
     let log: EventLog
-    let feed: LogFeed
-    let reader: LogReader
+    let events: LogConsumer
     let progress: PipelineProgress
     let stop: StopSignal
     let logger: Logger
@@ -55,15 +54,14 @@ package struct DeliveryStage {
 
     /// A stage that has not begun.
     package init(
-        plan: SinkPlan, source: String, pipelineName: String, log: EventLog, feed: LogFeed, reader: LogReader,
+        plan: SinkPlan, source: String, pipelineName: String, log: EventLog, events: LogConsumer,
         progress: PipelineProgress, stop: StopSignal, logger: Logger
     ) {
         self.plan = plan
         self.source = source
         self.pipelineName = pipelineName
         self.log = log
-        self.feed = feed
-        self.reader = reader
+        self.events = events
         self.progress = progress
         self.stop = stop
         self.logger = logger
@@ -79,7 +77,7 @@ package struct DeliveryStage {
                 return
             } catch {
                 await plan.sink.close()
-                try? await log.recordFailure(sink: plan.name, error)
+                try? await log.setError(of: plan.name, error)
                 guard error.remedy == .retry else { throw error }
                 let pause = backoff.nextPause()
                 logger.warning("sink failed, will open it again", metadata: .failure(error, retryIn: pause))
@@ -102,9 +100,9 @@ package struct DeliveryStage {
     }
 
     private mutating func deliverUntilFailure(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
-        let cursor = try await log.openCursor(sink: plan.name)
+        let cursor = try await openCursor()
         let context = SinkContext(name: plan.name, state: cursor.state, nextOffset: cursor.offset) {
-            [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(sink: plan.name, state: state)
+            [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(of: plan.name, state)
         }
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
@@ -119,6 +117,12 @@ package struct DeliveryStage {
             }
         }
         try await flush(&turn)
+    }
+
+    /// The sink's cursor; a new sink begins with the oldest event that the log still has.
+    private func openCursor() async throws(ConnectorFailure) -> SinkCursor {
+        if let cursor = try await log.cursor(of: plan.name) { return cursor }
+        return try await log.createCursor(of: plan.name, at: try await log.statistics().firstOffset)
     }
 
     /// Encodes and writes one batch of records, or flushes when there is nothing to write for a while.
@@ -140,7 +144,7 @@ package struct DeliveryStage {
 
     private func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> LoggedBatch? {
         let deadline = turn.unflushedSince.map { $0 + Self.flushInterval } ?? (.now + Self.idleInterval)
-        return try await feed.next(from: turn.next, orUntil: deadline, reader: reader)
+        return try await events.next(from: turn.next, orUntil: deadline)
     }
 
     private func encode(
@@ -174,7 +178,7 @@ package struct DeliveryStage {
     private func settle(_ receipt: DeliveryReceipt, _ turn: inout Turn) async throws(ConnectorFailure) {
         guard let durable = receipt.durableBefore else { return }
         HaltPoint("sink.durable").reached()
-        try await log.moveCursor(sink: plan.name, to: durable, state: receipt.state)
+        try await log.moveCursor(of: plan.name, to: durable, state: receipt.state)
         turn.durable = durable
         if durable >= turn.next {
             turn.unflushedSince = nil

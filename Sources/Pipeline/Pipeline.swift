@@ -56,7 +56,7 @@ package struct Pipeline: Sendable {
     /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even be
     /// opened, when it was the last one, or at the end of the run.
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
-        let feed = LogFeed()
+        let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
         let captureEnd = CaptureEnd()
         var failure: ConnectorFailure?
         await withTaskGroup(of: Outcome.self) { group in
@@ -97,7 +97,7 @@ package struct Pipeline: Sendable {
             progress: progress, stop: stop, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
             try await stage.run()
-            if untilCaughtUp { end.offset = try await parts.log.nextOffset() }
+            if untilCaughtUp { end.offset = try await parts.log.statistics().nextOffset }
             return Outcome(stage: .capture)
         } catch {
             logger.error("capture stopped", metadata: .failure(error))
@@ -108,8 +108,9 @@ package struct Pipeline: Sendable {
     private func deliver(_ plan: SinkPlan, _ feed: LogFeed, _ end: CaptureEnd) async -> Outcome {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
-                plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log, feed: feed,
-                reader: try parts.log.makeReader(), progress: progress, stop: stop, logger: logger.naming(sink: plan.name))
+                plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log,
+                events: LogConsumer(feed: feed, reader: try parts.log.makeReader()), progress: progress, stop: stop,
+                logger: logger.naming(sink: plan.name))
             try await stage.run(until: { end.offset })
             return Outcome(stage: .delivery(plan.name))
         } catch {
@@ -123,8 +124,9 @@ package struct Pipeline: Sendable {
         let names = parts.sinks.map(\.name)
         while !stop.isRequested {
             do throws(ConnectorFailure) {
-                let removed = try await parts.log.enforceRetention(keepingFor: names)
-                if removed > 0 { logger.info("old events removed", metadata: ["events": "\(removed)"]) }
+                let step = try await parts.log.retain(activeSinks: names)
+                if step.changeCount > 0 { logger.info("old events removed", metadata: ["events": "\(step.changeCount)"]) }
+                if step.isUnfinished { continue }
             } catch {
                 logger.warning("old events could not be removed", metadata: .failure(error))
             }

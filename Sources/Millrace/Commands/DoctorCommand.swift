@@ -1,0 +1,42 @@
+internal import ArgumentParser
+private import ConnectorKit
+
+/// `millrace doctor`
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Check database, privileges, tables, slot and sinks; print the exact fix for each problem.",
+        discussion: "Changes nothing. Ends with 0 when capture would work, warnings included, otherwise with 3.")
+
+    @OptionGroup var shared: SharedOptions
+    @Flag(help: "Print a JSON list.")
+    var json = false
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let findings = await project.findings()
+        if json {
+            Terminal.printLine(JSONLine.list(findings.map(Self.object)))
+        } else {
+            for finding in findings { Terminal.printLine(Self.text(finding)) }
+        }
+        if findings.contains(where: { $0.level == .problem }) { throw RunEnd(exitCode: 3) }
+    }
+
+    private static func text(_ finding: Finding) -> String {
+        let word = switch finding.level {
+        case .ok: "ok      "
+        case .warning: "warning "
+        case .problem: "problem "
+        }
+        var text = "\(word) [\(finding.code)] \(finding.message)"
+        if let fix = finding.fix { text += "\n         fix: " + fix.split(separator: "\n").joined(separator: "\n              ") }
+        return text
+    }
+
+    private static func object(_ finding: Finding) -> JSONLine {
+        .object([
+            ("level", .text(finding.level.rawValue)), ("code", .text(finding.code)), ("message", .text(finding.message)),
+            ("fix", finding.fix.map { .text($0) } ?? .null),
+        ])
+    }
+}

@@ -1,0 +1,51 @@
+internal import ArgumentParser
+private import ConnectorKit
+private import EventLog
+private import Logging
+private import Pipeline
+private import SchemaRegistry
+
+/// `millrace run`
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Capture and deliver until stopped.",
+        discussion: """
+            Continues where the last run ended. SIGINT and SIGTERM end it cleanly; a second signal ends it at once, which \
+            loses nothing either.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @Flag(help: "End when everything committed before the start is delivered to every sink.")
+    var untilCaughtUp = false
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let logger = LogLines.logger()
+        let signals = SignalWatcher()
+        let log: EventLog
+        let pipeline: Pipeline
+        do {
+            log = try EventLog(directory: project.logDirectory, retention: project.retention)
+            let parts = Pipeline.Parts(
+                name: project.configuration.name, sourceKind: project.configuration.sourceKind,
+                source: project.makeSource { logger.notice("\($0)") }, sinks: project.makeSinks(), log: log,
+                schemas: try SchemaFolder(directory: project.schemasDirectory))
+            pipeline = Pipeline(parts, logger: logger)
+        } catch let failure as ConnectorFailure {
+            throw project.located(failure)
+        }
+        signals.start { pipeline.stop.request() }
+        let display = ProgressDisplay(pipeline.progress)
+        display.start()
+        let outcome: Result<Void, ConnectorFailure>
+        do throws(ConnectorFailure) {
+            outcome = .success(try await pipeline.run(untilCaughtUp: untilCaughtUp))
+        } catch {
+            outcome = .failure(error)
+        }
+        display.finish()
+        await log.close()
+        if case .failure(let failure) = outcome { throw project.located(failure) }
+        if let signal = signals.received { throw RunEnd.signal(signal) }
+    }
+}

@@ -1,0 +1,91 @@
+internal import ArgumentParser
+private import ConnectorKit
+private import EventFormat
+private import EventLog
+private import Glibc
+
+/// `millrace tail`
+struct TailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "Print events from the log, one JSON line each.",
+        discussion: "Reads the log beside a running `millrace run`, and needs no connection to the database.")
+
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "Tables to show, by name or pattern: orders, public.*. All when none is given.")
+    var tables: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
+            valueName: "position"))
+    var from = TailStart.earliest
+    @Flag(name: .shortAndLong, help: "Wait for more events.")
+    var follow = false
+    @Option(help: "The form of the events: cloudevents or row.")
+    var format = EventFormat.cloudEvents
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let reader = try LogReader(directory: project.logDirectory)
+        let encoder = EventEncoder(
+            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
+        let patterns = tables.map { TablePattern($0) }
+        var offset = try from.offset(in: reader)
+        while true {
+            guard let logged = try reader.read(from: offset) else {
+                if !follow { return }
+                usleep(50_000)
+                continue
+            }
+            var index = Int(offset - logged.firstOffset)
+            while index < logged.batch.changeCount {
+                let part = try encoder.encode(
+                    logged.batch, versions: logged.versions, firstOffset: logged.firstOffset, from: index,
+                    bytesMax: 1 << 20
+                ) { relation in
+                    patterns.isEmpty || patterns.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
+                }
+                for record in part.records.records {
+                    // The reader of a pipe that went away has seen enough.
+                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else { return }
+                }
+                index = part.nextIndex
+            }
+            offset = logged.nextOffset
+        }
+    }
+}
+
+extension EventFormat: ExpressibleByArgument {}
+
+/// Where `tail` begins.
+enum TailStart: ExpressibleByArgument {
+    case earliest
+    case latest
+    case offset(UInt64)
+    case time(Int64)
+
+    init?(argument: String) {
+        if argument == "earliest" {
+            self = .earliest
+        } else if argument == "latest" {
+            self = .latest
+        } else if let offset = UInt64(argument) {
+            self = .offset(offset)
+        } else if let time = UTCTime.microseconds(argument) {
+            self = .time(time)
+        } else {
+            return nil
+        }
+    }
+
+    var defaultValueDescription: String { "earliest" }
+
+    func offset(in reader: LogReader) throws(ConnectorFailure) -> UInt64 {
+        switch self {
+        case .earliest: try reader.statistics().firstOffset
+        case .latest: try reader.statistics().nextOffset
+        case .offset(let offset): offset
+        case .time(let time): try reader.offset(committedAtOrAfter: time)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+private import ConnectorKit
+private import Glibc
+internal import Pipeline
+private import Synchronization
+
+/// The line at the foot of a terminal that shows what `run` is doing, renewed twice a second; nothing elsewhere.
+final class ProgressDisplay: Sendable {
+    private let progress: PipelineProgress
+    private let hasEnded = Atomic(false)
+
+    /// A display of these numbers that does not show yet.
+    init(_ progress: PipelineProgress) { self.progress = progress }
+
+    /// Begins to show.
+    func start() {
+        guard Terminal.showsProgress else { return }
+        startThread(name: "progress") { [self] in
+            var last = progress.snapshot
+            while !hasEnded.load(ordering: .acquiring) {
+                usleep(500_000)
+                let now = progress.snapshot
+                if !hasEnded.load(ordering: .acquiring) { Terminal.showProgress(Self.line(now, since: last, seconds: 0.5)) }
+                last = now
+            }
+        }
+    }
+
+    /// Ends the display and clears its line.
+    func finish() {
+        hasEnded.store(true, ordering: .releasing)
+        Terminal.showProgress("")
+    }
+
+    private static func line(
+        _ now: PipelineProgress.Snapshot, since last: PipelineProgress.Snapshot, seconds: Double
+    ) -> String {
+        let rate = Double(now.capturedCount - last.capturedCount) / seconds
+        var line = "\(now.capturedCount) changes captured, \(Int(rate))/s"
+        for (sink, cursor) in now.cursors.sorted(by: { $0.key < $1.key }) {
+            let lag = now.nextOffset.map { $0 > cursor ? $0 - cursor : 0 } ?? 0
+            line += " · \(sink): \(lag == 0 ? "up to date" : "\(lag) behind")"
+        }
+        return line
+    }
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Drains the same backlog by several clients in turn, and prints rates, CPU, memory and ratios.
+
+Run by scripts/bench, which starts the server. Each run reads a fresh copy of one slot, so all drain the same changes. Rounds are
+interleaved (A B C A B C …); figures are medians. "other CPU" is what everything else on the machine used meanwhile: a round in
+which it is large says little.
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+CONFIGURATION = """\
+name: bench
+source:
+  postgres:
+    url: postgresql://{user}@{host}:{port}/{database}
+    tables: [public.orders]
+    slot: {slot}
+    publication: bench_pub
+sinks:
+  out:
+    file: {{path: "{path}"}}
+"""
+
+
+def sql(statement):
+    run = subprocess.run(["psql", "-XAtqc", statement], check=True, capture_output=True, text=True)
+    return run.stdout.strip()
+
+
+def ticks_of(pid):
+    """User and system CPU seconds of a process, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(") ", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_busy():
+    with open("/proc/stat") as file:
+        fields = [int(field) for field in file.readline().split()[1:]]
+    return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK")
+
+
+def walsender():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"walsender" in file.read():
+                    return int(pid)
+        except OSError:
+            pass
+    return None
+
+
+def measure(command, folder):
+    """Runs one client to its end."""
+    busy, start = machine_busy(), time.monotonic()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    sender, sender_cpu = None, None
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        sender = sender or walsender()
+        if sender:
+            sender_cpu = ticks_of(sender) or sender_cpu
+        time.sleep(0.02)
+    wall = time.monotonic() - start
+    errors = process.stderr.read().decode()
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"{command[0]} failed: {errors}")
+    cpu = usage.ru_utime + usage.ru_stime
+    other = machine_busy() - busy - cpu - (sender_cpu or 0)
+    return {"seconds": wall, "cpu": cpu, "walsender_cpu": sender_cpu or 0, "peak_mb": usage.ru_maxrss / 1024, "other_cpu": other}
+
+
+def drain(contender, end, options):
+    """One run of one contender on a fresh copy of the slot."""
+    slot = f"run_{os.getpid()}"
+    sql(f"SELECT pg_copy_logical_replication_slot('base', '{slot}')")
+    folder = tempfile.mkdtemp(prefix="millrace-bench.", dir=options.work)
+    try:
+        if contender == "pg_recvlogical":
+            command = [
+                os.environ["MILLRACE_PGBIN"] + "/pg_recvlogical", "-d", os.environ["PGDATABASE"], "-S", slot, "--start",
+                "--no-loop", "-f", "/dev/null", f"--endpos={end}", "-o", "proto_version=1", "-o", "publication_names=bench_pub"]
+        else:
+            path = "/dev/null" if contender == "millrace to /dev/null" else "out.jsonl"
+            with open(f"{folder}/millrace.yaml", "w") as file:
+                file.write(CONFIGURATION.format(
+                    user=os.environ["PGUSER"], host=os.environ["PGHOST"], port=os.environ["PGPORT"],
+                    database=os.environ["PGDATABASE"], slot=slot, path=path))
+            command = [options.millrace, "run", "--until-caught-up"]
+        figures = measure(command, folder)
+        if contender == "millrace to a file":
+            with open(f"{folder}/out.jsonl", "rb") as file:
+                lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+            if lines < options.changes:
+                raise SystemExit(f"only {lines} of {options.changes} events arrived")
+        return figures
+    finally:
+        shutil.rmtree(folder)
+        for _ in range(100):
+            if subprocess.run(["psql", "-XAtqc", f"SELECT pg_drop_replication_slot('{slot}')"], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.1)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--millrace", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--changes", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", os.path.dirname(os.path.abspath(__file__)) + "/orders.sql"], check=True)
+    sql("SELECT pg_create_logical_replication_slot('base', 'pgoutput')")
+    print(f"making a backlog of {options.changes} changes …", flush=True)
+    sql(f"CALL orders_backlog({options.changes // 100})")
+    end = sql("SELECT pg_current_wal_insert_lsn()")
+    sql("INSERT INTO orders SELECT * FROM orders_rows(1000000002, 1000000002)")
+    sql("CHECKPOINT")
+    contenders = ["pg_recvlogical", "millrace to /dev/null", "millrace to a file"]
+    runs = {contender: [] for contender in contenders}
+    for number in range(options.rounds):
+        for contender in contenders:
+            figures = drain(contender, end, options)
+            runs[contender].append(figures)
+            print(f"round {number + 1}: {contender}: {options.changes / figures['seconds']:,.0f} rows/s, other CPU {figures['other_cpu']:.1f} s", flush=True)
+    report(contenders, runs, options)
+
+
+def report(contenders, runs, options):
+    median = {c: {k: statistics.median(r[k] for r in runs[c]) for k in runs[c][0]} for c in contenders}
+    base = median["pg_recvlogical"]["seconds"]
+    print(f"\n{'client':24} {'rows/s':>10} {'CPU s':>7} {'walsender CPU s':>16} {'peak MB':>8} {'other CPU s':>12} {'ratio':>6}")
+    for contender in contenders:
+        m = median[contender]
+        # The ratio is taken round by round, so that a slow minute of the machine hits both sides of it.
+        ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(runs["pg_recvlogical"], runs[contender]))
+        m["ratio"] = ratio
+        m["rows_per_second"] = options.changes / m["seconds"]
+        print(f"{contender:24} {m['rows_per_second']:>10,.0f} {m['cpu']:>7.2f} {m['walsender_cpu']:>16.2f} {m['peak_mb']:>8.1f} {m['other_cpu']:>12.2f} {ratio:>6.2f}")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"changes": options.changes, "median": median, "runs": runs}, file, indent=2)
+        print(f"written to {options.json}")
+
+
+main()
