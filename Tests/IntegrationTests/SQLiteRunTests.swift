@@ -1,0 +1,95 @@
+import Foundation
+import ProgramTesting
+import Testing
+
+/// The main job over a SQLite file, as a user runs it.
+@Suite(.serialized)
+struct SQLiteRunTests {
+    @Test func rowsFromBeforeComeAsSnapshotAndChangesFollow() throws {
+        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, data BLOB)")
+        try sql(program, "INSERT INTO orders VALUES (1, 'new', x'00ff'), (2, 'new', NULL)")
+        try program.catchUp()
+        try sql(program, "INSERT OR REPLACE INTO orders VALUES (2, 'replaced', NULL); UPDATE orders SET id = 5 WHERE id = 1")
+        try sql(program, "DELETE FROM orders WHERE id = 5")
+        try program.catchUp()
+        let events = try program.events(in: "out/orders.jsonl")
+        #expect(events.map(\.operation) == ["snapshot", "snapshot", "update", "update", "delete"])
+        #expect(events.map(\.key) == ["id=1", "id=2", "id=2", "id=5", "id=5"])
+        #expect(events[0].after?["data"] == "AP8=")
+        #expect(events[3].previousKey == "id=1")
+        #expect(events[4].before?["status"] == "new")
+    }
+
+    @Test func theApplicationsWritesNeverFailBecauseOfCapture() throws {
+        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, a, b UNIQUE)")
+        try program.catchUp()
+        try sql(
+            program,
+            """
+            INSERT INTO orders VALUES (1, x'00', 'a\u{FF}'), (2, 9e999, -9223372036854775808), (3, NULL, char(0, 65));
+            INSERT OR IGNORE INTO orders VALUES (9, 1, char(0, 65));
+            INSERT OR REPLACE INTO orders VALUES (1, zeroblob(100000), char(0, 65));
+            UPDATE OR IGNORE orders SET id = 1;
+            """)
+        try program.catchUp()
+        let folded = FoldedTables(try program.events(in: "out/orders.jsonl"))
+        #expect(folded.contradictions == [])
+        #expect(folded.table("main.orders").keys.sorted() == ["id=1", "id=2"])
+    }
+
+    @Test func aTableWithoutPrimaryKeyThatIsNamedIsRefused() throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db, tables: [notes]}
+                sinks:
+                  archive:
+                    file: {path: "out/{table}.jsonl"}
+                """)
+        try sql(program, "CREATE TABLE notes (text)")
+        let result = try program.run("run", "--until-caught-up")
+        #expect(result.exitCode == 3 || result.exitCode == 2)
+        #expect(result.errors.contains("error[sqlite.no_primary_key]"))
+        #expect(try program.run("doctor").exitCode == 3)
+    }
+
+    @Test func aMissingDatabaseFileIsNamedAndNotMade() throws {
+        let program = try MillraceProgram(
+            configuration: "name: shop\nsource:\n  sqlite: {path: nowhere.db}\nsinks:\n  a:\n    file: {path: a.jsonl}\n")
+        let result = try program.run("run", "--until-caught-up")
+        #expect(result.exitCode == 3)
+        #expect(result.errors.contains("nowhere.db"))
+        #expect(!FileManager.default.fileExists(atPath: program.folder.path("nowhere.db")))
+    }
+
+    @Test func aSecondRunOnTheSameStateFolderIsRefused() throws {
+        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        let first = try program.start("run")
+        try first.waitForError(containing: "capturing")
+        let second = try program.run("run", "--until-caught-up")
+        #expect(second.exitCode == 3)
+        #expect(second.errors.contains("error[log.in_use]"))
+        first.send(SIGINT)
+        #expect(try first.finish().exitCode == 130)
+    }
+
+    private func shop(_ schema: String) throws -> MillraceProgram {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db}
+                sinks:
+                  archive:
+                    file: {path: "out/{table}.jsonl"}
+                """)
+        try sql(program, schema)
+        return program
+    }
+
+    private func sql(_ program: MillraceProgram, _ statements: String) throws {
+        let result = try runProgram("/usr/bin/sqlite3", ["-bail", program.folder.path("shop.db"), statements])
+        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
+    }
+}
