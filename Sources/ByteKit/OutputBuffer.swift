@@ -94,7 +94,7 @@ public import Glibc
 
     /// Overwrites four bytes that were appended before, most significant byte first. Outside of the content: nothing.
     public mutating func overwrite(bigEndian value: UInt32, at offset: Int) {
-        guard offset >= 0, offset + 4 <= written else { return }
+        guard offset >= 0, offset <= written - 4 else { return }
         unsafe base.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt32.self)
     }
 

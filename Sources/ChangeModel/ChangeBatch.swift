@@ -82,9 +82,8 @@ public final class ChangeBatch: Sendable {
             guard change.hasKnownCodes else { throw .damaged("operation of change \(index)") }
             guard change.relation < UInt32(relations.count) else { throw .damaged("relation of change \(index)") }
             guard change.transaction < UInt32(transactionCount) else { throw .damaged("transaction of change \(index)") }
-            for range in [change.before, change.after] where range.indices.upperBound > transactionsOffset {
-                throw .damaged("tuple of change \(index)")
-            }
+            let end = max(change.before.indices.upperBound, change.after.indices.upperBound)
+            guard end <= transactionsOffset else { throw .damaged("tuple of change \(index)") }
         }
     }
 }
