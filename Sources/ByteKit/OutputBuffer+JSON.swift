@@ -4,7 +4,7 @@ extension OutputBuffer {
     @inlinable
     public mutating func append(jsonString span: RawSpan) -> Bool {
         append(34)
-        guard append(escaping: span) else {
+        guard append(jsonText: span) else {
             written &-= 1
             return false
         }
@@ -17,10 +17,10 @@ extension OutputBuffer {
     /// Quotes around it are the caller's. Bytes that are not well-formed UTF-8 become U+FFFD; see ``append(jsonString:)``
     /// for a caller that wants to know.
     public mutating func append(jsonEscaping span: RawSpan) {
-        if append(escaping: span) { return }
+        if append(jsonText: span) { return }
         let text = unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
         let repaired = [UInt8](text.utf8)
-        _ = append(escaping: repaired.rawBytes)
+        _ = append(jsonText: repaired.rawBytes)
     }
 
     /// Appends a string as a JSON string with its quotes. Not for the row path.
@@ -29,12 +29,11 @@ extension OutputBuffer {
         _ = append(jsonString: bytes.rawBytes)
     }
 
-    /// Appends escaped text; false, and nothing appended, when it is not well-formed UTF-8.
+    /// Appends text inside a JSON string, escaped; false, and nothing appended, when it is not well-formed UTF-8.
     ///
     /// Copies eight bytes at a time and looks at them while they are in a register: nearly none need more than that. Room
     /// is made for a block at a time, so that a very long text does not ask for six times its length at once.
-    @usableFromInline
-    mutating func append(escaping span: RawSpan) -> Bool {
+    public mutating func append(jsonText span: RawSpan) -> Bool {
         let start = written
         let count = span.byteCount
         var position = 0

@@ -54,6 +54,10 @@ public import Glibc
         written &+= extra
     }
 
+    /// Appends the content of another buffer.
+    @inlinable
+    public mutating func append(contentsOf other: borrowing OutputBuffer) { append(other.bytes) }
+
     /// Appends bytes of this buffer once more. A range that reaches outside of the content appends nothing.
     @inlinable
     public mutating func append(copyOf range: Range<Int>) {
