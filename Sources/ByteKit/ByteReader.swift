@@ -88,3 +88,35 @@ extension [UInt8] {
         get { unsafe span.bytes }
     }
 }
+
+extension RawSpan {
+    /// The byte at `offset`, 0 outside of the span.
+    @inlinable
+    public func byte(_ offset: Int) -> UInt8 {
+        offset >= 0 && offset < byteCount ? unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) : 0
+    }
+
+    /// True when both spans hold the same bytes.
+    @inlinable
+    public func hasSameBytes(as other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        var position = 0
+        while position &+ 8 <= byteCount {
+            let (mine, theirs) = unsafe (
+                unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self),
+                other.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
+            )
+            if mine != theirs { return false }
+            position &+= 8
+        }
+        while position < byteCount {
+            let (mine, theirs) = unsafe (
+                unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self),
+                other.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
+            )
+            if mine != theirs { return false }
+            position &+= 1
+        }
+        return true
+    }
+}

@@ -1,30 +1,43 @@
 extension OutputBuffer {
     /// Appends a decimal number.
+    @inlinable
     public mutating func append(decimal value: some BinaryInteger) {
-        var rest = value.magnitude
-        var digits: InlineArray<20, UInt8> = .init(repeating: 0)
-        var length = 0
-        repeat {
-            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            digits[length] = 48 &+ UInt8(truncatingIfNeeded: digit)
-            length &+= 1
-            rest = quotient
-        } while rest != 0 && length < 20
-        reserve(21)
         if value < 0 { append(45) }
-        while length > 0 {
-            length &-= 1
-            append(digits[length])
+        if let small = UInt64(exactly: value.magnitude) { append(digitsOf: small) } else { append(utf8: String(value.magnitude)) }
+    }
+
+    @usableFromInline
+    mutating func append(digitsOf value: UInt64) {
+        if value < 10 {
+            append(48 &+ UInt8(truncatingIfNeeded: value))
+            return
+        }
+        var rest = value
+        var digits: InlineArray<20, UInt8> = .init(repeating: 0)
+        var start = 20
+        while rest != 0 {
+            let tens = rest / 10
+            start &-= 1
+            digits[start] = 48 &+ UInt8(truncatingIfNeeded: rest &- tens &* 10)
+            rest = tens
+        }
+        unsafe append(digits.span.bytes.extracting(start..<20))
+    }
+
+    /// Appends a number as hexadecimal digits, upper-case, padded with zeros to `width` (1 to 16); higher digits are cut off.
+    @inlinable
+    public mutating func append(hex value: UInt64, width: Int) {
+        let width = min(max(width, 1), 16)
+        let digits = SIMD2(hexDigits(of: UInt32(truncatingIfNeeded: value >> 32)), hexDigits(of: UInt32(truncatingIfNeeded: value)))
+        if width == 16 { store(digits) } else if width == 8 { store(digits[1]) } else {
+            append(hexTail: digits, width: width)
         }
     }
 
-    /// Appends a number as hexadecimal digits, upper-case, padded with zeros to `width` (1 to 16).
-    public mutating func append(hex value: UInt64, width: Int) {
-        reserve(16)
-        var shift = (min(max(width, 1), 16) &- 1) &* 4
-        while shift >= 0 {
-            append(hexDigit(UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 15))
-            shift &-= 4
+    @usableFromInline
+    mutating func append(hexTail digits: SIMD2<UInt64>, width: Int) {
+        for place in (16 - width)..<16 {
+            append(UInt8(truncatingIfNeeded: digits[place / 8] >> UInt64(place % 8 * 8)))
         }
     }
 
@@ -34,89 +47,77 @@ extension OutputBuffer {
         var reader = ByteReader(span)
         while reader.remaining >= 3 {
             guard let a = reader.byte(), let b = reader.byte(), let c = reader.byte() else { return }
-            appendBase64(a, b, c, digits: 4)
+            append(base64Group: UInt32(a) << 16 | UInt32(b) << 8 | UInt32(c))
         }
         guard let a = reader.byte() else { return }
-        if let b = reader.byte() { appendBase64(a, b, 0, digits: 3) } else { appendBase64(a, 0, 0, digits: 2) }
+        let b = reader.byte()
+        append(base64Group: UInt32(a) << 16 | UInt32(b ?? 0) << 8)
+        truncate(to: count - (b == nil ? 2 : 1))
+        append(b == nil ? "==" : "=")
     }
 
-    private mutating func appendBase64(_ a: UInt8, _ b: UInt8, _ c: UInt8, digits: Int) {
-        let group = UInt32(a) << 16 | UInt32(b) << 8 | UInt32(c)
-        for index in 0..<4 {
-            append(index < digits ? base64Digit(UInt8(truncatingIfNeeded: group >> UInt32(18 - 6 * index)) & 63) : 61)
-        }
-    }
-
-    /// Appends text inside a JSON string (RFC 8259, section 7): quotes, backslashes and control characters escaped.
-    ///
-    /// The bytes must be UTF-8; they are copied as they are. Quotes around them are the caller's. Eight bytes are
-    /// looked at at a time, because nearly none need an escape.
-    public mutating func append(jsonEscaping span: RawSpan) {
-        let count = span.byteCount
-        reserve(count &* 6)
-        var position = 0
-        var start = 0
-        while position < count {
-            if count &- position >= 8 {
-                let word = unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
-                if !needsEscape(word) {
-                    position &+= 8
-                    continue
+    /// Appends the bytes that hexadecimal text of either case stands for, as base64. False, and nothing appended, when the
+    /// text has an odd length or holds anything but digits.
+    public mutating func append(base64OfHex text: RawSpan) -> Bool {
+        guard text.byteCount % 2 == 0 else { return false }
+        let start = written
+        reserve((text.byteCount / 2 + 2) / 3 * 4)
+        var reader = ByteReader(text)
+        while reader.remaining >= 2 {
+            var group: UInt32 = 0
+            var length = 0
+            while length < 3, let high = reader.byte(), let low = reader.byte() {
+                let (upper, lower) = (hexValue(high), hexValue(low))
+                guard upper | lower < 16 else {
+                    written = start
+                    return false
                 }
+                group |= UInt32(upper << 4 | lower) << UInt32(16 - 8 * length)
+                length += 1
             }
-            let byte = unsafe span.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
-            if byte >= 0x20 && byte != 0x22 && byte != 0x5C {
-                position &+= 1
-                continue
+            append(base64Group: group)
+            if length < 3 {
+                truncate(to: count - (3 - length))
+                append(length == 1 ? "==" : "=")
             }
-            if start < position { append(span.extracting(start..<position)) }
-            appendEscape(byte)
-            position &+= 1
-            start = position
         }
-        if start < count { append(span.extracting(start..<count)) }
+        return true
     }
 
-    /// Appends a string as a JSON string with its quotes.
-    public mutating func append(jsonString text: String) {
-        append(34)
-        let bytes = [UInt8](text.utf8)
-        append(jsonEscaping: bytes.rawBytes)
-        append(34)
-    }
-
-    private mutating func appendEscape(_ byte: UInt8) {
-        append(0x5C)
-        switch byte {
-        case 0x22, 0x5C: append(byte)
-        case 0x08: append(UInt8(ascii: "b"))
-        case 0x09: append(UInt8(ascii: "t"))
-        case 0x0A: append(UInt8(ascii: "n"))
-        case 0x0C: append(UInt8(ascii: "f"))
-        case 0x0D: append(UInt8(ascii: "r"))
-        default:
-            append("u00")
-            append(hexDigit(byte >> 4) | 0x20)
-            append(hexDigit(byte & 15) | 0x20)
+    @inline(__always)
+    private mutating func append(base64Group group: UInt32) {
+        var word: UInt32 = 0
+        var place: UInt32 = 0
+        while place < 4 {
+            let digit = base64Digit(UInt8(truncatingIfNeeded: group &>> (18 &- 6 &* place)) & 63)
+            word |= UInt32(digit) &<< (place &* 8)
+            place &+= 1
         }
+        store(word.littleEndian)
     }
 }
 
-/// True when one of the eight bytes is a control character, a quote or a backslash; a rare false alarm only costs the slow path.
-@inline(__always)
-private func needsEscape(_ word: UInt64) -> Bool {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let highs: UInt64 = 0x8080_8080_8080_8080
-    let quote = word ^ (ones &* 0x22)
-    let backslash = word ^ (ones &* 0x5C)
-    let control = (word &- (ones &* 0x20)) & ~word
-    let quotes = (quote &- ones) & ~quote
-    let backslashes = (backslash &- ones) & ~backslash
-    return (control | quotes | backslashes) & highs != 0
+/// The eight hexadecimal digits of `value` as the bytes of a word in memory order: nibbles are spread to bytes, and bytes
+/// above nine get the distance from `:` to `A`.
+@inlinable @inline(__always)
+func hexDigits(of value: UInt32) -> UInt64 {
+    var word = UInt64(value)
+    word = (word &<< 16 | word) & 0x0000_FFFF_0000_FFFF
+    word = (word &<< 8 | word) & 0x00FF_00FF_00FF_00FF
+    word = (word &<< 4 | word) & 0x0F0F_0F0F_0F0F_0F0F
+    let aboveNine = ((word &+ 0x0606_0606_0606_0606) &>> 4) & 0x0101_0101_0101_0101
+    return (word &+ 0x3030_3030_3030_3030 &+ aboveNine &* 7).bigEndian
 }
 
 @inline(__always)
-private func hexDigit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 48 &+ nibble : 55 &+ nibble }
+private func hexValue(_ digit: UInt8) -> UInt8 {
+    switch digit {
+    case 48...57: digit &- 48
+    case 65...70: digit &- 55
+    case 97...102: digit &- 87
+    default: 0xFF
+    }
+}
 
 @inline(__always)
 private func base64Digit(_ value: UInt8) -> UInt8 {

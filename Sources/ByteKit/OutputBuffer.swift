@@ -42,16 +42,29 @@ public import Glibc
         written &+= 1
     }
 
-    /// Appends a run of bytes.
+    /// Appends a run of bytes. Short runs are copied in place: most runs of a row are, and a call costs more than they do.
     @inlinable
     public mutating func append(_ span: RawSpan) {
         let extra = span.byteCount
         guard extra > 0 else { return }
         reserve(extra)
         unsafe span.withUnsafeBytes { source in
-            if let start = source.baseAddress { unsafe memcpy(base + written, start, extra) }
+            if let start = source.baseAddress { unsafe copyBytes(from: start, to: base + written, count: extra) }
         }
         written &+= extra
+    }
+
+    /// Appends the content of another buffer.
+    @inlinable
+    public mutating func append(contentsOf other: borrowing OutputBuffer) { append(other.bytes) }
+
+    /// Appends bytes of this buffer once more. A range that reaches outside of the content appends nothing.
+    @inlinable
+    public mutating func append(copyOf range: Range<Int>) {
+        guard range.lowerBound >= 0, range.upperBound <= written, !range.isEmpty else { return }
+        reserve(range.count)
+        unsafe copyBytes(from: base + range.lowerBound, to: base + written, count: range.count)
+        written &+= range.count
     }
 
     /// Appends the bytes of a literal.
@@ -149,9 +162,7 @@ public import Glibc
     @usableFromInline @inline(never)
     mutating func grow(_ extra: Int) {
         let wanted = max(capacity &* 2, written + extra)
-        let bigger = unsafe Self.allocate(wanted)
-        unsafe memcpy(bigger, base, written)
-        unsafe free(base)
+        guard let bigger = unsafe realloc(base, wanted) else { fatalError("out of memory: \(wanted) bytes") }
         unsafe base = bigger
         capacity = wanted
     }

@@ -20,7 +20,7 @@ public enum UTF8Check {
     }
 
     /// Length of the well-formed sequence that begins at `position`, 0 when there is none.
-    private static func sequenceLength(_ span: RawSpan, at position: Int) -> Int {
+    static func sequenceLength(_ span: RawSpan, at position: Int) -> Int {
         let lead = byte(span, position)
         switch lead {
         case 0x00...0x7F: return 1
@@ -46,7 +46,7 @@ public enum UTF8Check {
     }
 
     @inline(__always)
-    private static func byte(_ span: RawSpan, _ position: Int) -> UInt8 {
+    static func byte(_ span: RawSpan, _ position: Int) -> UInt8 {
         unsafe span.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
     }
 }

@@ -1,0 +1,81 @@
+internal import ByteKit
+package import ChangeModel
+package import ConnectorKit
+
+/// Turns change batches into record batches of one format, for one sink. Used by one task at a time.
+///
+/// What a relation version has in common for all of its events is worked out when it is first seen and kept.
+package final class EventEncoder {
+    private let pipelineName: String
+    private let hasLSN: Bool
+    private let format: EventFormat
+    /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the table.
+    private var plans: [ObjectIdentifier: CachedPlan] = [:]
+    private var images = RowImages()
+
+    private struct CachedPlan {
+        let version: RelationVersion
+        let plan: ColumnPlan?
+    }
+
+    /// More relation versions than this in the cache, and it is begun anew.
+    private static let plansMax = 4096
+
+    /// An encoder for the events of a pipeline.
+    ///
+    /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`.
+    package init(pipelineName: String, sourceKind: String, format: EventFormat) {
+        self.pipelineName = pipelineName
+        hasLSN = sourceKind == "postgres"
+        self.format = format
+    }
+
+    /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends; at least
+    /// one, so a single event may be longer.
+    ///
+    /// `versions` are in the order of the batch's relations. `firstOffset` is the log offset of the batch's first change.
+    /// `including` is asked once for each relation version that this encoder sees; changes of other tables give no record,
+    /// but the offset behind the last of them is covered. Throws when the change at `index`, or the first one behind it
+    /// that is wanted, cannot be encoded; with events before it, these are returned first, and the next call throws.
+    package func encode(
+        _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, bytesMax: Int,
+        including: (Relation) -> Bool
+    ) throws(EncodingFailure) -> (records: RecordBatch, nextIndex: Int) {
+        let plans = versions.map { plan(for: $0, including) }
+        let frozen = batch.body
+        let body = frozen.bytes
+        var writer = EventWriter(format: format, hasLSN: hasLSN, bytesMax: bytesMax)
+        var position = max(index, 0)
+        while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
+            let change = batch.change(at: position)
+            let relation = Int(change.relation)
+            do throws(EncodingFailure.Reason) {
+                guard relation < plans.count else { throw .unknownRelation }
+                if let plan = plans[relation] {
+                    try images.read(change, plan, body)
+                    let info = batch.transaction(at: Int(change.transaction))
+                    try writer.append(change, of: info, topic: relation, plan, images, body)
+                }
+            } catch {
+                if !writer.isEmpty { break }
+                let table = relation < versions.count ? versions[relation].relation.qualifiedName : ""
+                throw EncodingFailure(
+                    identity: batch.identity(at: position), index: position, table: table, reason: error)
+            }
+            position += 1
+        }
+        let topics = versions.map { Topic(schema: $0.relation.schema, table: $0.relation.name) }
+        let nextOffset = firstOffset &+ UInt64(position)
+        return (writer.finish(topics: topics, nextOffset: nextOffset), position)
+    }
+
+    private func plan(for version: RelationVersion, _ including: (Relation) -> Bool) -> ColumnPlan? {
+        let identity = ObjectIdentifier(version)
+        if let known = plans[identity] { return known.plan }
+        if plans.count >= Self.plansMax { plans.removeAll() }
+        let isWanted = including(version.relation)
+        let plan = isWanted ? ColumnPlan(version, pipelineName: pipelineName, format: format) : nil
+        plans[identity] = CachedPlan(version: version, plan: plan)
+        return plan
+    }
+}

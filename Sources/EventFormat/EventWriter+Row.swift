@@ -1,0 +1,57 @@
+internal import ByteKit
+internal import ChangeModel
+
+extension EventWriter {
+    /// Writes a change as a row with metadata; returns where its key stands.
+    mutating func appendRowEvent(
+        _ change: RowChange, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
+    ) -> ByteRange {
+        let operation = change.operation
+        let fragments = plan.fragments
+        let start = output.count
+        output.append(UInt8(ascii: "{"))
+        if operation == .delete {
+            if images.beforeImage == .full {
+                appendMembers(images.before, plan, body, noting: .after)
+            } else if !images.before.isEmpty {
+                appendKeyMembers(images.before, plan, body, noting: .after)
+            }
+        } else {
+            appendMembers(images.after, plan, body, noting: .after)
+        }
+        var head = plan.bytes(fragments.operations[Int(operation.rawValue) &- 1].head)
+        if output.count == start &+ 1 { head = head.extracting(1..<head.byteCount) }
+        output.append(head)
+        output.append(contentsOf: sequence)
+        output.append(plan.bytes(fragments.sequence))
+        output.append(contentsOf: sequence)
+        output.append(plan.bytes(fragments.middle))
+        transaction.appendTime(to: &output)
+        output.append(UInt8(ascii: "\""))
+        appendRowNotes(plan, images, body)
+        output.append(UInt8(ascii: "}"))
+        let keyImage = operation == .delete ? images.before : images.after
+        return plan.keyColumns.isEmpty || keyImage.isEmpty ? .empty : keepLooseKey(keyImage, plan, body)
+    }
+
+    /// Writes what is only sometimes to be said about the values.
+    private mutating func appendRowNotes(_ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
+        let fragments = plan.fragments
+        output.append(plan.bytes(fragments.unchanged))
+        output.append(UInt8(ascii: "["))
+        if images.hasUnchanged { appendUnchanged(images.after, plan) }
+        output.append(UInt8(ascii: "]"))
+        if images.isKeyChanged {
+            output.append(plan.bytes(fragments.previousKey))
+            appendKey(images.before, plan, body, noting: .before)
+        }
+        if !base64Columns.isEmpty {
+            output.append(plan.bytes(fragments.base64))
+            appendNames(of: base64Columns, plan)
+        }
+        if !beforeBase64Columns.isEmpty {
+            output.append(plan.bytes(fragments.beforeBase64))
+            appendNames(of: beforeBase64Columns, plan)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+internal import ByteKit
+internal import ChangeModel
+internal import ConnectorKit
+
+/// Writes the events of one record batch, one behind the other. Nothing is allocated per row once its buffers have grown.
+struct EventWriter: ~Copyable {
+    let format: EventFormat
+    /// True when a commit is a position in PostgreSQL's log.
+    let hasLSN: Bool
+    /// The events, a line feed behind each.
+    var output: OutputBuffer
+    /// Keys that do not stand in their event as they are; they go behind the last event.
+    var looseKeys = OutputBuffer(capacity: 256)
+    var keyText = OutputBuffer(capacity: 64)
+    var sequence = OutputBuffer(capacity: 32)
+    var transaction = TransactionText()
+    /// Columns whose value was written as base64 although their type does not say so.
+    var base64Columns: [Int] = []
+    var beforeBase64Columns: [Int] = []
+
+    private var records: [Record] = []
+    /// Records whose key is a range of ``looseKeys``.
+    private var looseRecords: [Int] = []
+
+    init(format: EventFormat, hasLSN: Bool, bytesMax: Int) {
+        self.format = format
+        self.hasLSN = hasLSN
+        // A limit far above what there is to write shall not cost its memory.
+        output = OutputBuffer(capacity: min(max(bytesMax, 4096), 4 << 20) + 8192)
+        records.reserveCapacity(min(max(bytesMax, 4096), 4 << 20) / 512)
+    }
+
+    /// Bytes of events so far.
+    var byteCount: Int { output.count }
+    var isEmpty: Bool { records.isEmpty }
+
+    /// Appends the event of a change.
+    mutating func append(
+        _ change: RowChange, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
+    ) throws(EncodingFailure.Reason) {
+        let start = output.count
+        let looseStart = looseKeys.count
+        prepare(change, info)
+        let key =
+            switch format {
+            case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
+            case .row: appendRowEvent(change, plan, images, body)
+            }
+        guard output.count &+ looseKeys.count < Int(UInt32.max) else {
+            output.truncate(to: start)
+            looseKeys.truncate(to: looseStart)
+            throw .tooLarge
+        }
+        if looseKeys.count > looseStart { looseRecords.append(records.count) }
+        records.append(
+            Record(
+                payload: ByteRange(start..<output.count), key: key, topic: UInt32(truncatingIfNeeded: topic),
+                identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt))
+        output.append(UInt8(ascii: "\n"))
+    }
+
+    /// The batch of what was written.
+    consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
+        let shift = UInt32(truncatingIfNeeded: output.count)
+        output.append(contentsOf: looseKeys)
+        for index in looseRecords { records[index].key.offset &+= shift }
+        let records = records
+        return RecordBatch(body: output.freeze(), records: records, topics: topics, nextOffset: nextOffset)
+    }
+
+    private mutating func prepare(_ change: RowChange, _ info: TransactionInfo) {
+        transaction.prepare(info)
+        sequence.removeAll()
+        transaction.appendCommit(to: &sequence)
+        sequence.append(hex: UInt64(change.ordinal), width: 8)
+        if !base64Columns.isEmpty { base64Columns.removeAll(keepingCapacity: true) }
+        if !beforeBase64Columns.isEmpty { beforeBase64Columns.removeAll(keepingCapacity: true) }
+    }
+}
+
+extension ByteRange {
+    /// The range with these bounds, which fit in 32 bits.
+    @inline(__always)
+    init(_ range: Range<Int>) {
+        self.init(
+            offset: UInt32(truncatingIfNeeded: range.lowerBound), length: UInt32(truncatingIfNeeded: range.count))
+    }
+}
