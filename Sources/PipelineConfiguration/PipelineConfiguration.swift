@@ -1,1 +1,84 @@
-// being written
+package import ConnectorKit
+
+/// What a configuration file says, checked against every table and filled up with defaults.
+package struct PipelineConfiguration: Sendable {
+    /// The pipeline's name: the prefix of event ids, subjects and slots. `[a-z][a-z0-9_-]*`, at most 40 characters.
+    package var name: String
+    /// The name of the source connector, such as `postgres`.
+    package var sourceKind: String
+    /// The settings of the source.
+    package var source: SettingValues
+    /// Where schemas are kept.
+    package var schemas: SchemaConfiguration
+    /// Where the event log is kept, and for how long.
+    package var log: LogConfiguration
+    /// The sinks in the order of the file; may be empty, then events only go into the log.
+    package var sinks: [SinkConfiguration]
+    /// Where in the file each setting stands.
+    package var locations: SettingLocations
+    /// The folder of the configuration file, to which relative paths relate.
+    package var folder: String
+    var secrets: [String]
+
+    /// The path of a file or folder that the configuration names: relative ones are relative to the configuration file.
+    package func resolve(_ path: String) -> String { joinedPath(folder, path) }
+
+    /// `text` without any value of a secret setting, for messages of libraries that may quote what they were given.
+    /// Secrets of fewer than four characters stay: taking them out would tell what they are.
+    package func redacting(_ text: String) -> String {
+        secrets.reduce(text) { text, secret in
+            secret.utf8.count < 4 ? text : text.replacing(secret, with: "[secret]")
+        }
+    }
+}
+
+extension PipelineConfiguration: CustomStringConvertible {
+    /// Names only: a configuration that is printed by accident shows no settings.
+    package var description: String {
+        "pipeline \(name): \(sourceKind) to \(sinks.map(\.name).joined(separator: ", "))"
+    }
+}
+
+/// The `schemas` section.
+package struct SchemaConfiguration: Sendable, Equatable {
+    /// The folder of the schema files. Default `Schemas`.
+    package var directory: String
+}
+
+/// The `log` section.
+package struct LogConfiguration: Sendable, Equatable {
+    /// The folder of the event log. Default `.millrace`.
+    package var directory: String
+    /// How long events stay in the log at least. Default seven days.
+    package var retentionAge: Duration
+    /// How many bytes of events the log keeps. Default 10 GiB.
+    package var retentionSize: Int
+}
+
+/// How a sink wants its records.
+package enum RecordFormat: String, Sendable, CaseIterable {
+    /// CloudEvents in JSON: the whole event.
+    case cloudevents
+    /// The row after the change, with the metadata under names that begin with `_`.
+    case row
+}
+
+/// One entry of the `sinks` section.
+package struct SinkConfiguration: Sendable {
+    /// The name that the file gives it.
+    package var name: String
+    /// The name of the connector, such as `file`.
+    package var kind: String
+    /// The connector's settings.
+    package var settings: SettingValues
+    /// The tables whose events the sink gets. Default all.
+    package var tables: [TablePattern]
+    /// The form of its records. Default CloudEvents.
+    package var format: RecordFormat
+}
+
+/// Joins a folder and a path; an absolute path stays as it is.
+func joinedPath(_ folder: String, _ path: String) -> String {
+    if path.hasPrefix("/") || folder.isEmpty || folder == "." { return path }
+    return folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
+}

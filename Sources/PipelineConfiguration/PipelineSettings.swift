@@ -1,0 +1,74 @@
+import ConnectorKit
+
+/// The settings that belong to no connector, declared in the same form as those of connectors.
+enum PipelineSettings {
+    /// The longest name of a pipeline or a sink: names become parts of slots, topics and file names.
+    static let nameLengthMax = 40
+
+    /// The top level, beside `source` and `sinks`.
+    static let top = [
+        Setting(
+            "name", .text,
+            "The pipeline's name: the prefix of event ids, subjects and slots. A small letter, then up to 39 small letters,"
+                + " digits, `_` or `-`. Never change it once events were delivered: every event would get a new identity.",
+            isRequired: true),
+        Setting("schemas", .group(schemas), "The schemas of the events."),
+        Setting("log", .group(log), "The durable log between the source and the sinks."),
+    ]
+
+    static let schemas = [
+        Setting(
+            "directory", .text, "The folder of the schema files. Made to be kept in version control.",
+            default: .text("Schemas"))
+    ]
+
+    static let log = [
+        Setting(
+            "directory", .text, "The folder of the log. It must be on a disk that outlives the process.",
+            default: .text(".millrace")),
+        Setting("retention", .group(retention), "How long the log keeps what every sink has already got."),
+    ]
+
+    static let retention = [
+        Setting("age", .duration, "Events younger than this stay.", default: .duration(.seconds(7 * 86_400))),
+        Setting(
+            "size", .size, "Above this many bytes the oldest events go, even when they are young.",
+            default: .size(10 << 30)),
+    ]
+
+    /// What every sink has beside its connector.
+    static let sink = [
+        Setting(
+            "tables", .list, "The tables whose events the sink gets; `*` stands for any run of characters.",
+            default: .list(["*"])),
+        Setting(
+            "format", .choice(RecordFormat.allCases.map(\.rawValue)),
+            "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the metadata"
+                + " under names that begin with `_`.",
+            default: .text(RecordFormat.cloudevents.rawValue)),
+    ]
+
+    /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
+    static let announced: Set<String> = [
+        "transforms", "server", "schemas.on_new_table", "schemas.on_change", "log.acknowledge",
+        "source.postgres.snapshot", "source.postgres.slot", "source.postgres.publication",
+        "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
+        "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",
+    ]
+
+    /// True when `path` is described for later versions.
+    static func isAnnounced(_ path: String) -> Bool {
+        var parts = path.split(separator: ".", omittingEmptySubsequences: false)
+        if parts.count > 2, parts[0] == "sinks" { parts[1] = "*" }
+        return announced.contains(parts.joined(separator: "."))
+    }
+
+    /// True for a small letter and up to 39 small letters, digits, `_` or `-`.
+    static func isName(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard let first = bytes.first, bytes.count <= nameLengthMax, (0x61...0x7A).contains(first) else { return false }
+        return bytes.allSatisfy { byte in
+            (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == 0x5F || byte == 0x2D
+        }
+    }
+}

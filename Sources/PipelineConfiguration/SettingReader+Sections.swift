@@ -1,0 +1,131 @@
+import ConnectorKit
+
+/// The sections of the file that hold connectors, and the whole of it.
+extension SettingReader {
+    /// A file has no more sinks than this.
+    static let sinkCountMax = 100
+
+    /// A connector's part of the file.
+    private struct Connector {
+        var kind: String
+        var settings: SettingValues
+    }
+
+    /// The whole file; nil only with problems reported.
+    mutating func configuration(of root: YAMLNode, _ tables: ConnectorTables) -> PipelineConfiguration? {
+        let start = FilePosition(line: 1, column: 1)
+        guard let all = entries(of: root, "", at: root.position) else { return nil }
+        let sections = ["source", "sinks"]
+        refuseUnknown(all, "", known: PipelineSettings.top.map(\.name) + sections)
+        let own = all.filter { entry in PipelineSettings.top.contains { $0.name == entry.name } }
+        let top = values(of: own, PipelineSettings.top, "", at: start)
+        let name = checkedName(top, all)
+        let source = all.first { $0.name == "source" }
+        if source == nil {
+            let hint = "add source: with one of \(tables.sources.keys.sorted().joined(separator: ", "))"
+            report("config.missing_key", "\"source\" is missing", "source", start, hint)
+        }
+        let connector = source.flatMap { self.source($0, tables.sources) }
+        let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, tables.sinks) } ?? []
+        guard problems.isEmpty, let name, let connector else { return nil }
+        let log = top.group("log")
+        let retention = log?.group("retention")
+        guard let schemaDirectory = top.group("schemas")?.text("directory"), let logDirectory = log?.text("directory"),
+            let age = retention?.duration("age"), let size = retention?.size("size")
+        else { return nil }
+        return PipelineConfiguration(
+            name: name, sourceKind: connector.kind, source: connector.settings,
+            schemas: SchemaConfiguration(directory: schemaDirectory),
+            log: LogConfiguration(directory: logDirectory, retentionAge: age, retentionSize: size),
+            sinks: sinks, locations: locations, folder: folder, secrets: secrets)
+    }
+
+    private mutating func checkedName(_ top: SettingValues, _ all: [Entry]) -> String? {
+        guard let name = top.text("name"), let entry = all.first(where: { $0.name == "name" }) else { return nil }
+        if PipelineSettings.isName(name) { return name }
+        report(
+            "config.bad_value", "the name is not a small letter and up to 39 small letters, digits, _ or -", "name",
+            entry.value.position, "choose a name such as shop")
+        return nil
+    }
+
+    private mutating func refuseUnknown(_ all: [Entry], _ path: String, known: [String]) {
+        for entry in all where !known.contains(entry.name) { refuse(entry, path, candidates: known) }
+    }
+
+    private mutating func source(_ section: Entry, _ tables: [String: [Setting]]) -> Connector? {
+        guard let inner = entries(of: section.value, "source", at: section.keyPosition) else { return nil }
+        refuseUnknown(inner, "source", known: Array(tables.keys))
+        let hasStranger = inner.contains { tables[$0.name] == nil }
+        return connector(
+            in: inner, tables, "source", at: section.keyPosition, what: "source", isMissingKnown: hasStranger)
+    }
+
+    private mutating func sinks(_ section: Entry, _ tables: [String: [Setting]]) -> [SinkConfiguration] {
+        guard let inner = entries(of: section.value, "sinks", at: section.keyPosition) else { return [] }
+        guard inner.count <= Self.sinkCountMax else {
+            report("config.bad_value", "there are more than \(Self.sinkCountMax) sinks", "sinks", section.keyPosition)
+            return []
+        }
+        return inner.compactMap { sink($0, tables) }
+    }
+
+    private mutating func sink(_ section: Entry, _ tables: [String: [Setting]]) -> SinkConfiguration? {
+        let path = joined("sinks", printable(section.name))
+        if !PipelineSettings.isName(section.name) {
+            report(
+                "config.bad_value",
+                "the sink's name is not a small letter and up to 39 small letters, digits, _ or -", path,
+                section.keyPosition, "choose a name such as archive")
+        }
+        guard let inner = entries(of: section.value, path, at: section.keyPosition) else { return nil }
+        let common = PipelineSettings.sink.map(\.name)
+        refuseUnknown(inner, path, known: common + tables.keys)
+        let hasStranger = inner.contains { !common.contains($0.name) && tables[$0.name] == nil }
+        let found = connector(
+            in: inner, tables, path, at: section.keyPosition, what: "sink", isMissingKnown: hasStranger)
+        let own = inner.filter { common.contains($0.name) }
+        let values = values(of: own, PipelineSettings.sink, path, at: section.keyPosition)
+        let patterns = self.patterns(values, inner, path)
+        guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
+        return SinkConfiguration(
+            name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format)
+    }
+
+    private mutating func patterns(_ values: SettingValues, _ inner: [Entry], _ path: String) -> [TablePattern]? {
+        guard let texts = values.list("tables") else { return nil }
+        guard !texts.isEmpty, !texts.contains("") else {
+            let position = inner.first { $0.name == "tables" }?.keyPosition ?? FilePosition(line: 1, column: 1)
+            let message = texts.isEmpty ? "the list of tables is empty" : "a table's name is empty"
+            report(
+                "config.bad_value", message, "\(path).tables", position, "name tables, or take the key out for all")
+            return nil
+        }
+        return texts.map { TablePattern($0) }
+    }
+
+    /// The one connector of a mapping. When a key was refused already, which may have been meant as the connector, that
+    /// none is there is not said again.
+    private mutating func connector(
+        in inner: [Entry], _ tables: [String: [Setting]], _ path: String, at position: FilePosition, what: String,
+        isMissingKnown: Bool
+    ) -> Connector? {
+        let found = inner.filter { tables[$0.name] != nil }
+        for extra in found.dropFirst() {
+            report(
+                "config.bad_value", "the \(what) has \(quoted(found[0].name)) already", joined(path, extra.name),
+                extra.keyPosition, "keep one of them")
+        }
+        guard let entry = found.first, let table = tables[entry.name] else {
+            if !isMissingKnown {
+                report(
+                    "config.missing_key", "the \(what) names no connector", path, position,
+                    "add one of \(tables.keys.sorted().joined(separator: ", "))")
+            }
+            return nil
+        }
+        let inside = joined(path, entry.name)
+        guard let settings = entries(of: entry.value, inside, at: entry.keyPosition) else { return nil }
+        return Connector(kind: entry.name, settings: values(of: settings, table, inside, at: entry.keyPosition))
+    }
+}
