@@ -67,8 +67,8 @@ public import Glibc
         written &+= range.count
     }
 
-    /// Appends the bytes of a literal.
-    @inlinable
+    /// Appends the bytes of a literal: a few moves of a fixed size.
+    @inlinable @inline(__always)
     public mutating func append(_ literal: StaticString) {
         let extra = literal.utf8CodeUnitCount
         reserve(extra)

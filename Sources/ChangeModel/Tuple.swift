@@ -7,19 +7,19 @@ public import ByteKit
 /// Message Formats).
 public enum ValueKind {
     /// NULL.
-    public static let null = UInt8(ascii: "n")
+    @inlinable public static var null: UInt8 { UInt8(ascii: "n") }
     /// An unchanged TOASTed value, not sent.
-    public static let unchanged = UInt8(ascii: "u")
+    @inlinable public static var unchanged: UInt8 { UInt8(ascii: "u") }
     /// Text, which is valid UTF-8: whoever writes the tuple vouches for it.
-    public static let text = UInt8(ascii: "t")
+    @inlinable public static var text: UInt8 { UInt8(ascii: "t") }
     /// Raw bytes (SQLite BLOB).
-    public static let binary = UInt8(ascii: "b")
+    @inlinable public static var binary: UInt8 { UInt8(ascii: "b") }
     /// Decimal text of a 64-bit integer (SQLite INTEGER).
-    public static let integer = UInt8(ascii: "i")
+    @inlinable public static var integer: UInt8 { UInt8(ascii: "i") }
     /// Decimal text of a double that reads back to the same double; `Infinity` and `-Infinity` too (SQLite REAL).
-    public static let real = UInt8(ascii: "r")
+    @inlinable public static var real: UInt8 { UInt8(ascii: "r") }
     /// Text that is not valid UTF-8, as raw bytes.
-    public static let malformedText = UInt8(ascii: "x")
+    @inlinable public static var malformedText: UInt8 { UInt8(ascii: "x") }
 
     /// True for the kinds that are followed by a length and bytes.
     @inlinable

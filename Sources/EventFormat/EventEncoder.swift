@@ -11,7 +11,6 @@ package final class EventEncoder {
     private let format: EventFormat
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the table.
     private var plans: [ObjectIdentifier: CachedPlan] = [:]
-    private var images = RowImages()
 
     private struct CachedPlan {
         let version: RelationVersion
@@ -45,6 +44,7 @@ package final class EventEncoder {
         let frozen = batch.body
         let body = frozen.bytes
         var writer = EventWriter(format: format, hasLSN: hasLSN, bytesMax: bytesMax)
+        var images = RowImages()
         var position = max(index, 0)
         while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
             let change = batch.change(at: position)

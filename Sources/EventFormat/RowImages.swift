@@ -34,12 +34,12 @@ struct RowImages {
         let operation = change.operation
         beforeImage = operation == .truncate ? .none : change.beforeImage
         if beforeImage == .none {
-            before.removeAll(keepingCapacity: true)
+            if !before.isEmpty { before.removeAll(keepingCapacity: true) }
         } else {
             _ = try Self.read(change.before, plan, body, into: &before)
         }
         if operation == .delete || operation == .truncate {
-            after.removeAll(keepingCapacity: true)
+            if !after.isEmpty { after.removeAll(keepingCapacity: true) }
         } else {
             let isIncomplete = try Self.read(change.after, plan, body, into: &after)
             if isIncomplete { fillUnchanged(plan) }
