@@ -1,5 +1,6 @@
 internal import ArgumentParser
 private import ConnectorKit
+private import JSONText
 
 /// `millrace doctor`
 struct DoctorCommand: AsyncParsableCommand {
@@ -15,7 +16,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let project = try Project.load(shared.config)
         let findings = await project.findings()
         if json {
-            Terminal.printLine(JSONLine.list(findings.map(Self.object)))
+            Terminal.printLine(JSONValue.array(findings.map(Self.object)).compactText)
         } else {
             for finding in findings { Terminal.printLine(Self.text(finding)) }
         }
@@ -33,10 +34,10 @@ struct DoctorCommand: AsyncParsableCommand {
         return text
     }
 
-    private static func object(_ finding: Finding) -> JSONLine {
-        .object([
-            ("level", .text(finding.level.rawValue)), ("code", .text(finding.code)), ("message", .text(finding.message)),
-            ("fix", finding.fix.map { .text($0) } ?? .null),
-        ])
+    private static func object(_ finding: Finding) -> JSONValue {
+        [
+            "level": .string(finding.level.rawValue), "code": .string(finding.code),
+            "message": .string(finding.message), "fix": finding.fix.map { .string($0) } ?? .null,
+        ]
     }
 }

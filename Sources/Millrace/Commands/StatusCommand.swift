@@ -1,0 +1,101 @@
+internal import ArgumentParser
+private import ConnectorKit
+private import EventLog
+private import Glibc
+private import JSONText
+
+/// `millrace status`
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show how far source, log and sinks are.",
+        discussion: "Reads the log beside a running `millrace run`, and asks the source's database.")
+
+    @OptionGroup var shared: SharedOptions
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let log = try LogReader(directory: project.logDirectory).statistics()
+        let source = await project.sourceStatus(log.checkpoint)
+        let report = StatusReport(project: project, log: log, source: source)
+        Terminal.printLine(json ? report.json.compactText : report.text)
+    }
+}
+
+/// What `status` says, as text and as JSON.
+private struct StatusReport {
+    let project: Project
+    let log: LogStatistics
+    let source: SourceReport
+    private let now = Int64(time(nil)) * 1_000_000
+
+    init(project: Project, log: LogStatistics, source: SourceReport) {
+        self.project = project
+        self.log = log
+        self.source = source
+    }
+
+    /// The sinks of the configuration; one that never ran has no cursor yet.
+    private var sinks: [(name: String, cursor: SinkCursor?)] {
+        project.configuration.sinks.map { sink in (sink.name, log.sinks.first { $0.sink == sink.name }) }
+    }
+
+    private func lag(of cursor: SinkCursor?) -> UInt64 {
+        let offset = cursor?.offset ?? log.firstOffset
+        return log.nextOffset > offset ? log.nextOffset - offset : 0
+    }
+
+    var json: JSONValue {
+        [
+            "name": .string(project.configuration.name),
+            "source": source.json,
+            "log": [
+                "first_offset": .number(JSONNumber(log.firstOffset)), "next_offset": .number(JSONNumber(log.nextOffset)),
+                "bytes": .number(JSONNumber(log.byteCount)), "file_bytes": .number(JSONNumber(log.fileByteCount)),
+                "oldest_at": time(log.oldestAppendedAt), "newest_commit_at": time(log.newestCommittedAt),
+            ],
+            "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
+        ]
+    }
+
+    private func json(of name: String, _ cursor: SinkCursor?) -> JSONValue {
+        var error = JSONValue.null
+        if let last = cursor?.lastError {
+            error = ["code": .string(last.code), "message": .string(last.message), "at": time(last.at)]
+        }
+        return [
+            "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
+            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": time(cursor?.movedAt), "last_error": error,
+        ]
+    }
+
+    private func time(_ microseconds: Int64?) -> JSONValue { microseconds.map { .string(UTCTime.text($0)) } ?? .null }
+
+    var text: String {
+        var lines = ["pipeline  \(project.configuration.name)"]
+        lines += source.lines
+        let age = log.newestCommittedAt.map { ", newest commit \(UTCTime.text($0))" } ?? ""
+        lines.append(
+            "log       offsets \(log.firstOffset) to \(log.nextOffset), \(Self.bytes(log.byteCount)) on disk\(age)")
+        for (name, cursor) in sinks {
+            let behind = lag(of: cursor)
+            let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
+            lines.append("sink      \(name): \(place)\(behind == 0 ? "up to date" : "\(behind) events behind")")
+            if let error = cursor?.lastError {
+                lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    static func bytes(_ count: Int) -> String {
+        var value = Double(count)
+        var units = ["B", "KiB", "MiB", "GiB", "TiB"][...]
+        while value >= 1024, units.count > 1 {
+            value /= 1024
+            units = units.dropFirst()
+        }
+        return units.first == "B" ? "\(count) B" : "\((value * 10).rounded() / 10) \(units.first ?? "B")"
+    }
+}
