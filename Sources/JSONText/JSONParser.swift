@@ -7,6 +7,13 @@ package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The column in characters (code points), from 1.
     package let column: Int
 
+    /// An error of its parts.
+    package init(message: String, line: Int, column: Int) {
+        self.message = message
+        self.line = line
+        self.column = column
+    }
+
     /// `line 3, column 7: message`.
     package var description: String { "line \(line), column \(column): \(message)" }
 }

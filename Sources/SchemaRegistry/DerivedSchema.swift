@@ -1,0 +1,54 @@
+internal import ChangeModel
+internal import JSONText
+
+extension JSONValue {
+    /// The JSON Schema (draft 2020-12) of a row of `relation` as events spell it (`docs/reference/events.md`).
+    ///
+    /// The model is open, only key columns are required and numbers have no bounds, so that everyday changes of a table are
+    /// compatible. `x-millrace` keeps the database's own words, by which a changed table is told from an unchanged one.
+    static func schema(derivedFrom relation: Relation) -> JSONValue {
+        let key = relation.keyColumns.map { JSONValue.string(relation.columns[$0].name) }
+        var schema: JSONObject = JSONObject([
+            .init(name: "$schema", value: "https://json-schema.org/draft/2020-12/schema"),
+            .init(name: "title", value: .string(relation.qualifiedName)),
+            .init(name: "type", value: "object"),
+            .init(
+                name: "properties",
+                value: .object(
+                    JSONObject(relation.columns.map { .init(name: $0.name, value: property(of: $0)) }))),
+        ])
+        if !key.isEmpty { schema["required"] = .array(key) }
+        let types = JSONObject(relation.columns.map { .init(name: $0.name, value: .string($0.typeName)) })
+        schema["x-millrace"] = [
+            "schema": .string(relation.schema), "table": .string(relation.name), "key": .array(key),
+            "columns": .object(types),
+        ]
+        return .object(schema)
+    }
+
+    private static func property(of column: Column) -> JSONValue {
+        var property = JSONObject()
+        var types: [JSONValue]
+        switch column.type {
+        case .boolean: types = ["boolean"]
+        case .int16, .int32, .int64: types = ["integer"]
+        case .float32, .float64:
+            types = ["number", "string"]
+            property["pattern"] = "^(NaN|-?Infinity)$"
+        case .bytes:
+            types = ["string"]
+            property["contentEncoding"] = "base64"
+        case .json:
+            types = ["string"]
+            property["contentMediaType"] = "application/json"
+        case .uuid:
+            types = ["string"]
+            property["format"] = "uuid"
+        case .dynamic: types = ["string", "number"]
+        case .numeric, .text, .date, .time, .timestamp, .timestampTZ, .interval, .other: types = ["string"]
+        }
+        if column.isNullable { types.append("null") }
+        let type = JSONObject.Member(name: "type", value: types.count == 1 ? types[0] : .array(types))
+        return .object(JSONObject([type] + property.members))
+    }
+}

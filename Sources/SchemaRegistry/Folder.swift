@@ -1,0 +1,148 @@
+internal import ConnectorKit
+internal import Glibc
+
+/// An open folder, and what is done with files in it. The lock ends when the value does.
+struct Folder: ~Copyable {
+    private let descriptor: Int32
+    private let path: String
+
+    /// Larger files are no schemas.
+    private static let fileBytesMax = 16 << 20
+    private static let lockSecondsMax = 10
+
+    /// Opens a folder that is there.
+    init(opening path: String) throws(ConnectorFailure) {
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        self.path = path
+        guard descriptor >= 0 else { throw SchemaFailure.directory(path, errnoText()) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Makes a folder and the folders above it. One that is there is left alone.
+    static func make(_ path: String) throws(ConnectorFailure) {
+        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        guard errno == ENOENT, !parent.isEmpty else { throw SchemaFailure.directory(path, errnoText()) }
+        try make(parent)
+        guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw SchemaFailure.directory(path, errnoText()) }
+    }
+
+    /// The names of everything in a folder; empty when the folder is not there.
+    static func names(in path: String) throws(ConnectorFailure) -> [String] {
+        guard let stream = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw SchemaFailure.directory(path, errnoText())
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
+                name.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: name.pointee)) {
+                    String(cString: $0)
+                }
+            }
+            if name != "." && name != ".." { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw SchemaFailure.directory(path, errnoText()) }
+        return names
+    }
+
+    /// The bytes of a file; nil when it is not there.
+    static func contents(of path: String) throws(ConnectorFailure) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw SchemaFailure.read(path, errno)
+        }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let got = read(file, &block, block.count)
+            if got == 0 { return bytes }
+            if got < 0 && errno == EINTR { continue }
+            guard got > 0 else { throw SchemaFailure.read(path, errno) }
+            bytes += block.prefix(got)
+            guard bytes.count <= fileBytesMax else { throw SchemaFailure.read(path, EFBIG) }
+        }
+    }
+
+    /// Waits until no other process or thread holds the folder.
+    func lock() throws(ConnectorFailure) {
+        let end = ContinuousClock.now + .seconds(Self.lockSecondsMax)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw SchemaFailure.directory(path, errnoText()) }
+            guard ContinuousClock.now < end else { throw SchemaFailure.locked(path) }
+            usleep(2000)
+        }
+    }
+
+    /// Writes a new file: first under another name, then, when it is whole and durable, under its own. False when there is
+    /// a file of that name by now. The folder must be locked.
+    func write(
+        _ text: String, as name: String, beforeRename: () -> Void
+    ) throws(ConnectorFailure) -> Bool {
+        let temporary = "." + name + ".tmp"
+        let target = path + "/" + name
+        try removeLeftovers()
+        do {
+            let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw SchemaFailure.write(target, errno) }
+            defer { close(file) }
+            try writeAll(Array(text.utf8), to: file, target)
+        }
+        beforeRename()
+        let isRenamed = try rename(temporary, to: name)
+        try sync()
+        return isRenamed
+    }
+
+    /// Removes temporary files of processes that died: under the lock, nobody alive has one.
+    private func removeLeftovers() throws(ConnectorFailure) {
+        for name in try Self.names(in: path) where name.hasPrefix(".v") && name.hasSuffix(".schema.json.tmp") {
+            unlinkat(descriptor, name, 0)
+        }
+    }
+
+    /// Makes names in the folder durable.
+    func sync() throws(ConnectorFailure) {
+        guard fsync(descriptor) == 0 else { throw SchemaFailure.write(path, errno) }
+    }
+
+    private func writeAll(_ bytes: [UInt8], to file: Int32, _ target: String) throws(ConnectorFailure) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { throw SchemaFailure.write(target, errno) }
+            rest = rest.dropFirst(written)
+        }
+        guard fsync(file) == 0 else { throw SchemaFailure.write(target, errno) }
+    }
+
+    /// Gives a file its name, unless the name is taken. A hard link refuses that on every file system that has hard links;
+    /// where there are none, the lock alone keeps two writers apart.
+    private func rename(_ temporary: String, to name: String) throws(ConnectorFailure) -> Bool {
+        if linkat(descriptor, temporary, descriptor, name, 0) == 0 {
+            unlinkat(descriptor, temporary, 0)
+            return true
+        }
+        switch errno {
+        case EEXIST:
+            unlinkat(descriptor, temporary, 0)
+            return false
+        case EPERM, ENOTSUP, ENOSYS, EMLINK:
+            guard faccessat(descriptor, name, F_OK, 0) != 0 else { return false }
+            guard renameat(descriptor, temporary, descriptor, name) == 0 else {
+                throw SchemaFailure.write(path + "/" + name, errno)
+            }
+            return true
+        default: throw SchemaFailure.write(path + "/" + name, errno)
+        }
+    }
+}
+
+private func errnoText() -> String { String(cString: strerror(errno)) }
