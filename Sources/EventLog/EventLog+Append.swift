@@ -87,7 +87,8 @@ extension EventLog {
         try withExtendedLifetime(batch.body) {
             let bytes = batch.body.unsafeBytes(0..<batch.body.count)
             guard let start = bytes.baseAddress else { return }
-            let body = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count, deallocator: .none)
+            let body = Data(
+                bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count, deallocator: .none)
             try statement.execute(arguments: [
                 Int64(bitPattern: logged.firstOffset), batch.changeCount, LogClock.now(),
                 Int64(bitPattern: first.commit), Int64(first.ordinal),

@@ -70,7 +70,8 @@ package actor EventLog {
                 "the log in \(directory) belongs to another source: "
                     + source.differences(from: stored).joined(separator: "; "),
                 setting: "log.directory",
-                hint: "point the source back at the database of this log, or give the new source an empty log.directory: "
+                hint:
+                    "point the source back at the database of this log, or give the new source an empty log.directory: "
                     + "continuing would leave a gap that nobody sees", exitCode: 2)
         }
     }

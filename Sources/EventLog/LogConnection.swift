@@ -25,7 +25,8 @@ enum LogConnection {
             try db.execute(sql: "PRAGMA page_size = \(pageSize)")
             let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
             guard mode == "wal" else {
-                throw LogFailure.directory(path, "this file system cannot hold a write-ahead log (journal_mode \(mode ?? "none"))")
+                throw LogFailure.directory(
+                    path, "this file system cannot hold a write-ahead log (journal_mode \(mode ?? "none"))")
             }
             try db.execute(sql: "PRAGMA synchronous = NORMAL")
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPages)")

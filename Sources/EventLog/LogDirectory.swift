@@ -60,7 +60,9 @@ final class LogLock: Sendable {
                 "log.in_use", .stop,
                 "another process\(holder.isEmpty ? "" : ", pid \(holder),") is writing to the log in \(directory.path)",
                 setting: "log.directory",
-                hint: "stop it\(holder.isEmpty ? "" : " (kill \(holder))"), or give this pipeline a log.directory of its own")
+                hint:
+                    "stop it\(holder.isEmpty ? "" : " (kill \(holder))"), or give this pipeline a log.directory of its own"
+            )
         }
         write(pid: getpid())
     }

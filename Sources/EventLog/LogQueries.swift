@@ -17,7 +17,9 @@ enum LogQueries {
             guard let first = row[0] as Int64?, let count = row[1] as Int64?, first >= 0, count > 0 else {
                 throw LogFailure.damaged("the batch before offset \(offset) has no valid place")
             }
-            if offset - UInt64(first) < UInt64(count) { return try decode(row, UInt64(first), Int(count), db, relations) }
+            if offset - UInt64(first) < UInt64(count) {
+                return try decode(row, UInt64(first), Int(count), db, relations)
+            }
         }
         let next = try LogPosition.read(db).nextOffset
         if offset >= next { return nil }

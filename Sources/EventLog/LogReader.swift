@@ -72,7 +72,8 @@ package final class LogReader: Sendable {
         while low < high {
             let middle = low + (high - low) / 2
             guard let row = try Row.fetchOne(statement, arguments: [Int64(clamping: middle)]),
-                let first = row[0] as Int64?, let count = row[1] as Int64?, let committedAt = row[2] as Int64?, count > 0
+                let first = row[0] as Int64?, let count = row[1] as Int64?, let committedAt = row[2] as Int64?,
+                count > 0
             else { throw LogFailure.damaged("the log has no batch at offset \(middle)") }
             if committedAt >= time { high = UInt64(first) } else { low = UInt64(first) + UInt64(count) }
         }
