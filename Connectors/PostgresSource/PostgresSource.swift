@@ -1,1 +1,57 @@
-// being written
+package import ChangeModel
+package import ConnectorKit
+private import Synchronization
+
+/// Captures committed row changes of a PostgreSQL database through a logical replication slot.
+///
+/// See "Logical Decoding" and "Logical Streaming Replication Protocol" in the PostgreSQL manual. It streams only; rows that
+/// existed before the slot are not read.
+package final class PostgresSource: ChangeSource {
+    private let settings: PostgresSettings
+    private let notice: @Sendable (String) -> Void
+    private let session = Mutex<PostgresSession?>(nil)
+
+    /// A source that is not connected yet. `notice` is told what was made or changed on the server, and what is left out; it
+    /// may be called from any thread.
+    package init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.settings = settings
+        self.notice = notice
+    }
+
+    /// Checks the server, makes publication and slot if they are missing, and starts the stream.
+    ///
+    /// Without a checkpoint an existing slot is read from its confirmed position. With one, a slot that is missing, lost or
+    /// confirmed beyond it is refused.
+    package func open(resumingAfter checkpoint: SourceCheckpoint?) async throws(ConnectorFailure) -> SourceIdentity {
+        await close()
+        let opened = PostgresSession(settings: settings, notice: notice)
+        session.withLock { $0 = opened }
+        return try await opened.open(resumingAfter: checkpoint)
+    }
+
+    /// The server's insert position, which an idle stream reaches by keepalives.
+    package func endPosition() async throws(ConnectorFailure) -> ResumePosition {
+        guard let session = current else { throw PostgresFailure.notOpen() }
+        return try await session.endPosition()
+    }
+
+    /// The next changes; see ``ChangeSource/nextBatch(until:)``.
+    package func nextBatch(until deadline: ContinuousClock.Instant) async throws(ConnectorFailure) -> ChangeBatch {
+        guard let mailbox = current?.mailbox else { throw PostgresFailure.notOpen() }
+        return try await mailbox.next(until: deadline)
+    }
+
+    /// Confirms a position to the server within a tenth of a second.
+    package func acknowledge(_ position: ResumePosition) { current?.mailbox?.acknowledge(position.value) }
+
+    /// Confirms what was acknowledged, ends the stream and disconnects.
+    package func close() async {
+        let closing = session.withLock { session in
+            defer { session = nil }
+            return session
+        }
+        await closing?.close()
+    }
+
+    private var current: PostgresSession? { session.withLock { $0 } }
+}

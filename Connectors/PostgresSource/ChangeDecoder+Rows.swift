@@ -1,0 +1,150 @@
+internal import ByteKit
+internal import ChangeModel
+
+extension ChangeDecoder {
+    /// A change that belongs into the batch, and the places that its descriptor needs.
+    struct Place {
+        var relation: UInt32
+        var transaction: UInt32
+        var ordinal: UInt32
+    }
+
+    mutating func take(_ insert: borrowing InsertMessage) throws(WireError) {
+        guard let place = try place(ofChangeIn: insert.relationID, insert.newTuple) else { return }
+        let after = copy(insert.newTuple)
+        builder.append(
+            RowChange(
+                operation: .insert, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
+                after: after))
+    }
+
+    mutating func take(_ update: borrowing UpdateMessage) throws(WireError) {
+        guard let place = try place(ofChangeIn: update.relationID, update.newTuple) else { return }
+        var before = ByteRange.empty
+        if update.oldImage != .none {
+            try checkWidth(update.oldTuple)
+            before = copy(update.oldTuple)
+        }
+        let after = copy(update.newTuple)
+        builder.append(
+            RowChange(
+                operation: .update, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
+                beforeImage: update.oldImage, before: before, after: after))
+    }
+
+    mutating func take(_ delete: borrowing DeleteMessage) throws(WireError) {
+        guard let place = try place(ofChangeIn: delete.relationID, delete.oldTuple) else { return }
+        let before = copy(delete.oldTuple)
+        builder.append(
+            RowChange(
+                operation: .delete, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
+                beforeImage: delete.oldImage, before: before))
+    }
+
+    /// One statement that emptied several tables is several changes.
+    mutating func take(_ truncate: TruncateMessage) throws(WireError) {
+        for id in truncate.relationIDs {
+            guard let place = try place(ofChangeIn: id, nil) else { continue }
+            builder.append(
+                RowChange(
+                    operation: .truncate, relation: place.relation, transaction: place.transaction,
+                    ordinal: place.ordinal))
+        }
+    }
+
+    /// Keeps a relation that was announced; one with the same oid is replaced.
+    mutating func remember(_ message: RelationMessage, _ relation: Relation?) {
+        let known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
+        if let place = relationPlaces[message.relationID] {
+            relations[place] = known
+        } else {
+            relationPlaces[message.relationID] = relations.count
+            relations.append(known)
+        }
+    }
+
+    /// Counts a change and finds where it belongs. Nil when it is not for us: its table is not captured, or it is in the
+    /// log already.
+    @inline(__always)
+    private mutating func place(ofChangeIn id: UInt32, _ tuple: RawSpan?) throws(WireError) -> Place? {
+        guard let open = transaction else { throw .outOfPlace("a row") }
+        try moveToRelation(id)
+        if let tuple { try checkWidth(tuple) }
+        guard open.nextOrdinal < ChangeIdentity.snapshotOrdinalMin else { throw .tooManyChanges }
+        transaction?.nextOrdinal = open.nextOrdinal &+ 1
+        guard relations[currentPlace].relation != nil else { return nil }
+        let identity = ChangeIdentity(commit: open.info.commit, ordinal: open.nextOrdinal)
+        if progress.isLogged(identity) { return nil }
+        progress.took(identity)
+        return Place(
+            relation: relationIndex(), transaction: open.index ?? beginInBatch(open.info), ordinal: open.nextOrdinal)
+    }
+
+    /// Rows of one table mostly follow each other, so the place of the last row is tried first.
+    @inline(__always)
+    private mutating func moveToRelation(_ id: UInt32) throws(WireError) {
+        if currentPlace < relations.count, relations[currentPlace].id == id { return }
+        guard let place = relationPlaces[id] else { throw .unknownRelation(id) }
+        currentPlace = place
+    }
+
+    @inline(__always)
+    private mutating func relationIndex() -> UInt32 {
+        if relations[currentPlace].batchNumber == batchNumber { return relations[currentPlace].index }
+        return addRelationToBatch()
+    }
+
+    @inline(never)
+    private mutating func addRelationToBatch() -> UInt32 {
+        guard let relation = relations[currentPlace].relation else { return 0 }
+        let index = builder.index(of: relation)
+        relations[currentPlace].index = index
+        relations[currentPlace].batchNumber = batchNumber
+        return index
+    }
+
+    private mutating func beginInBatch(_ info: TransactionInfo) -> UInt32 {
+        let index = builder.begin(info)
+        transaction?.index = index
+        return index
+    }
+
+    @inline(__always)
+    private func checkWidth(_ tuple: RawSpan) throws(WireError) {
+        var reader = ByteReader(tuple)
+        let values = Int(reader.bigEndian(UInt16.self) ?? 0)
+        let columns = relations[currentPlace].columnCount
+        guard values == columns else {
+            throw .columnCount(relation: relations[currentPlace].id, columns: columns, values: values)
+        }
+    }
+
+    @inline(__always)
+    private mutating func copy(_ tuple: RawSpan) -> ByteRange {
+        checksText && !Self.isText(tuple) ? copyMarkingMalformedText(tuple) : builder.append(tuple: tuple)
+    }
+
+    /// True when the whole tuple is UTF-8. Lengths and kinds may hold bytes above 127, so values are looked at one by one.
+    private static func isText(_ tuple: RawSpan) -> Bool {
+        guard var reader = TupleReader(tuple) else { return false }
+        for _ in 0..<reader.columnCount {
+            guard let value = reader.next(), UTF8Check.isValid(value.bytes) else { return false }
+        }
+        return true
+    }
+
+    /// A database with the encoding SQL_ASCII stores any bytes as text; what is not UTF-8 is marked as such.
+    private mutating func copyMarkingMalformedText(_ tuple: RawSpan) -> ByteRange {
+        guard var reader = TupleReader(tuple) else { return .empty }
+        return builder.appendTuple(columnCount: reader.columnCount) { (output: inout OutputBuffer) in
+            for _ in 0..<reader.columnCount {
+                guard let value = reader.next() else { return }
+                let isMalformed = value.kind == ValueKind.text && !UTF8Check.isValid(value.bytes)
+                output.append(isMalformed ? ValueKind.malformedText : value.kind)
+                guard ValueKind.hasBytes(value.kind) else { continue }
+                output.append(bigEndian: Int32(clamping: value.bytes.byteCount))
+                output.append(value.bytes)
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+internal import ConnectorKit
+
+/// What every trouble with PostgreSQL means for the pipeline: the one place where codes, remedies and hints are made.
+///
+/// See "PostgreSQL Error Codes" in the manual. Messages name objects and numbers, never values of rows or secrets.
+enum PostgresFailure {
+    /// What was being done when the server objected; some SQLSTATEs mean different things at different times.
+    enum Activity {
+        case connecting
+        case preparing
+        case creatingSlot(String)
+        case streaming(slot: String)
+    }
+
+    /// The failure for what the server or libpq said.
+    static func because(of error: ServerError, _ activity: Activity) -> ConnectorFailure {
+        guard let state = error.sqlState else { return withoutState(error, activity) }
+        if let specific = specific(state, error.message, activity) { return specific }
+        switch state.prefix(2) {
+        case "08":
+            return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
+        case "28":
+            return ConnectorFailure(
+                "postgres.authentication", .stop, "the server refused the login: \(error.message)", setting: url,
+                hint: "check user and password in the URL, and that pg_hba.conf lets this role and address in")
+        case "53":
+            return ConnectorFailure(
+                "postgres.server_resources", .retry, "the server is out of a resource: \(error.message)",
+                hint: "look at the server's disk space, memory and limits")
+        case "57":
+            return ConnectorFailure(
+                "postgres.server_stopping", .retry, "the server ended the connection: \(error.message)",
+                hint: "nothing, if the server restarts; otherwise look at its log")
+        default:
+            return ConnectorFailure(
+                "postgres.server_error", .retry, "the server reported \(state): \(error.message)",
+                hint: "look at the server's log at this time")
+        }
+    }
+
+    private static func specific(_ state: String, _ message: String, _ activity: Activity) -> ConnectorFailure? {
+        switch state {
+        case "57P03":
+            ConnectorFailure("postgres.server_starting", .retry, "the server does not accept connections now: \(message)")
+        case "53300":
+            ConnectorFailure(
+                "postgres.too_many_connections", .retry, "the server has no connection left: \(message)",
+                hint: "raise max_connections, max_wal_senders or the role's CONNECTION LIMIT, or close other connections")
+        case "3D000":
+            ConnectorFailure(
+                "postgres.database_missing", .stop, "the database is not there: \(message)", setting: url,
+                hint: "name an existing database in the URL; psql -l lists them", exitCode: 2)
+        case "42501": privilege(message, activity)
+        case "55006": slotActive(message)
+        case "55P03", "57014":
+            ConnectorFailure(
+                "postgres.locked", .retry, "the server did not get to it in time: \(message)",
+                hint: "look in pg_stat_activity and pg_locks for who holds the tables")
+        case "53400":
+            ConnectorFailure(
+                "postgres.slots_exhausted", .stop, "no replication slot is free: \(message)",
+                hint: "raise max_replication_slots and restart the server, or drop a slot that nobody uses "
+                    + "(select * from pg_replication_slots)")
+        case "55000": prerequisite(message, activity)
+        case "58P01": slotLost(slot(of: activity), why: message)
+        case "42704":
+            ConnectorFailure(
+                "postgres.object_missing", .stop, "something that the stream needs was dropped: \(message)",
+                hint: "millrace doctor names what is missing and how to make it again")
+        case "25006":
+            ConnectorFailure(
+                "postgres.read_only", .stop, "the server is read-only: \(message)", setting: url,
+                hint: "connect to the primary: add target_session_attrs=read-write to the URL")
+        case "0A000":
+            ConnectorFailure("postgres.unsupported", .stop, "the server cannot do this: \(message)")
+        default: nil
+        }
+    }
+
+    private static func withoutState(_ error: ServerError, _ activity: Activity) -> ConnectorFailure {
+        if case .connecting = activity {
+            return ConnectorFailure(
+                "postgres.connection_failed", .retry, "cannot connect: \(error.message)", setting: url,
+                hint: "check that the server runs and that host and port in the URL are right")
+        }
+        return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
+    }
+
+    private static func privilege(_ message: String, _ activity: Activity) -> ConnectorFailure {
+        if case .preparing = activity {
+            return ConnectorFailure(
+                "postgres.privilege", .stop, "the role may not do this: \(message)",
+                hint: "millrace doctor prints the exact GRANT or ALTER statement")
+        }
+        return noReplicationPrivilege(role: nil, message: message)
+    }
+
+    private static func prerequisite(_ message: String, _ activity: Activity) -> ConnectorFailure {
+        switch activity {
+        case .streaming(let slot): slotLost(slot, why: message)
+        case .creatingSlot: walLevel(nil, message: message)
+        default:
+            ConnectorFailure("postgres.not_ready", .stop, "the server is not in the state for this: \(message)")
+        }
+    }
+
+    private static func slot(of activity: Activity) -> String {
+        switch activity {
+        case .streaming(let slot), .creatingSlot(let slot): slot
+        default: "?"
+        }
+    }
+
+    static let url = "source.postgres.url"
+    static let slotSetting = "source.postgres.slot"
+    static let publicationSetting = "source.postgres.publication"
+    static let tablesSetting = "source.postgres.tables"
+}
+
+extension PostgresFailure {
+    static func notOpen() -> ConnectorFailure {
+        ConnectorFailure("postgres.not_open", .retry, "the source is not open")
+    }
+
+    static func damagedStream(_ error: WireError) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.protocol", .stop, "the server's stream cannot be read: \(error.text)",
+            hint: "please report this with the server's version; nothing was confirmed beyond the last good transaction")
+    }
+
+    static func streamEnded() -> ConnectorFailure {
+        ConnectorFailure("postgres.connection_lost", .retry, "the server ended the stream")
+    }
+
+    static func connectionLost(_ what: String) -> ConnectorFailure {
+        ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(what)")
+    }
+
+    static func batchTooLarge() -> ConnectorFailure {
+        ConnectorFailure("postgres.row_too_large", .stop, "one row change needs more than 4 GiB")
+    }
+
+    static func serverTooOld(_ version: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.server_version", .stop, "the server is PostgreSQL \(version); 14 is the oldest that works",
+            setting: url, hint: "upgrade the server")
+    }
+
+    static func walLevel(_ level: String?, message: String? = nil) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.wal_level", .stop, message ?? "wal_level is \(level ?? "unknown"); capture needs logical",
+            hint: "ALTER SYSTEM SET wal_level = logical; then restart the server")
+    }
+
+    static func noReplicationPrivilege(role: String?, message: String? = nil) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.no_replication_privilege", .stop,
+            message ?? "role \"\(role ?? "?")\" may not replicate",
+            hint: "ALTER ROLE \(SQLText.identifier(role ?? "ROLE")) REPLICATION; (or, at a provider, GRANT rds_replication TO …)")
+    }
+
+    static func standby() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.standby", .stop, "the server is a standby that cannot decode (before PostgreSQL 16)", setting: url,
+            hint: "connect to the primary: add target_session_attrs=read-write to the URL")
+    }
+
+    static func tableMissing(_ names: [String]) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.table_missing", .stop,
+            names.count == 1
+                ? "table \(names[0]) does not exist" : "tables \(names.joined(separator: ", ")) do not exist",
+            setting: tablesSetting, hint: "correct the name (capitals matter) or create the table", exitCode: 2)
+    }
+
+    static func tableUnsupported(_ name: String, _ kind: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.table_unsupported", .stop, "\(name) is \(kind), whose changes the server does not publish",
+            setting: tablesSetting, hint: "take it out of the list", exitCode: 2)
+    }
+
+    static func noTables(_ patterns: [String]) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.no_tables", .stop, "no table matches \(patterns.joined(separator: ", "))", setting: tablesSetting,
+            hint: "psql -c '\\dt *.*' lists the tables", exitCode: 2)
+    }
+
+    static func noReplicaIdentity(_ tables: [(schema: String, table: String)]) -> ConnectorFailure {
+        let names = tables.map { "\($0.schema).\($0.table)" }.joined(separator: ", ")
+        let statements = tables.map { replicaIdentityFull(schema: $0.schema, table: $0.table) }
+        return ConnectorFailure(
+            "postgres.no_replica_identity", .stop,
+            "published without a key, every UPDATE and DELETE of \(names) would fail in the application",
+            setting: tablesSetting, hint: statements.joined(separator: " ") + " (or give it a primary key)")
+    }
+
+    static func replicaIdentityFull(schema: String, table: String) -> String {
+        "ALTER TABLE \(SQLText.identifier(schema: schema, table: table)) REPLICA IDENTITY FULL;"
+    }
+
+    static func publicationOptions(_ publication: String, _ why: String, fix: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.publication_options", .stop, "publication \"\(publication)\" \(why)", setting: publicationSetting,
+            hint: fix)
+    }
+
+    static func slotMissing(_ slot: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.slot_missing", .stop,
+            "slot \"\(slot)\" is gone, and with it the changes since the last checkpoint", setting: slotSetting,
+            hint: "name the right slot; or give up the old state: move the log's folder away and start anew")
+    }
+
+    static func slotAhead(_ slot: String, confirmed: String, checkpoint: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.slot_ahead", .stop,
+            "slot \"\(slot)\" was confirmed up to \(confirmed), but the log ends at \(checkpoint): what lies between is gone",
+            setting: slotSetting,
+            hint: "somebody else read or advanced the slot, or the log was restored from an old copy; "
+                + "move the log's folder away and start anew")
+    }
+
+    static func slotLost(_ slot: String, why: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.slot_lost", .stop, "slot \"\(slot)\" lost its WAL (\(why))", setting: slotSetting,
+            hint: "SELECT pg_drop_replication_slot(\(SQLText.literal(slot))); move the log's folder away and start anew; "
+                + "raise max_slot_wal_keep_size so that it does not happen again")
+    }
+
+    static func slotActive(_ message: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.slot_active", .retry, message, setting: slotSetting,
+            hint: "stop the other reader; after a network cut the server lets go by itself within wal_sender_timeout")
+    }
+
+    static func slotActive(_ slot: String, processID: String) -> ConnectorFailure {
+        slotActive("slot \"\(slot)\" is in use by process \(processID)")
+    }
+
+    static func slotForeign(_ slot: String, _ why: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.slot_foreign", .stop, "slot \"\(slot)\" exists but \(why)", setting: slotSetting,
+            hint: "choose another name for the slot", exitCode: 2)
+    }
+}

@@ -1,0 +1,117 @@
+internal import ByteKit
+internal import ChangeModel
+internal import ConnectorKit
+private import Synchronization
+
+/// One connection's life, from open to close: the side connection on a thread of its own, and the stream on another.
+actor PostgresSession {
+    private let settings: PostgresSettings
+    private let notice: @Sendable (String) -> Void
+    private let side: SideConnection
+    private let thread = BlockingThread(name: "pg-side")
+    private let ended = Latch()
+    private let streaming = Mutex<BatchMailbox?>(nil)
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
+
+    init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void) {
+        self.settings = settings
+        self.notice = notice
+        side = SideConnection(url: settings.url)
+    }
+
+    /// The stream's mailbox; nil before it runs.
+    nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
+
+    /// Prepares the server and starts the stream.
+    func open(resumingAfter checkpoint: SourceCheckpoint?) throws(ConnectorFailure) -> SourceIdentity {
+        let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
+        let facts = try preparation.checkServer()
+        let replication = try preparation.connectReplication(role: facts.role)
+        try preparation.preparePublication()
+        let confirmed = try preparation.prepareSlot(
+            resumingAfter: checkpoint, facts, replication, isCancelled: { Task.isCancelled })
+        let senderTimeout = try preparation.senderTimeout(replication.connection)
+        let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
+        let transport: any ReplicationTransport =
+            replication.connection.isEncrypted
+            ? LibPQTransport(replication.connection, slot: settings.slot)
+            : SocketTransport(replication.connection, slot: settings.slot)
+        var input = OutputBuffer(capacity: 64 << 10)
+        try transport.start(startCommand(start), into: &input)
+
+        guard let wakeUp = WakeUp() else { throw PostgresFailure.connectionLost("no file descriptor is left") }
+        let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed)
+        let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
+        mailbox.acknowledge(checkpoint?.resume.value ?? 0)
+        let stream = ReplicationStream(
+            transport: transport, mailbox: mailbox, wakeUp: wakeUp,
+            catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
+            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.encoding == "SQL_ASCII"),
+            feedback: FeedbackClock(
+                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
+            input: input)
+        streaming.withLock { $0 = mailbox }
+        stream.start { [ended] in ended.open() }
+        return SourceIdentity(
+            kind: "postgres",
+            fingerprint: [
+                "system identifier": replication.systemIdentifier, "database": facts.database,
+                "database oid": facts.databaseID, "slot": settings.slot,
+            ])
+    }
+
+    /// The insert position, rounded down to where the flush position can come to.
+    ///
+    /// What was committed asynchronously lies before it and is flushed a little later. When something unflushed is there, an
+    /// empty transaction of ours makes the server's WAL writer flush past it; otherwise that might wait for others.
+    func endPosition() throws(ConnectorFailure) -> ResumePosition {
+        let end = try WALEnd(side)
+        if !end.isFlushed && !end.isInRecovery { _ = try? side.query("SELECT pg_catalog.pg_current_xact_id()") }
+        return ResumePosition(end.position.value)
+    }
+
+    /// Ends the stream after its last word to the server.
+    nonisolated func close() async {
+        if let mailbox {
+            mailbox.close()
+            await ended.wait()
+        }
+        await disconnect()
+    }
+
+    private func disconnect() { side.close() }
+
+    private func startCommand(_ start: LSN) -> String {
+        "START_REPLICATION SLOT \(SQLText.identifier(settings.slot)) LOGICAL \(start) (proto_version '1', "
+            + "publication_names \(SQLText.literal(SQLText.identifier(settings.publication))))"
+    }
+}
+
+/// A gate that opens once.
+private final class Latch: Sendable {
+    private struct State {
+        var isOpen = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    func open() {
+        let waiters = state.withLock { state in
+            state.isOpen = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if !state.isOpen { state.waiters.append(continuation) }
+                return state.isOpen
+            }
+            if isOpen { continuation.resume() }
+        }
+    }
+}

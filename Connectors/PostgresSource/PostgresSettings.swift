@@ -1,0 +1,113 @@
+private import CLibPQ
+package import ConnectorKit
+
+/// What the configuration says about a PostgreSQL source.
+package struct PostgresSettings: Sendable {
+    /// The connection as libpq takes it: a URI or a keyword/value string. Secret.
+    package var url: String
+    /// Which tables are captured, as `schema.table` with wildcards.
+    package var tables: [TablePattern]
+    /// The logical replication slot.
+    package var slot: String
+    /// The publication.
+    package var publication: String
+    /// How often the server hears from us at least.
+    package var statusInterval: Duration
+
+    /// The settings of `source.postgres`.
+    package static let table: [Setting] = [
+        Setting(
+            "url", .text,
+            "How to reach the database: a URI (`postgres://user@host:5432/shop`) or a keyword/value string, as libpq takes "
+                + "it. What it leaves out comes from libpq's environment variables, service and password files.",
+            isRequired: true, isSecret: true),
+        Setting(
+            "tables", .list, "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`).",
+            isRequired: true),
+        Setting("slot", .text, "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
+        Setting(
+            "publication", .text,
+            "The publication; made for the named tables if missing, and missing tables are added to it. By default "
+                + "`millrace_` and the pipeline's name."),
+        Setting(
+            "status_interval", .duration,
+            "How often the server hears from Millrace at least. A third of the server's wal_sender_timeout is never exceeded.",
+            default: .duration(.seconds(10))),
+    ]
+
+    /// Checks what the kinds of the settings cannot say. Nothing of `url` is ever quoted in a problem.
+    package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
+        let url = values.text("url") ?? ""
+        guard !url.isEmpty, Self.isConnectionString(url) else {
+            throw SettingProblem(
+                "url", "is no connection string that libpq understands",
+                hint: "write postgres://user@host:5432/database or host=… port=… dbname=… user=…")
+        }
+        let byDefault = Self.defaultName(pipelineName)
+        self.url = url
+        tables = try Self.patterns(values.list("tables") ?? [])
+        slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
+        publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
+        statusInterval = values.duration("status_interval") ?? .seconds(10)
+        guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
+            throw SettingProblem("status_interval", "must lie between 100ms and 1h")
+        }
+    }
+
+    /// True when a table of this name is to be captured.
+    func captures(schema: String, table: String) -> Bool {
+        let name = schema + "." + table
+        return tables.contains { $0.matches(name) }
+    }
+
+    /// `millrace_` and the pipeline's name in the letters that a slot may have.
+    private static func defaultName(_ pipelineName: String) -> String {
+        let letters = pipelineName.lowercased().unicodeScalars.map { scalar -> Character in
+            isSlotLetter(scalar) ? Character(scalar) : "_"
+        }
+        return String(("millrace_" + String(letters)).prefix(nameLengthMax))
+    }
+
+    private static func patterns(_ texts: [String]) throws(SettingProblem) -> [TablePattern] {
+        if texts.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
+        var patterns: [TablePattern] = []
+        for text in texts {
+            let pattern = TablePattern(text)
+            guard !pattern.isLiteral || text.contains(".") else {
+                throw SettingProblem("tables", "\"\(text)\" has no schema", hint: "write public.\(text)")
+            }
+            patterns.append(pattern)
+        }
+        return patterns
+    }
+
+    private static func checkedSlot(_ name: String) throws(SettingProblem) -> String {
+        guard !name.isEmpty, name.utf8.count <= nameLengthMax, name.unicodeScalars.allSatisfy(isSlotLetter) else {
+            throw SettingProblem(
+                "slot", "\"\(name)\" is no name for a slot",
+                hint: "use 1 to \(nameLengthMax) lower-case letters, digits and underscores")
+        }
+        return name
+    }
+
+    private static func checkedPublication(_ name: String) throws(SettingProblem) -> String {
+        guard !name.isEmpty, name.utf8.count <= nameLengthMax, !name.unicodeScalars.contains("\0") else {
+            throw SettingProblem(
+                "publication", "\"\(name)\" is no name for a publication", hint: "use 1 to \(nameLengthMax) bytes")
+        }
+        return name
+    }
+
+    /// NAMEDATALEN - 1.
+    private static let nameLengthMax = 63
+
+    private static func isSlotLetter(_ scalar: Unicode.Scalar) -> Bool {
+        ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "_"
+    }
+
+    private static func isConnectionString(_ url: String) -> Bool {
+        guard let options = unsafe PQconninfoParse(url, nil) else { return false }
+        unsafe PQconninfoFree(options)
+        return true
+    }
+}

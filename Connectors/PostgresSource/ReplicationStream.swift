@@ -1,0 +1,199 @@
+internal import ByteKit
+internal import ChangeModel
+internal import ConnectorKit
+private import Glibc
+
+/// The thread of a replication connection: reads, decodes, hands batches over, and keeps the server informed by its own clock.
+///
+/// Nothing here waits for the pipeline: when the mailbox is full it stops reading and goes on telling the server that it
+/// lives. Only the thread touches it after ``start(_:)``.
+@safe final class ReplicationStream: @unchecked Sendable {
+    /// A batch is handed over at this size, before it is complete.
+    static let batchBytes = 768 << 10
+    /// A batch is handed over at this age during a backlog, or in the middle of a transaction.
+    static let batchAge = Duration.milliseconds(5)
+
+    private static let beforeFeedback = HaltPoint("postgres.before_feedback")
+
+    private let transport: any ReplicationTransport
+    private let mailbox: BatchMailbox
+    private let wakeUp: WakeUp
+    private let catalogue: RelationCatalogue
+    private var intake: Intake
+    private var feedback: FeedbackClock
+    private var pace = ReadPace()
+    /// When the batch that is being filled got its first change.
+    private var batchSince: ContinuousClock.Instant?
+    private var lastRead = ContinuousClock.now
+    /// True when a batch is due and the mailbox is full: the mailbox wakes the thread.
+    private var waitsForRoom = false
+    /// The socket and the wake-up, for poll(2).
+    private var entries = [pollfd(), pollfd()]
+
+    init(
+        transport: any ReplicationTransport, mailbox: BatchMailbox, wakeUp: WakeUp, catalogue: RelationCatalogue,
+        decoder: consuming ChangeDecoder, feedback: FeedbackClock, input: consuming OutputBuffer
+    ) {
+        self.transport = transport
+        self.mailbox = mailbox
+        self.wakeUp = wakeUp
+        self.catalogue = catalogue
+        self.feedback = feedback
+        intake = Intake(decoder: decoder, input: input)
+    }
+
+    /// Runs until the mailbox is closed or the stream fails, then says goodbye and calls `ended`.
+    func start(_ ended: @escaping @Sendable () -> Void) {
+        startThread(name: "pg-stream") { [self] in
+            do throws(ConnectorFailure) {
+                while !mailbox.isClosing { try turn() }
+                try leave()
+            } catch {
+                mailbox.fail(error)
+            }
+            ended()
+        }
+    }
+
+    /// One round: decode what is there, hand over what is due, tell the server, wait, read.
+    private func turn() throws(ConnectorFailure) {
+        let isStuck = try decodeAndDeliver()
+        try tellServer()
+        try transport.flush()
+        if try sleep(reading: !isStuck) { try read() }
+    }
+}
+
+// MARK: - Reading and handing over
+
+extension ReplicationStream {
+    /// Decodes what was received. True when it cannot go on before the pipeline takes a batch.
+    private func decodeAndDeliver() throws(ConnectorFailure) -> Bool {
+        waitsForRoom = false
+        while true {
+            let isFull = try intake.decode(catalogue)
+            if intake.decoder.changeCount > 0, batchSince == nil { batchSince = .now }
+            if isFull || isBatchDue {
+                guard mailbox.hasRoom() else {
+                    waitsForRoom = true
+                    return isFull
+                }
+                batchSince = nil
+                mailbox.deliver(try intake.decoder.seal(), newest: intake.decoder.progress.checkpoint)
+            }
+            if !isFull { break }
+        }
+        if intake.decoder.changeCount == 0 { mailbox.advance(to: intake.decoder.progress.checkpoint) }
+        return false
+    }
+
+    /// Outside of a backlog a batch goes at the end of a transaction, because nothing more is expected at once; otherwise at
+    /// its age.
+    private var isBatchDue: Bool {
+        guard let since = batchSince else { return false }
+        if intake.decoder.transaction == nil && !pace.isBacklog { return true }
+        return since.duration(to: .now) >= Self.batchAge
+    }
+
+    private func read() throws(ConnectorFailure) {
+        let count = try intake.read(transport)
+        lastRead = .now
+        pace.didRead(count, at: lastRead)
+    }
+}
+
+// MARK: - Waiting
+
+extension ReplicationStream {
+    /// Sleeps until bytes arrive, a wish is made, or something is due. True when there is something to read.
+    private func sleep(reading: Bool) throws(ConnectorFailure) -> Bool {
+        if reading, pace.isBacklog { rest() }
+        let wake = nextTask()
+        mailbox.sleeps(until: wake)
+        // A wish that was made before the line above woke nobody, so it is looked for once more.
+        let isIdle = !mailbox.isClosing && feedback.due(acknowledged: acknowledged) >= wake
+        let hasInput = reading && transport.hasBufferedInput
+        poll(reading: reading, for: isIdle && !hasInput ? ContinuousClock.now.duration(to: wake) : .zero)
+        mailbox.sleeps(until: nil)
+        if entries[1].revents != 0 { wakeUp.clear() }
+        let isGone = Int32(entries[0].revents) & (POLLERR | POLLHUP | POLLNVAL) != 0
+        if isGone && !reading { throw PostgresFailure.connectionLost("the server closed it") }
+        return hasInput || (reading && (isGone || Int32(entries[0].revents) & POLLIN != 0))
+    }
+
+    /// During a backlog: lets bytes gather, unless the last read was long enough ago.
+    private func rest() {
+        let left = ContinuousClock.now.duration(to: lastRead + ReadPace.pause)
+        guard left > .zero else { return }
+        var time = timespec(left)
+        unsafe nanosleep(&time, nil)
+    }
+
+    /// When something is due that no descriptor announces.
+    private func nextTask() -> ContinuousClock.Instant {
+        var wake = feedback.due(acknowledged: acknowledged)
+        if let since = batchSince, !waitsForRoom { wake = min(wake, since + Self.batchAge) }
+        if let deadline = mailbox.serveDeadline() { wake = min(wake, deadline) }
+        return wake
+    }
+
+    private func poll(reading: Bool, for duration: Duration) {
+        var events = reading ? POLLIN : 0
+        if transport.hasPendingOutput { events |= POLLOUT }
+        entries[0] = pollfd(fd: transport.descriptor, events: Int16(truncatingIfNeeded: events), revents: 0)
+        entries[1] = pollfd(fd: wakeUp.descriptor, events: Int16(truncatingIfNeeded: POLLIN), revents: 0)
+        // Rounded up, so that what is due has really come when the thread wakes.
+        let milliseconds = duration > .zero ? Int32(clamping: duration.milliseconds + 1) : 0
+        guard unsafe Glibc.poll(&entries, 2, milliseconds) > 0 else {
+            entries[0].revents = 0
+            entries[1].revents = 0
+            return
+        }
+    }
+}
+
+// MARK: - Telling the server
+
+extension ReplicationStream {
+    /// What may be confirmed: what the pipeline holds durably, and never less than what the server knows already.
+    private var acknowledged: LSN { max(LSN(mailbox.acknowledgedPosition), feedback.told) }
+
+    private func tellServer() throws(ConnectorFailure) {
+        let flushed = acknowledged
+        guard intake.decoder.replyRequested || feedback.due(acknowledged: flushed) <= .now else { return }
+        // What could not be sent yet says enough; a newer word follows once it is out.
+        guard !transport.hasPendingOutput else { return }
+        intake.decoder.replyRequested = false
+        try send(flushed)
+    }
+
+    private func send(_ flushed: LSN) throws(ConnectorFailure) {
+        if flushed > feedback.told { Self.beforeFeedback.reached() }
+        let update = StandbyStatusUpdate(
+            written: flushed, flushed: flushed, applied: flushed, time: ServerClock.now, replyRequested: false)
+        var body = OutputBuffer(capacity: 64)
+        update.encode(into: &body)
+        try transport.send(copyData: body.bytes)
+        feedback.sent(flushed, at: .now)
+    }
+
+    /// Tells the server the last word and lets it end its side, so that the slot is free when this returns. A server that
+    /// sends on for a second is left alone.
+    private func leave() throws(ConnectorFailure) {
+        if acknowledged > feedback.told { try send(acknowledged) }
+        try transport.sendCopyDone()
+        let deadline = ContinuousClock.now + .seconds(1)
+        while ContinuousClock.now < deadline {
+            poll(reading: true, for: min(.milliseconds(100), ContinuousClock.now.duration(to: deadline)))
+            try transport.flush()
+            if try intake.discard(transport) { return }
+        }
+    }
+}
+
+extension timespec {
+    fileprivate init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        self.init(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+    }
+}

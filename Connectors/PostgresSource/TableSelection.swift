@@ -1,0 +1,88 @@
+internal import ConnectorKit
+
+/// The tables that the configuration means, as the database has them now.
+struct TableSelection {
+    /// A table that can be published.
+    struct Table: Equatable {
+        var schema: String
+        var name: String
+        /// True when UPDATE and DELETE would still work once it is published: it, or each of its partitions, has a key or
+        /// sends whole rows.
+        var hasReplicaIdentity: Bool
+        /// True for a partitioned table, whose changes arrive under its own name.
+        var isPartitioned: Bool
+        /// True when the role owns it, which adding it to a publication takes.
+        var isOwned: Bool
+        /// True when the role may read it, which a snapshot takes.
+        var isReadable: Bool
+
+        var qualifiedName: String { schema + "." + name }
+        var identifier: String { SQLText.identifier(schema: schema, table: name) }
+    }
+
+    /// What is to be captured, sorted by name. A partition whose root is captured is not listed again.
+    var tables: [Table]
+    /// Patterns that match nothing, other than names of single tables.
+    var idlePatterns: [String]
+
+    /// Looks the tables up. Throws when a named table does not exist or cannot be published, or when nothing matches at all.
+    init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
+        let candidates = try side.query(Self.query).all
+        let matching = candidates.filter { settings.captures(schema: $0.text("schema"), table: $0.text("name")) }
+        let names = Set(candidates.map { $0.text("schema") + "." + $0.text("name") })
+        let missing = settings.tables.filter { $0.isLiteral && !names.contains($0.text) }.map(\.text)
+        if !missing.isEmpty { throw PostgresFailure.tableMissing(missing) }
+        for row in matching where row["obstacle"] != nil {
+            let name = row.text("schema") + "." + row.text("name")
+            if settings.tables.contains(where: { $0.isLiteral && $0.text == name }) {
+                throw PostgresFailure.tableUnsupported(name, row.text("obstacle"))
+            }
+        }
+        let usable = matching.filter { $0["obstacle"] == nil }
+        if usable.isEmpty { throw PostgresFailure.noTables(settings.tables.map(\.text)) }
+        let roots = Set(usable.map { $0.text("oid") })
+        tables = usable.filter { row in
+            !row.text("ancestors").split(separator: " ").contains { roots.contains(String($0)) }
+        }.map(Self.table)
+        idlePatterns = settings.tables.filter { pattern in
+            !usable.contains { pattern.matches($0.text("schema") + "." + $0.text("name")) }
+        }.map(\.text)
+    }
+
+    private static func table(_ row: QueryResult.Row) -> Table {
+        Table(
+            schema: row.text("schema"), name: row.text("name"), hasReplicaIdentity: row.flag("has_identity"),
+            isPartitioned: row.text("kind") == "p", isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"))
+    }
+
+    /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be published.
+    ///
+    /// A relation's identity counts for itself when it holds rows, and by its leaves when it is partitioned.
+    private static let query = """
+        WITH identity AS (
+            SELECT c.oid, CASE c.relreplident
+                WHEN 'f' THEN true
+                WHEN 'd' THEN EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)
+                WHEN 'i' THEN EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid)
+                ELSE false END AS has_identity
+            FROM pg_catalog.pg_class c WHERE c.relkind = 'r')
+        SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+            CASE WHEN c.relkind = 'p' THEN NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_partition_tree(c.oid) t JOIN identity i ON i.oid = t.relid
+                    WHERE t.isleaf AND NOT i.has_identity)
+                ELSE (SELECT i.has_identity FROM identity i WHERE i.oid = c.oid) END AS has_identity,
+            CASE WHEN c.relkind IN ('v', 'm') THEN 'a view'
+                WHEN c.relkind = 'f' THEN 'a foreign table'
+                WHEN c.relpersistence = 'u' THEN 'an unlogged table' END AS obstacle,
+            CASE WHEN c.relispartition THEN (SELECT pg_catalog.string_agg(a.relid::pg_catalog.oid::pg_catalog.text, ' ')
+                FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid) END AS ancestors,
+            pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_owned,
+            pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
+            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+        ORDER BY 2, 3
+        """
+}
