@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
         .target(
             name: "Pipeline",
-            dependencies: ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging],
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
@@ -61,7 +61,7 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "PipelineConfiguration",
+                "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline", "PipelineConfiguration",
                 "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),

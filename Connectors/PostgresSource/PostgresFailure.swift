@@ -1,3 +1,4 @@
+internal import ChangeModel
 internal import ConnectorKit
 
 /// What every trouble with PostgreSQL means for the pipeline: the one place where codes, remedies and hints are made.
@@ -202,6 +203,15 @@ extension PostgresFailure {
         ConnectorFailure(
             "postgres.publication_options", .stop, "publication \"\(publication)\" \(why)", setting: publicationSetting,
             hint: fix)
+    }
+
+    static func otherDatabase(_ identity: SourceIdentity, expected: SourceIdentity) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.other_database", .stop,
+            "the log was made from another database or slot (\(identity.differences(from: expected).joined(separator: "; ")))",
+            setting: "source.postgres.url",
+            hint: "name the database and slot that the log belongs to, or give this one a state folder of its own "
+                + "(log.directory)")
     }
 
     static func slotMissing(_ slot: String) -> ConnectorFailure {

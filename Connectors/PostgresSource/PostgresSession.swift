@@ -23,11 +23,15 @@ actor PostgresSession {
     /// The stream's mailbox; nil before it runs.
     nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
 
-    /// Prepares the server and starts the stream.
-    func open(resumingAfter checkpoint: SourceCheckpoint?) throws(ConnectorFailure) -> SourceIdentity {
+    /// Prepares the server and starts the stream. Nothing is made on a server that is not the expected one.
+    func open(
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+    ) throws(ConnectorFailure) -> SourceIdentity {
         let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
         let facts = try preparation.checkServer()
         let replication = try preparation.connectReplication(role: facts.role)
+        let identity = identity(facts, replication)
+        if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
         try preparation.preparePublication()
         let confirmed = try preparation.prepareSlot(
             resumingAfter: checkpoint, facts, replication, isCancelled: { Task.isCancelled })
@@ -53,7 +57,11 @@ actor PostgresSession {
             input: input)
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
-        return SourceIdentity(
+        return identity
+    }
+
+    private func identity(_ facts: ServerFacts, _ replication: ServerPreparation.Replication) -> SourceIdentity {
+        SourceIdentity(
             kind: "postgres",
             fingerprint: [
                 "system identifier": replication.systemIdentifier, "database": facts.database,

@@ -22,11 +22,13 @@ package final class PostgresSource: ChangeSource {
     ///
     /// Without a checkpoint an existing slot is read from its confirmed position. With one, a slot that is missing, lost or
     /// confirmed beyond it is refused.
-    package func open(resumingAfter checkpoint: SourceCheckpoint?) async throws(ConnectorFailure) -> SourceIdentity {
+    package func open(
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+    ) async throws(ConnectorFailure) -> SourceIdentity {
         await close()
         let opened = PostgresSession(settings: settings, notice: notice)
         session.withLock { $0 = opened }
-        return try await opened.open(resumingAfter: checkpoint)
+        return try await opened.open(resumingAfter: checkpoint, of: expected)
     }
 
     /// The server's insert position, which an idle stream reaches by keepalives.

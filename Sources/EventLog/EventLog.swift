@@ -76,6 +76,11 @@ package actor EventLog {
         }
     }
 
+    /// The source that the log is tied to; nil for a log that never was.
+    package func source() throws(ConnectorFailure) -> SourceIdentity? {
+        try read("read which source the log belongs to") { db in try LogQueries.source(db) }
+    }
+
     /// How far the source was read; nil for a log that has never been appended to.
     package func checkpoint() throws(ConnectorFailure) -> SourceCheckpoint? { try position().checkpoint }
 

@@ -25,8 +25,11 @@ enum Main {
         case let failure as ConnectorFailure:
             Terminal.printError(ErrorText.of(failure))
             return failure.exitCode
+        case let located as LocatedFailure:
+            Terminal.printError(ErrorText.of(located))
+            return located.failure.exitCode
         case let problems as ConfigurationProblems:
-            for problem in problems.problems { Terminal.printError(problem.rendered) }
+            Terminal.printError(problems.rendered)
             return 2
         case let end as RunEnd:
             return end.exitCode

@@ -2,13 +2,10 @@ internal import ConnectorKit
 internal import EventFormat
 internal import EventLog
 private import FileSink
-private import Glibc
-private import Logging
 internal import Pipeline
 internal import PipelineConfiguration
 internal import PostgresSource
 internal import SQLiteSource
-internal import SchemaRegistry
 
 /// A loaded configuration with the connectors that it names, made but not opened.
 struct Project {
@@ -33,13 +30,108 @@ struct Project {
     }
 
     /// Reads the configuration file. All problems, also those that only a connector can see, are thrown together.
-    static func load(_ path: String) throws -> Project {
-        let configuration = try PipelineConfiguration.load(
-            path: path, connectors: ConnectorCatalog.tables, environment: environment())
+    static func load(_ path: String) throws(ConfigurationProblems) -> Project {
+        let configuration = try ConfigurationLoader(tables: ConnectorCatalog.tables).load(path)
         var problems: [ConfigurationProblem] = []
-        let source = collect(&problems) { try sourceSettings(configuration) }
-        let sinks = configuration.sinks.map { sink in collect(&problems) { try sinkEntry(sink, configuration) } }
+        let source = checked(.source, configuration, &problems) { () throws(SettingProblem) in
+            try sourceSettings(configuration)
+        }
+        let sinks = configuration.sinks.map { sink in
+            checked(.sink(sink.name), configuration, &problems) { () throws(SettingProblem) in
+                try sinkEntry(sink, configuration)
+            }
+        }
         guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }
         return Project(configuration: configuration, source: source, sinks: sinks.compactMap { $0 })
+    }
+
+    /// Where the event log is.
+    var logDirectory: String { configuration.resolve(configuration.log.directory) }
+    /// Where the schemas are.
+    var schemasDirectory: String { configuration.resolve(configuration.schemas.directory) }
+    /// What of the log is kept.
+    var retention: LogRetention {
+        LogRetention(age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize)
+    }
+
+    /// A source object. `notice` is told what is made or changed in the database.
+    func makeSource(notice: @escaping @Sendable (String) -> Void) -> any ChangeSource {
+        switch source {
+        case .postgres(let settings): PostgresSource(settings: settings, notice: notice)
+        case .sqlite(let settings): SQLiteSource(settings: settings, notice: notice)
+        }
+    }
+
+    /// A sink object for each sink of the file.
+    func makeSinks() -> [SinkPlan] {
+        sinks.map { entry in
+            SinkPlan(
+                name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
+                tables: entry.configuration.tables)
+        }
+    }
+
+    /// What `doctor` finds, source first.
+    func findings() async -> [Finding] {
+        let found =
+            switch source {
+            case .postgres(let settings): await PostgresDoctor(settings: settings).findings()
+            case .sqlite(let settings): await SQLiteDoctor(settings: settings).findings()
+            }
+        return found + sinks.flatMap { FileDoctor.findings($0.settings) }
+    }
+
+    /// A failure in the form that is printed, with the line of the setting that has to do with it.
+    func located(_ failure: ConnectorFailure) -> LocatedFailure {
+        LocatedFailure(failure: failure, problem: configuration.describe(failure))
+    }
+}
+
+/// A failure together with the place in the configuration file that has to do with it.
+struct LocatedFailure: Error {
+    var failure: ConnectorFailure
+    /// The failure as a problem of the file; nil when no setting has to do with it.
+    var problem: ConfigurationProblem?
+}
+
+// MARK: - Connectors' own checks
+
+extension Project {
+    private static func checked<T>(
+        _ place: ConnectorPlace, _ configuration: PipelineConfiguration, _ problems: inout [ConfigurationProblem],
+        _ make: () throws(SettingProblem) -> T
+    ) -> T? {
+        do throws(SettingProblem) {
+            return try make()
+        } catch {
+            problems.append(configuration.describe(error, in: place))
+            return nil
+        }
+    }
+
+    private static func sourceSettings(
+        _ configuration: PipelineConfiguration
+    ) throws(SettingProblem) -> SourceSettings {
+        let name = configuration.name
+        if configuration.sourceKind == "sqlite" {
+            return .sqlite(try SQLiteSettings(values: withPath(configuration.source, configuration), pipelineName: name))
+        }
+        return .postgres(try PostgresSettings(values: configuration.source, pipelineName: name))
+    }
+
+    private static func sinkEntry(
+        _ sink: SinkConfiguration, _ configuration: PipelineConfiguration
+    ) throws(SettingProblem) -> SinkEntry {
+        let values = withPath(sink.settings, configuration)
+        return SinkEntry(
+            configuration: sink, settings: try FileSettings(values: values, pipelineName: configuration.name),
+            format: EventFormat(rawValue: sink.format.rawValue) ?? .cloudEvents)
+    }
+
+    /// The values with a relative `path` made relative to the configuration's folder instead of the current one.
+    private static func withPath(_ values: SettingValues, _ configuration: PipelineConfiguration) -> SettingValues {
+        var values = values
+        if let path = values.text("path") { values["path"] = .text(configuration.resolve(path)) }
+        return values
     }
 }

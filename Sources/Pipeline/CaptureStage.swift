@@ -1,4 +1,4 @@
-package import ChangeModel
+import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Logging

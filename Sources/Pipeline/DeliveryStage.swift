@@ -1,4 +1,5 @@
-package import ChangeModel
+import ByteKit
+import ChangeModel
 package import ConnectorKit
 package import EventFormat
 package import EventLog

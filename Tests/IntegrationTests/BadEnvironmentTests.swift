@@ -75,7 +75,7 @@ struct BadEnvironmentTests {
         let program = try MillraceProgram(configuration: configuration(one))
         try program.catchUp()
         try program.folder.write("millrace.yaml", configuration(other))
-        expect(try program.run("run", "--until-caught-up"), "other_", hint: "state")
+        expect(try program.run("run", "--until-caught-up"), "postgres.other_database", hint: "state folder")
         #expect(try other.sql("SELECT count(*) FROM pg_publication") == ["0"])
     }
 
@@ -88,9 +88,9 @@ struct BadEnvironmentTests {
         let name = try database.sql("SELECT * FROM \(slot) s")[0]
         try database.sql("SELECT pg_drop_replication_slot('\(name)')")
         try database.sql("INSERT INTO orders VALUES (1)")
-        expect(try program.run("run", "--until-caught-up"), "postgres.slot_missing", hint: "state")
+        expect(try program.run("run", "--until-caught-up"), "postgres.slot_missing", hint: "start anew")
         try database.sql("SELECT pg_create_logical_replication_slot('\(name)', 'pgoutput')")
-        expect(try program.run("run", "--until-caught-up"), "postgres.slot_ahead", hint: "state")
+        expect(try program.run("run", "--until-caught-up"), "postgres.slot_ahead", hint: "start anew")
     }
 
     @Test func aSinkFolderThatCannotBeWrittenEndsTheRunWithThePath() throws {

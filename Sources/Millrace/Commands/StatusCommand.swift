@@ -77,7 +77,7 @@ private struct StatusReport {
         lines += source.lines
         let age = log.newestCommittedAt.map { ", newest commit \(UTCTime.text($0))" } ?? ""
         lines.append(
-            "log       offsets \(log.firstOffset) to \(log.nextOffset), \(Self.bytes(log.byteCount)) on disk\(age)")
+            "log       offsets \(log.firstOffset) to \(log.nextOffset), \(ByteCount.text(log.byteCount)) on disk\(age)")
         for (name, cursor) in sinks {
             let behind = lag(of: cursor)
             let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
@@ -87,15 +87,5 @@ private struct StatusReport {
             }
         }
         return lines.joined(separator: "\n")
-    }
-
-    static func bytes(_ count: Int) -> String {
-        var value = Double(count)
-        var units = ["B", "KiB", "MiB", "GiB", "TiB"][...]
-        while value >= 1024, units.count > 1 {
-            value /= 1024
-            units = units.dropFirst()
-        }
-        return units.first == "B" ? "\(count) B" : "\((value * 10).rounded() / 10) \(units.first ?? "B")"
     }
 }
