@@ -5,7 +5,8 @@ package struct ConfigurationLoader {
     private let tables: ConnectorTables
     private let lookup: (String) -> String?
 
-    /// A loader that knows these connectors and takes variables from `lookup`, by default from the process's environment.
+    /// A loader that knows these connectors and takes variables from `lookup`, by default from the process's
+    /// environment.
     package init(tables: ConnectorTables, variable lookup: @escaping (String) -> String? = Self.processVariable) {
         self.tables = tables
         self.lookup = lookup
@@ -35,8 +36,8 @@ package struct ConfigurationLoader {
         return try load(bytes, file: path, folder: folder)
     }
 
-    /// Reads a configuration that is already in memory. `file` is its name in messages; relative paths in it are relative
-    /// to `folder`.
+    /// Reads a configuration that is already in memory. `file` is its name in messages; relative paths in it are
+    /// relative to `folder`.
     package func load(
         _ bytes: [UInt8], file: String, folder: String
     ) throws(ConfigurationProblems) -> PipelineConfiguration {

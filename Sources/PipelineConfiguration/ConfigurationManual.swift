@@ -28,17 +28,17 @@ package struct ConfigurationManual {
 
         <!-- Generated from the tables of settings. Do not edit: change the tables, and generate it again. -->
 
-        The configuration is one YAML file, by default `millrace.yaml`. A mistake stops the program before it does anything,
-        and every mistake is reported at once with its line and column.
+        The configuration is one YAML file, by default `millrace.yaml`. A mistake stops the program before it does
+        anything, and every mistake is reported at once with its line and column.
 
         - **Keys** are refused when they are unknown, there twice, or not available in this version.
-        - **Units** belong to every duration (`250ms`, `30s`, `5m`, `2h`, `7d`) and size (`512B`, `64KiB`, `64MiB`, `10GiB`,
-          `1TiB`). Numbers alone are refused.
+        - **Units** belong to every duration (`250ms`, `30s`, `5m`, `2h`, `7d`) and size (`512B`, `64KiB`, `64MiB`,
+          `10GiB`, `1TiB`). Numbers alone are refused.
         - **Text** stays as it is written: `no`, `1.10` and `007` need no quotes where text is expected.
-        - **Variables** of the environment stand anywhere in a value: `${NAME}`, or `${NAME:-default}` for when the variable
-          is unset or empty. `$$` is a dollar sign. Inside of `{ }` and `[ ]` put such a value into quotes.
-        - **Secrets** can stay outside of the file: `file:PATH` instead of a secret setting's value takes it from a file,
-          without the newline at its end. No message shows a secret.
+        - **Variables** of the environment stand anywhere in a value: `${NAME}`, or `${NAME:-default}` for when the
+          variable is unset or empty. `$$` is a dollar sign. Inside of `{ }` and `[ ]` put such a value into quotes.
+        - **Secrets** can stay outside of the file: `file:PATH` instead of a secret setting's value takes it from a
+          file, without the newline at its end. No message shows a secret.
         - **Paths** are relative to the folder of the configuration file.
         - **Anchors** (`&name`) and aliases (`*name`) work for whole values.
 

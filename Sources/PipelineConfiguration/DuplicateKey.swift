@@ -1,8 +1,8 @@
 /// Finds where a key stands for the second time.
 ///
-/// The library only says where the first one is. The second is the next place after it that reads like the same key of the
-/// same mapping: in a block the same column, in braces no matter where. A wrong guess does no harm: the file is refused
-/// anyway, and only the line of one message is meant.
+/// The library only says where the first one is. The second is the next place after it that reads like the same key of
+/// the same mapping: in a block the same column, in braces no matter where. A wrong guess does no harm: the file is
+/// refused anyway, and only the line of one message is meant.
 enum DuplicateKey {
     /// The second key, without quotes around it.
     struct Place {

@@ -1,7 +1,7 @@
 /// The candidate that a misspelt name most likely stands for; nil when none is near.
 ///
-/// Capitals, hyphens and underscores count for nothing, so `onNewTable` finds `on_new_table`. Otherwise one edit in three
-/// characters is near; exchanging two neighbours is one edit.
+/// Capitals, hyphens and underscores count for nothing, so `onNewTable` finds `on_new_table`. Otherwise one edit in
+/// three characters is near; exchanging two neighbours is one edit.
 func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     let wanted = folded(name)
     guard !wanted.isEmpty, wanted.count <= 60 else { return nil }

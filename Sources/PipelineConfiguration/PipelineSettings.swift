@@ -9,8 +9,9 @@ enum PipelineSettings {
     static let top = [
         Setting(
             "name", .text,
-            "The pipeline's name: the prefix of event ids, subjects and slots. A small letter, then up to 39 small letters,"
-                + " digits, `_` or `-`. Never change it once events were delivered: every event would get a new identity.",
+            "The pipeline's name: the prefix of event ids, subjects and slots. A small letter, then up to 39 small"
+                + " letters, digits, `_` or `-`. Never change it once events were delivered: every event would get"
+                + " another identity.",
             isRequired: true),
         Setting("schemas", .group(schemas), "The schemas of the events."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
@@ -43,8 +44,8 @@ enum PipelineSettings {
             default: .list(["*"])),
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
-            "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the metadata"
-                + " under names that begin with `_`.",
+            "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
+                + " metadata under names that begin with `_`.",
             default: .text(RecordFormat.cloudevents.rawValue)),
     ]
 

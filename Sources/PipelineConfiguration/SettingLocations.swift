@@ -18,8 +18,9 @@ package struct SettingLocations: Sendable, Equatable {
 
     mutating func record(_ path: String, _ position: FilePosition) { positions[path] = position }
 
-    /// The place of a setting such as `sinks.archive.file.path` or `source.postgres.tables[2]`. When the file does not say
-    /// it (it may be a default), the place of the nearest setting around it; nil when there is none of these either.
+    /// The place of a setting such as `sinks.archive.file.path` or `source.postgres.tables[2]`. When the file does not
+    /// say it (it may be a default), the place of the nearest setting around it; nil when there is none of these
+    /// either.
     package func position(of path: String) -> FilePosition? {
         var part = path[...]
         while true {

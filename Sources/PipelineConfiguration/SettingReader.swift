@@ -124,8 +124,8 @@ struct SettingReader {
         return true
     }
 
-    /// The value of a setting that the file does not have: its default, or for a group the defaults inside of it, unless
-    /// the group asks for something that only the file can say.
+    /// The value of a setting that the file does not have: its default, or for a group the defaults inside of it,
+    /// unless the group asks for something that only the file can say.
     static func defaultValue(of setting: Setting) -> SettingValue? {
         if let value = setting.defaultValue { return value }
         guard case .group(let inner) = setting.kind, !inner.contains(where: \.isRequired) else { return nil }

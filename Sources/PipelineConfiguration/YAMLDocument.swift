@@ -34,8 +34,8 @@ struct YAMLDocument {
         }
     }
 
-    /// Composes the text. A key that is there twice ends what the library does, so the second one is renamed and the text
-    /// composed again, to find the other problems too.
+    /// Composes the text. A key that is there twice ends what the library does, so the second one is renamed and the
+    /// text composed again, to find the other problems too.
     private mutating func compose(_ text: String, _ file: String) {
         var text = text
         while !text.isEmpty {

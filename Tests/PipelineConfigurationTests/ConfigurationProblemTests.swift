@@ -136,7 +136,8 @@ struct ConfigurationProblemTests {
             "name: a\nsource: {postgres: {url: x, tables: public.a}}\nsinks:\n  s: {file: {path: x}, tables: []}\n",
             "config.wrong_type source.postgres.tables 2:29 \"tables\" should be a list, and is a single value"
                 + " (write [a, b], or one entry in each line after a hyphen)",
-            "config.bad_value sinks.s.tables 4:24 the list of tables is empty (name tables, or take the key out for all)"
+            "config.bad_value sinks.s.tables 4:24 the list of tables is empty"
+                + " (name tables, or take the key out for all)"
         ),
         BadFile(
             "entries of lists", "name: a\nsource: {postgres: {url: x, tables: [a, [b], ~]}}\n",

@@ -34,8 +34,10 @@ struct SecretTests {
     @Test func everyUnsetVariableIsReported() {
         #expect(
             complaints("${A}/${B}") == [
-                "config.unset_variable source.postgres.url 4:10 the environment has no A (set A, or write ${A:-default})",
-                "config.unset_variable source.postgres.url 4:10 the environment has no B (set B, or write ${B:-default})",
+                "config.unset_variable source.postgres.url 4:10 the environment has no A"
+                    + " (set A, or write ${A:-default})",
+                "config.unset_variable source.postgres.url 4:10 the environment has no B"
+                    + " (set B, or write ${B:-default})",
             ])
     }
 

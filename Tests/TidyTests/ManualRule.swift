@@ -1,0 +1,77 @@
+import Foundation
+
+/// What the manual must have, and must not have any longer.
+enum ManualRule {
+    /// The places where an error or setting is named.
+    struct Named: Equatable {
+        var name: String
+        var path: String
+        var line: Int
+    }
+
+    /// Literals of a code's form that are no codes: settings of the configuration.
+    static let notCodes: Set<String> = ["log.directory", "log.retention", "log.acknowledge", "schema.directory"]
+    /// What stands before literals of a code's form that are no codes.
+    private static let notCodeCalls = ["HaltPoint(", "setting:"]
+    private static let parts: Set<Substring> = [
+        "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "command", "event",
+    ]
+
+    /// True for `part.what`.
+    static func isCode(_ text: some StringProtocol) -> Bool {
+        let words = String(text).split(separator: ".", omittingEmptySubsequences: false)
+        guard words.count == 2, parts.contains(words[0]), !words[1].isEmpty else { return false }
+        return words[1].utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "_") }
+    }
+
+    /// The failure codes that a file can give.
+    static func codes(_ file: RepositoryFile) -> [Named] {
+        SwiftText(file.text).literals.filter { literal in
+            isCode(literal.text) && !notCodes.contains(literal.text)
+                && !notCodeCalls.contains { literal.before.hasSuffix($0) }
+        }.map { Named(name: $0.text, path: file.path, line: $0.line) }
+    }
+
+    /// The codes that the manual explains: each begins a row of a table.
+    static func explainedCodes(_ manual: RepositoryFile) -> [Named] {
+        zip(1..., manual.lines).compactMap { number, line in
+            let cells = line.split(separator: "`", maxSplits: 2, omittingEmptySubsequences: false)
+            guard cells.count == 3, cells[0] == "| ", isCode(cells[1]) else { return nil }
+            return Named(name: String(cells[1]), path: manual.path, line: number)
+        }
+    }
+
+    /// Codes without an explanation, and explanations without a code.
+    static func violations(codes: [Named], manual: RepositoryFile) -> [Violation] {
+        let explained = explainedCodes(manual)
+        let known = Set(explained.map(\.name))
+        let used = Set(codes.map(\.name))
+        let missing = codes.filter { !known.contains($0.name) }.map {
+            Violation(path: $0.path, line: $0.line, remedy: "explain \($0.name) in \(manual.path)")
+        }
+        let stale = explained.filter { !used.contains($0.name) }.map {
+            Violation(path: $0.path, line: $0.line, remedy: "nothing gives \($0.name) any longer: take it out")
+        }
+        let names = explained.map(\.name)
+        let twice = explained.enumerated().filter { names[..<$0.offset].contains($0.element.name) }.map {
+            Violation(path: $0.element.path, line: $0.element.line, remedy: "\($0.element.name) is explained twice")
+        }
+        return missing + stale + twice
+    }
+
+    /// The settings that a file declares.
+    static func settings(_ file: RepositoryFile) -> [Named] {
+        SwiftText(file.text).literals.filter { $0.before.hasSuffix("Setting(") && !$0.before.hasSuffix("_Setting(") }
+            .map { Named(name: $0.text, path: file.path, line: $0.line) }
+    }
+
+    /// Settings that the manual does not have.
+    static func violations(settings: [Named], manual: RepositoryFile) -> [Violation] {
+        settings.filter { setting in
+            !manual.text.contains("`\(setting.name)`") && !manual.text.contains(".\(setting.name)`")
+        }.map { setting in
+            let remedy = "\(setting.name) is not in \(manual.path): generate it again"
+            return Violation(path: setting.path, line: setting.line, remedy: remedy)
+        }
+    }
+}
