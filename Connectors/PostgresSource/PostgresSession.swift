@@ -27,7 +27,7 @@ actor PostgresSession {
     func open(resumingAfter checkpoint: SourceCheckpoint?) throws(ConnectorFailure) -> SourceIdentity {
         let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
         let facts = try preparation.checkServer()
-        let replication = try preparation.connectReplication(role: facts.role)
+        let replication = try preparation.connectReplication(facts)
         try preparation.preparePublication()
         let confirmed = try preparation.prepareSlot(
             resumingAfter: checkpoint, facts, replication, isCancelled: { Task.isCancelled })
@@ -47,7 +47,7 @@ actor PostgresSession {
         let stream = ReplicationStream(
             transport: transport, mailbox: mailbox, wakeUp: wakeUp,
             catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
-            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.encoding == "SQL_ASCII"),
+            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
             feedback: FeedbackClock(
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
             input: input)
