@@ -61,7 +61,7 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline", "PipelineConfiguration",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline", "PipelineConfiguration",
                 "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),

@@ -29,7 +29,7 @@ actor PostgresSession {
     ) throws(ConnectorFailure) -> SourceIdentity {
         let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
         let facts = try preparation.checkServer()
-        let replication = try preparation.connectReplication(role: facts.role)
+        let replication = try preparation.connectReplication(facts)
         let identity = identity(facts, replication)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
         try preparation.preparePublication()
@@ -51,7 +51,7 @@ actor PostgresSession {
         let stream = ReplicationStream(
             transport: transport, mailbox: mailbox, wakeUp: wakeUp,
             catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
-            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.encoding == "SQL_ASCII"),
+            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
             feedback: FeedbackClock(
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
             input: input)

@@ -42,6 +42,9 @@ struct ServerFacts {
         slotKeepMebibytes = row.integer("slot_keep") ?? -1
     }
 
+    /// True for the encoding SQL_ASCII, which checks nothing.
+    var holdsAnyBytes: Bool { encoding == "SQL_ASCII" }
+
     /// Refuses a server that cannot be captured from. A role without REPLICATION is let through here: some providers grant
     /// it in their own way, and the replication connection tells for certain.
     func check() throws(ConnectorFailure) {

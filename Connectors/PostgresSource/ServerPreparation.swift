@@ -22,14 +22,18 @@ struct ServerPreparation {
     }
 
     /// Connects as a walsender; a role without REPLICATION is refused here, by the server.
-    func connectReplication(role: String) throws(ConnectorFailure) -> Replication {
+    ///
+    /// A database with the encoding SQL_ASCII holds any bytes as text. Asked for UTF-8 the server would end the stream at the
+    /// first value that is none, so it is asked for the bytes as they are.
+    func connectReplication(_ facts: ServerFacts) throws(ConnectorFailure) -> Replication {
         do throws(ServerError) {
             let connection = try PostgresConnection(opening: settings.url, for: .replication)
+            if facts.holdsAnyBytes { _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'") }
             let system = try connection.execute("IDENTIFY_SYSTEM")
             return Replication(connection: connection, systemIdentifier: system.first?.text("systemid") ?? "")
         } catch {
             if error.sqlState == "42501" {
-                throw PostgresFailure.noReplicationPrivilege(role: role, message: "role \"\(role)\" may not replicate")
+                throw PostgresFailure.noReplicationPrivilege(role: facts.role)
             }
             throw PostgresFailure.because(of: error, .connecting)
         }

@@ -1,8 +1,8 @@
-private import ConnectorKit
-private import FileSink
-internal import PipelineConfiguration
-private import PostgresSource
-private import SQLiteSource
+import ConnectorKit
+import FileSink
+import PipelineConfiguration
+import PostgresSource
+import SQLiteSource
 
 /// The connectors that this program was built with.
 enum ConnectorCatalog {

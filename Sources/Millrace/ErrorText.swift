@@ -1,4 +1,5 @@
-internal import ConnectorKit
+import ConnectorKit
+import PipelineConfiguration
 
 /// The form in which failures reach people: code, what, where, what to do next.
 enum ErrorText {

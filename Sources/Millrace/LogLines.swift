@@ -1,6 +1,6 @@
-private import Glibc
-private import Logging
-internal import ConnectorKit
+import Glibc
+import Logging
+import ConnectorKit
 
 /// Log lines on standard error: time, level, message, then `key=value`.
 struct LogLines: LogHandler {

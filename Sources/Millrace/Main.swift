@@ -1,7 +1,7 @@
-private import ArgumentParser
-private import ConnectorKit
-private import Glibc
-private import PipelineConfiguration
+import ArgumentParser
+import ConnectorKit
+import Glibc
+import PipelineConfiguration
 
 /// The program's entry: parses the command line, runs the command, and turns every way of ending into an exit code.
 ///
@@ -10,7 +10,7 @@ private import PipelineConfiguration
 enum Main {
     static func main() async {
         // A reader that went away (`millrace tail | head`) must be a failed write, not a signal.
-        unsafe signal(SIGPIPE, SIG_IGN)
+        signal(SIGPIPE, SIG_IGN)
         do {
             var command = try MillraceCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }

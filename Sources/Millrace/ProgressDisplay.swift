@@ -1,7 +1,7 @@
-private import ConnectorKit
-private import Glibc
-internal import Pipeline
-private import Synchronization
+import ConnectorKit
+import Glibc
+import Pipeline
+import Synchronization
 
 /// The line at the foot of a terminal that shows what `run` is doing, renewed twice a second; nothing elsewhere.
 final class ProgressDisplay: Sendable {

@@ -1,8 +1,9 @@
-internal import ChangeModel
-private import ConnectorKit
-private import JSONText
-private import PostgresSource
-private import SQLiteSource
+import ChangeModel
+import ConnectorKit
+import JSONText
+import PipelineConfiguration
+import PostgresSource
+import SQLiteSource
 
 extension Project {
     /// Asks the source's database where it is, against the checkpoint that the log holds.

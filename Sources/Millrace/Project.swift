@@ -1,11 +1,11 @@
-internal import ConnectorKit
-internal import EventFormat
-internal import EventLog
-private import FileSink
-internal import Pipeline
-internal import PipelineConfiguration
-internal import PostgresSource
-internal import SQLiteSource
+import ConnectorKit
+import EventFormat
+import EventLog
+import FileSink
+import Pipeline
+import PipelineConfiguration
+import PostgresSource
+import SQLiteSource
 
 /// A loaded configuration with the connectors that it names, made but not opened.
 struct Project {

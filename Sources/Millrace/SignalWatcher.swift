@@ -1,6 +1,6 @@
-private import ConnectorKit
-private import Glibc
-private import Synchronization
+import ConnectorKit
+import Glibc
+import Synchronization
 
 /// Turns SIGINT and SIGTERM into a request: the first asks to end cleanly, the second ends the process at once.
 ///

@@ -1,9 +1,9 @@
-private import ChangeModel
-private import ConnectorKit
-private import EventLog
-internal import JSONText
-private import PostgresSource
-private import SQLiteSource
+import ChangeModel
+import ConnectorKit
+import EventLog
+import JSONText
+import PostgresSource
+import SQLiteSource
 
 /// What `status` knows about the source: named figures, or why it could not ask.
 struct SourceReport {

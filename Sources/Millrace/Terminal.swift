@@ -1,4 +1,4 @@
-private import Glibc
+import Glibc
 
 /// Standard output and standard error. Every line goes out by one write, so that lines of several tasks never mix.
 enum Terminal {

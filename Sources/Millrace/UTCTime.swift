@@ -1,4 +1,4 @@
-private import Glibc
+import Glibc
 
 /// Times as people write them on the command line.
 enum UTCTime {

@@ -70,7 +70,8 @@ package struct ConfigurationProblems: Error, Sendable, Equatable {
     /// How many more there were.
     package var omitted: Int
 
-    init(_ found: [ConfigurationProblem]) {
+    /// The problems in the order of their lines; the list must not be empty.
+    package init(_ found: [ConfigurationProblem]) {
         let start = FilePosition(line: 0, column: 0)
         let ordered = found.enumerated().sorted { a, b in
             let (left, right) = (a.element.position ?? start, b.element.position ?? start)

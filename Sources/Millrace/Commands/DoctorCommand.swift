@@ -1,6 +1,6 @@
-internal import ArgumentParser
-private import ConnectorKit
-private import JSONText
+import ArgumentParser
+import ConnectorKit
+import JSONText
 
 /// `millrace doctor`
 struct DoctorCommand: AsyncParsableCommand {

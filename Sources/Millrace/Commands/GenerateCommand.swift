@@ -1,6 +1,6 @@
-internal import ArgumentParser
-private import Foundation
-private import PipelineConfiguration
+import ArgumentParser
+import Foundation
+import PipelineConfiguration
 
 /// `millrace generate`: writes the files of this repository that are made from the connectors' tables of settings.
 /// For developers; TidyTests checks that they are current.
@@ -12,8 +12,8 @@ struct GenerateCommand: ParsableCommand {
     var root = "."
 
     func run() throws {
-        try write(ConfigurationSchema.text(of: ConnectorCatalog.tables), to: "Schemas/configuration.schema.json")
-        try write(ConfigurationManual.text(of: ConnectorCatalog.tables), to: "docs/reference/configuration.md")
+        try write(ConfigurationSchema(tables: ConnectorCatalog.tables).text, to: "Schemas/configuration.schema.json")
+        try write(ConfigurationManual(tables: ConnectorCatalog.tables).text, to: "docs/reference/configuration.md")
     }
 
     private func write(_ text: String, to file: String) throws {

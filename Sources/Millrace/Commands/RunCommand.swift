@@ -1,9 +1,10 @@
-internal import ArgumentParser
-private import ConnectorKit
-private import EventLog
-private import Logging
-private import Pipeline
-private import SchemaRegistry
+import ArgumentParser
+import ConnectorKit
+import EventLog
+import Logging
+import Pipeline
+import PipelineConfiguration
+import SchemaRegistry
 
 /// `millrace run`
 struct RunCommand: AsyncParsableCommand {
@@ -23,17 +24,16 @@ struct RunCommand: AsyncParsableCommand {
         let logger = LogLines.logger()
         let signals = SignalWatcher()
         let log: EventLog
-        let pipeline: Pipeline
-        do {
+        do throws(ConnectorFailure) {
             log = try EventLog(directory: project.logDirectory, retention: project.retention)
-            let parts = Pipeline.Parts(
-                name: project.configuration.name, sourceKind: project.configuration.sourceKind,
-                source: project.makeSource { logger.notice("\($0)") }, sinks: project.makeSinks(), log: log,
-                schemas: try SchemaFolder(directory: project.schemasDirectory))
-            pipeline = Pipeline(parts, logger: logger)
-        } catch let failure as ConnectorFailure {
-            throw project.located(failure)
+        } catch {
+            throw project.located(error)
         }
+        let parts = Pipeline.Parts(
+            name: project.configuration.name, sourceKind: project.configuration.sourceKind,
+            source: project.makeSource { logger.notice("\($0)") }, sinks: project.makeSinks(), log: log,
+            schemas: SchemaFolder(directory: project.schemasDirectory))
+        let pipeline = Pipeline(parts, logger: logger)
         signals.start { pipeline.stop.request() }
         let display = ProgressDisplay(pipeline.progress)
         display.start()

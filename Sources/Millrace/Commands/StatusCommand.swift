@@ -1,8 +1,8 @@
-internal import ArgumentParser
-private import ConnectorKit
-private import EventLog
-private import Glibc
-private import JSONText
+import ArgumentParser
+import ConnectorKit
+import EventLog
+import JSONText
+import PipelineConfiguration
 
 /// `millrace status`
 struct StatusCommand: AsyncParsableCommand {
@@ -28,8 +28,7 @@ private struct StatusReport {
     let project: Project
     let log: LogStatistics
     let source: SourceReport
-    private let now = Int64(time(nil)) * 1_000_000
-
+    
     init(project: Project, log: LogStatistics, source: SourceReport) {
         self.project = project
         self.log = log
@@ -53,7 +52,7 @@ private struct StatusReport {
             "log": [
                 "first_offset": .number(JSONNumber(log.firstOffset)), "next_offset": .number(JSONNumber(log.nextOffset)),
                 "bytes": .number(JSONNumber(log.byteCount)), "file_bytes": .number(JSONNumber(log.fileByteCount)),
-                "oldest_at": time(log.oldestAppendedAt), "newest_commit_at": time(log.newestCommittedAt),
+                "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
             ],
             "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
         ]
@@ -62,15 +61,15 @@ private struct StatusReport {
     private func json(of name: String, _ cursor: SinkCursor?) -> JSONValue {
         var error = JSONValue.null
         if let last = cursor?.lastError {
-            error = ["code": .string(last.code), "message": .string(last.message), "at": time(last.at)]
+            error = ["code": .string(last.code), "message": .string(last.message), "at": stamp(last.at)]
         }
         return [
             "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
-            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": time(cursor?.movedAt), "last_error": error,
+            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt), "last_error": error,
         ]
     }
 
-    private func time(_ microseconds: Int64?) -> JSONValue { microseconds.map { .string(UTCTime.text($0)) } ?? .null }
+    private func stamp(_ microseconds: Int64?) -> JSONValue { microseconds.map { .string(UTCTime.text($0)) } ?? .null }
 
     var text: String {
         var lines = ["pipeline  \(project.configuration.name)"]

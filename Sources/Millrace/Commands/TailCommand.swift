@@ -1,8 +1,11 @@
-internal import ArgumentParser
-private import ConnectorKit
-private import EventFormat
-private import EventLog
-private import Glibc
+import ArgumentParser
+import ByteKit
+import ChangeModel
+import ConnectorKit
+import EventFormat
+import EventLog
+import Glibc
+import PipelineConfiguration
 
 /// `millrace tail`
 struct TailCommand: AsyncParsableCommand {

@@ -1,0 +1,208 @@
+package import ConnectorKit
+
+/// Looks at everything that capture needs on the server, changes nothing, and names the exact fix for what is wrong.
+package struct PostgresDoctor: Sendable {
+    private let settings: PostgresSettings
+
+    /// A doctor for these settings.
+    package init(settings: PostgresSettings) { self.settings = settings }
+
+    /// Looks at the server; never throws, because what goes wrong is a finding.
+    package func findings() async -> [Finding] { await Inspector().findings(settings) }
+}
+
+/// One round of checks; each adds what it found.
+struct Examination {
+    let settings: PostgresSettings
+    private(set) var findings: [Finding] = []
+    private let side: SideConnection
+
+    init(settings: PostgresSettings) {
+        self.settings = settings
+        side = SideConnection(url: settings.url)
+    }
+
+    /// Runs all checks. When the server cannot be reached, that is the only finding.
+    mutating func run() {
+        do throws(ConnectorFailure) {
+            let facts = try ServerFacts(side)
+            lookAtServer(facts)
+            try lookAtReplication(facts)
+            try lookAtTables(facts)
+            try lookAtSlot(facts)
+        } catch {
+            add(error)
+        }
+    }
+
+    private mutating func add(_ failure: ConnectorFailure) {
+        findings.append(Finding(.problem, failure.code, failure.message, fix: failure.hint))
+    }
+
+    private mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
+        findings.append(Finding(level, "postgres." + code, message, fix: fix))
+    }
+}
+
+// MARK: - Server
+
+extension Examination {
+    private mutating func lookAtServer(_ facts: ServerFacts) {
+        add(.ok, "connection_failed", "connected to database \"\(facts.database)\" as \"\(facts.role)\"")
+        if facts.versionNumber < 140_000 {
+            add(PostgresFailure.serverTooOld(facts.version))
+        } else {
+            add(.ok, "server_version", "PostgreSQL \(facts.version)")
+        }
+        if facts.walLevel == "logical" {
+            add(.ok, "wal_level", "wal_level = logical")
+        } else {
+            add(PostgresFailure.walLevel(facts.walLevel))
+        }
+        if facts.isInRecovery {
+            if facts.versionNumber < 160_000 {
+                add(PostgresFailure.standby())
+            } else {
+                add(.warning, "standby", "the server is a standby: publications must be made on its primary")
+            }
+        }
+        headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "too_many_connections")
+        if facts.slotKeepMebibytes >= 0 { return }
+        add(
+            .warning, "wal_unlimited",
+            "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
+            fix: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (as much as the disk allows)")
+    }
+
+    private mutating func headroom(_ setting: String, _ used: Int, _ most: Int, code: String) {
+        if used < most {
+            add(.ok, code, "\(setting) = \(most), \(used) in use")
+        } else {
+            add(
+                .problem, code, "\(setting) = \(most), and all are in use",
+                fix: "ALTER SYSTEM SET \(setting) = \(most + 10); then restart the server")
+        }
+    }
+
+    /// The attribute alone does not tell at every provider; the attempt does.
+    private mutating func lookAtReplication(_ facts: ServerFacts) throws(ConnectorFailure) {
+        let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in })
+        do throws(ConnectorFailure) {
+            _ = try preparation.connectReplication(facts)
+            add(.ok, "no_replication_privilege", "role \"\(facts.role)\" may replicate")
+        } catch {
+            add(error)
+        }
+    }
+}
+
+// MARK: - Tables and publication
+
+extension Examination {
+    private mutating func lookAtTables(_ facts: ServerFacts) throws(ConnectorFailure) {
+        let selection: TableSelection
+        do throws(ConnectorFailure) {
+            selection = try TableSelection(settings, side)
+        } catch {
+            return add(error)
+        }
+        add(.ok, "table_missing", "\(selection.tables.count) tables to capture")
+        for pattern in selection.idlePatterns { add(.warning, "no_tables", "no table matches \(pattern)") }
+        let publication = try PublicationState(settings.publication, side)
+        for table in selection.tables { look(at: table, facts, publication) }
+        look(at: publication, selection, facts)
+    }
+
+    private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
+        let needsIdentity = !publication.exists || publication.needsReplicaIdentity
+        if needsIdentity && !table.hasReplicaIdentity {
+            add(PostgresFailure.noReplicaIdentity([(table.schema, table.name)]))
+        } else {
+            add(.ok, "no_replica_identity", "\(table.qualifiedName) has a replica identity")
+        }
+        let role = SQLText.identifier(facts.role)
+        if !table.isReadable {
+            add(
+                .warning, "privilege", "role \(role) may not read \(table.qualifiedName), which a snapshot takes",
+                fix: "GRANT USAGE ON SCHEMA \(SQLText.identifier(table.schema)) TO \(role); "
+                    + "GRANT SELECT ON \(table.identifier) TO \(role);")
+        }
+        if !publication.tables.contains(table.qualifiedName) && !table.isOwned && !publication.holdsAllTables {
+            let statement =
+                publication.exists
+                ? PublicationState.addStatement(settings.publication, [table])
+                : PublicationState.createStatement(settings.publication, [table])
+            add(
+                .problem, "privilege", "role \(role) does not own \(table.qualifiedName), which publishing it takes",
+                fix: "as the owner or an administrator: \(statement)")
+        }
+    }
+
+    private mutating func look(at publication: PublicationState, _ selection: TableSelection, _ facts: ServerFacts) {
+        let name = settings.publication
+        guard publication.exists else {
+            return add(
+                .ok, "object_missing",
+                "publication \"\(name)\" will be made: \(PublicationState.createStatement(name, selection.tables))")
+        }
+        let missing = selection.tables.filter { !publication.tables.contains($0.qualifiedName) }
+        if missing.isEmpty {
+            add(.ok, "object_missing", "publication \"\(name)\" holds all of them")
+        } else if publication.isOwned {
+            add(
+                .ok, "object_missing",
+                "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
+        } else {
+            add(
+                .problem, "privilege", "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
+                fix: PublicationState.addStatement(name, missing))
+        }
+        if !publication.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
+            add(
+                .problem, "publication_options",
+                "publication \"\(name)\" sends the changes of \(root.qualifiedName) under the names of its partitions",
+                fix: PublicationState.rootStatement(name))
+        }
+        if !publication.unpublished.isEmpty {
+            add(
+                .warning, "publication_options",
+                "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
+                fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');")
+        }
+    }
+}
+
+// MARK: - Slot
+
+extension Examination {
+    private mutating func lookAtSlot(_ facts: ServerFacts) throws(ConnectorFailure) {
+        let name = settings.slot
+        guard let slot = try SlotState.find(name, side) else {
+            headroom("max_replication_slots", facts.slotsUsed, facts.slotsMax, code: "slots_exhausted")
+            return add(.ok, "slot_missing", "slot \"\(name)\" will be made")
+        }
+        if slot.plugin != "pgoutput" || slot.database != facts.database {
+            return add(
+                PostgresFailure.slotForeign(
+                    name, "decodes \"\(slot.database)\" by \(slot.plugin.isEmpty ? "nothing" : slot.plugin)"))
+        }
+        if let reason = slot.lostBecause { return add(PostgresFailure.slotLost(name, why: reason)) }
+        let kept = slot.retainedBytes.map { "\($0 >> 20) MiB of WAL kept" } ?? "nothing kept"
+        switch slot.walStatus {
+        case "unreserved":
+            add(
+                .problem, "slot_endangered", "slot \"\(name)\" loses its WAL at the next checkpoint (\(kept))",
+                fix: "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf(); and run millrace now")
+        case "extended":
+            add(
+                .warning, "slot_endangered",
+                "slot \"\(name)\" holds more than max_wal_size (\(kept)"
+                    + (slot.safeBytes.map { ", \($0 >> 20) MiB until it is lost)" } ?? ")"),
+                fix: "run millrace, so that the slot advances")
+        default: add(.ok, "slot_endangered", "slot \"\(name)\" is healthy (\(kept))")
+        }
+        if let process = slot.activeProcess {
+            add(.warning, "slot_active", "slot \"\(name)\" is read by process \(process) now")
+        }
+    }
+}
