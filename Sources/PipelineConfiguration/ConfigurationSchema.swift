@@ -14,7 +14,7 @@ package struct ConfigurationSchema {
 
     private var root: JSONOutline {
         let own = object(PipelineSettings.top)
-        let source = members([
+        let source = JSONOutline.object([
             ("description", .string("Where the changes come from: one connector.")),
             ("type", .string("object")),
             ("properties", .object(connectors(tables.sources))),
@@ -22,9 +22,9 @@ package struct ConfigurationSchema {
             ("minProperties", .integer(1)),
             ("maxProperties", .integer(1)),
         ])
-        let sinks = members([
+        let sinks = JSONOutline.object([
             ("description", .string("Where the events go, by names of your choice.")),
-            ("type", .string("object")),
+            ("type", .array([.string("object"), .string("null")])),
             ("propertyNames", .object([("pattern", .string(Self.namePattern))])),
             ("additionalProperties", sink),
             ("maxProperties", .integer(SettingReader.sinkCountMax)),
@@ -44,12 +44,13 @@ package struct ConfigurationSchema {
     private var sink: JSONOutline {
         let common = object(PipelineSettings.sink)
         let kinds = tables.sinks.keys.sorted()
-        return .object([
-            ("type", .string("object")),
-            ("properties", .object(connectors(tables.sinks) + common.properties)),
-            ("additionalProperties", .flag(false)),
-            ("oneOf", .array(kinds.map { .object([("required", .array([.string($0)]))]) })),
-        ])
+        let oneKind = kinds.map { JSONOutline.object([("required", .array([.string($0)]))]) }
+        return .object(
+            [
+                ("type", .string("object")),
+                ("properties", .object(connectors(tables.sinks) + common.properties)),
+                ("additionalProperties", .flag(false)),
+            ] + (kinds.isEmpty ? [] : [("oneOf", .array(oneKind))]))
     }
 
     private func connectors(_ tables: [String: [Setting]]) -> [(String, JSONOutline)] {
@@ -73,8 +74,6 @@ package struct ConfigurationSchema {
         }
         return .object(result + [("additionalProperties", .flag(false))])
     }
-
-    private func members(_ members: [(String, JSONOutline)]) -> JSONOutline { .object(members) }
 
     private func schema(of setting: Setting) -> JSONOutline {
         if case .group(let table) = setting.kind { return group(table, setting.summary) }

@@ -17,7 +17,7 @@ enum ImportRule {
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
-        "FileSink": ["ByteKit", "ConnectorKit"],
+        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
             "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "Pipeline", "PipelineConfiguration",
             "PostgresSource", "SQLiteSource", "SchemaRegistry", "ArgumentParser", "Logging", "Foundation",

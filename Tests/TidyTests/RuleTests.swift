@@ -77,6 +77,14 @@ struct RuleTests {
         }
     }
 
+    @Test func sleepsOfEveryKindAreFoundInTestsOnly() {
+        let text = SwiftText("try await Task.sleep(for: x)\nThread.sleep(1)\nusleep(1)\nsleep(1)\nsleepless(1)\n")
+        let inTests = RepositoryFile(path: "Tests/ATests/A.swift", text: "")
+        #expect(WordRule.all.flatMap { lines($0.violations(inTests, text)) }.sorted() == [1, 2, 3, 4])
+        let inSources = RepositoryFile(path: "Sources/A/A.swift", text: "")
+        #expect(WordRule.all.flatMap { $0.violations(inSources, text) } == [])
+    }
+
     @Test func namesThatSayNothingAreFound() {
         let file = RepositoryFile(
             path: "Sources/A/FileHelpers.swift", text: "let a = FileManager.default\nstruct SinkManager {}\n")

@@ -41,7 +41,7 @@ struct WordRule: Sendable {
             WordRule(word: "FIXME", remedy: "fix it", part: .comments),
             WordRule(word: "XXX", remedy: "say what is meant", part: .comments),
         ]
-        + ["Task.sleep(", "Thread.sleep(", "usleep(", "nanosleep(", "sleep("].map { word in
+        + ["sleep(", "usleep(", "nanosleep("].map { word in
             WordRule(
                 word: word, remedy: "wait for progress, never for time: use the poll with a generous limit",
                 scope: ["Tests/"])
