@@ -1,0 +1,74 @@
+import ByteKit
+import ChangeModel
+
+/// Numbers that look random and are the same in every run.
+struct Dice: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
+}
+
+/// Relations, values and changes of every shape.
+struct RandomChanges {
+    var dice: Dice
+    private static let pieces = [
+        "a", "é", "日", "😀", "\"", "\\", "\n", "\u{0}", "\u{1F}", "\u{7F}", "\u{2028}", ",", "'", "{", "}", "0", "-", "t", "\\x",
+        "6161", "1e5", "NaN", "long enough for a word", "\u{FFFF}",
+    ]
+
+    mutating func relation() -> Relation {
+        let keyCount = dice.below(3)
+        let columns = (0...dice.below(9)).map { index in
+            Column(
+                name: text() + String(index), type: ValueType.allCases.randomElement(using: &dice) ?? .text,
+                typeName: "any", keyPosition: index < keyCount ? keyCount - 1 - index : nil)
+        }
+        return Relation(sourceID: 1, schema: text() + "s", name: text() + "t", columns: columns)
+    }
+
+    mutating func text() -> String {
+        (0..<dice.below(6)).map { _ in Self.pieces.randomElement(using: &dice) ?? "" }.joined()
+    }
+
+    mutating func value(unchanged: Bool) -> SampleValue {
+        switch dice.below(unchanged ? 9 : 8) {
+        case 0: .null
+        case 1: .integer(String(Int64.random(in: .min ... .max, using: &dice)))
+        case 2: .real(String(Double.random(in: -1e300...1e300, using: &dice)))
+        case 3: .blob((0..<dice.below(40)).map { _ in UInt8(truncatingIfNeeded: dice.next()) })
+        case 4: .malformed((0..<dice.below(9)).map { _ in UInt8(truncatingIfNeeded: dice.next()) })
+        case 5: .text(String(dice.next()))
+        case 6, 7: .text(text())
+        default: .unchanged
+        }
+    }
+
+    mutating func row(of relation: Relation, unchanged: Bool = false) -> [SampleValue] {
+        relation.columns.map { value(unchanged: unchanged && $0.keyPosition == nil) }
+    }
+
+    mutating func change(of relation: Relation) -> SampleChange {
+        let old = row(of: relation)
+        switch dice.below(7) {
+        case 0: return .insert(row(of: relation))
+        case 1: return .snapshot(row(of: relation))
+        case 2: return .update(to: row(of: relation, unchanged: true))
+        case 3: return .update(.full, from: old, to: row(of: relation, unchanged: true))
+        case 4:
+            let key = zip(relation.columns, old).map { $0.keyPosition == nil ? .null : $1 }
+            return .update(.key, from: key, to: row(of: relation, unchanged: true))
+        case 5: return .delete(.full, old)
+        default: return .truncate
+        }
+    }
+}
