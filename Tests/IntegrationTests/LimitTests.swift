@@ -49,7 +49,7 @@ struct LimitTests {
         let events = try program.events(in: "out/orders.jsonl")
         #expect(events.count == 1)
         #expect(events.first?.after?.count == 1600)
-        #expect(events.first?.after?["c1599"] == 7)
+        #expect(events.first?.after?["c1599"] == AnyHashable(7))
         #expect(try program.events(in: "out/empty.jsonl").map(\.operation) == ["insert"])
     }
 

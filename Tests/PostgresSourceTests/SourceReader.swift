@@ -84,7 +84,7 @@ final class SourceReader {
     }
 
     @discardableResult
-    func open() async throws -> SourceIdentity { try await source.open(resumingAfter: checkpoint) }
+    func open() async throws -> SourceIdentity { try await source.open(resumingAfter: checkpoint, of: nil) }
 
     /// Takes one batch.
     func take(within limit: Duration = .milliseconds(200)) async throws {

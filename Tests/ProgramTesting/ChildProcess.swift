@@ -14,6 +14,9 @@ package struct ChildResult: Sendable {
 /// Why waiting for a child process ended without what was waited for.
 package struct ChildFailure: Error, CustomStringConvertible {
     package var description: String
+
+    /// A failure with its reason.
+    package init(description: String) { self.description = description }
 }
 
 /// A running program of which a test sees the output while it comes.

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// A CloudEvents line as a consumer reads it.
 package struct Event: @unchecked Sendable {

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// The program under test, in a folder of its own with a configuration.
 package struct MillraceProgram: Sendable {

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// A database of its own on the server that scripts/with-postgres started, dropped with its slots at the end.
 package final class PostgresDatabase: Sendable {
@@ -16,8 +16,8 @@ package final class PostgresDatabase: Sendable {
 
     deinit {
         let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '\(name)'"
-        try? Self.sql(drop, database: "postgres")
-        try? Self.sql("DROP DATABASE \(name) WITH (FORCE)", database: "postgres")
+        _ = try? Self.sql(drop, database: "postgres")
+        _ = try? Self.sql("DROP DATABASE \(name) WITH (FORCE)", database: "postgres")
     }
 
     /// A connection string for the program.

@@ -29,7 +29,9 @@ struct DoctorCommand: AsyncParsableCommand {
         case .warning: "warning "
         case .problem: "problem "
         }
-        var text = "\(word) [\(finding.code)] \(finding.message)"
+        // The code names what was looked for: beside an "ok" it would read like a failure.
+        let code = finding.level == .ok ? "" : "[\(finding.code)] "
+        var text = "\(word) \(code)\(finding.message)"
         if let fix = finding.fix { text += "\n         fix: " + fix.split(separator: "\n").joined(separator: "\n              ") }
         return text
     }
