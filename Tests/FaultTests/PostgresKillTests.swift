@@ -77,7 +77,7 @@ struct Shop {
             """)
         program = try MillraceProgram(
             configuration: """
-                name: shop
+                name: \(database.name)
                 source:
                   postgres:
                     url: \(database.url)

@@ -108,7 +108,7 @@ struct PostgresRunTests {
 /// A configuration with one table and one file.
 func configuration(_ database: PostgresDatabase, tables: String = "public.orders") -> String {
     """
-    name: shop
+    name: \(database.name)
     source:
       postgres:
         url: \(database.url)
