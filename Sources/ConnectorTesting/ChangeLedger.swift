@@ -21,8 +21,8 @@ package struct ChangeLedger: Sendable {
 
     /// Everything that is wrong, at most one violation for each rule.
     ///
-    /// `allowingRepeats` is for at-least-once delivery: a repeated change is no violation then, and only first appearances
-    /// have an order.
+    /// `allowingRepeats` is for at-least-once delivery: a repeated change is no violation then, and only first
+    /// appearances have an order.
     package func violations(allowingRepeats: Bool = false) -> [ConformanceViolation] {
         let wanted = Set(expected)
         var counts: [ChangeIdentity: Int] = [:]

@@ -1,5 +1,5 @@
-/// A rule that something did not keep. Suites return these instead of asserting, so that a test of a suite can require that
-/// a named rule is violated.
+/// A rule that something did not keep. Suites return these instead of asserting, so that a test of a suite can require
+/// that a named rule is violated.
 package struct ConformanceViolation: Error, Sendable, Hashable, CustomStringConvertible {
     /// The rule's name, such as ``SourceRule/resumesAfterCheckpoint``.
     package var rule: String

@@ -47,9 +47,9 @@ package final class LedgerSink: EventSink {
         var buffered: [LedgerEntry] = []
     }
 
-    /// A sink that is not open. With `buffersAccepted` it holds what it only accepted in memory, else it stores at once.
-    /// Without `keepsState` it stores again what comes again. Writes whose number, counted from 1 over all sinks of the
-    /// store, is in `failures` fail after storing half of their records and ask for a retry.
+    /// A sink that is not open. With `buffersAccepted` it holds what it only accepted in memory, else it stores at
+    /// once. Without `keepsState` it stores again what comes again. Writes whose number, counted from 1 over all sinks
+    /// of the store, is in `failures` fail after storing half of their records and ask for a retry.
     package init(
         on store: LedgerStore, buffersAccepted: Bool = false, keepsState: Bool = true, failures: Set<Int> = [],
         faults: Set<SinkFault> = []

@@ -11,8 +11,8 @@ package struct PatienceLost: Error, Sendable, CustomStringConvertible {
     package var description: String { "\(what) did not return within \(limit)" }
 }
 
-/// Runs `body` and waits for it at most `limit`. After that it throws ``PatienceLost`` and leaves the body behind, cancelled:
-/// a call that hangs is reported by name instead of hanging the test.
+/// Runs `body` and waits for it at most `limit`. After that it throws ``PatienceLost`` and leaves the body behind,
+/// cancelled: a call that hangs is reported by name instead of hanging the test.
 package func within<Result: Sendable>(
     _ limit: Duration, _ what: String, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {

@@ -4,8 +4,8 @@ private import Synchronization
 
 /// A database with a slot, in memory: it keeps transactions until they are confirmed, and then they are gone.
 ///
-/// It is the witness for "durable here, then told there": whoever acknowledges before being durable needs, after a crash,
-/// what is no longer there. Everything follows from the seed and the calls.
+/// It is the witness for "durable here, then told there": whoever acknowledges before being durable needs, after a
+/// crash, what is no longer there. Everything follows from the seed and the calls.
 package final class PruningDatabase: Sendable {
     private let state: Mutex<State>
     private let durable: (@Sendable () -> ResumePosition)?

@@ -6,8 +6,8 @@ private import Synchronization
 /// A source on a ``PruningDatabase``: it does what every source must, at once and from a seed.
 ///
 /// Batches cut transactions anywhere; some are empty though changes wait; chosen calls of `nextBatch` fail. Rules of
-/// ``ChangeSource`` that its caller breaks are recorded in ``PruningDatabase/violations``. With ``SourceFault``s it breaks
-/// rules itself.
+/// ``ChangeSource`` that its caller breaks are recorded in ``PruningDatabase/violations``. With ``SourceFault``s it
+/// breaks rules itself.
 package final class PruningSourceModel: ChangeSource {
     private let database: PruningDatabase
     private let changesMax: Int

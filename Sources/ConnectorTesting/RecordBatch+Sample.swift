@@ -39,8 +39,8 @@ package enum SampleRecords {
 }
 
 extension RecordBatch {
-    /// A batch of ``SampleRecords`` at log offsets `from` to `from + count`. Keys lie before the payloads; payloads lie one
-    /// behind the other, a line feed after each. The order of topics differs from batch to batch.
+    /// A batch of ``SampleRecords`` at log offsets `from` to `from + count`. Keys lie before the payloads; payloads lie
+    /// one behind the other, a line feed after each. The order of topics differs from batch to batch.
     package static func sample(from: UInt64 = 0, count: Int) -> RecordBatch {
         var body = OutputBuffer(capacity: 64 + count * 160)
         var topics: [Topic] = []

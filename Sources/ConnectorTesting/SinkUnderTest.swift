@@ -1,7 +1,8 @@
 package import ConnectorKit
 private import Synchronization
 
-/// A sink and its storage, as a connector's test hands them to ``SinkConformance``. Each rule wants one of its own, empty.
+/// A sink and its storage, as a connector's test hands them to ``SinkConformance``. Each rule wants one of its own,
+/// empty.
 package struct SinkUnderTest: Sendable {
     /// How often a record is stored that is delivered again.
     package enum Promise: Sendable {
@@ -15,8 +16,8 @@ package struct SinkUnderTest: Sendable {
     package var promise: Promise
     /// A new sink object, not yet open, on the same storage each time.
     package var makeSink: @Sendable () async throws -> any EventSink
-    /// Everything that is stored now: payloads in the order of storing, by ``SampleRecords/topicName(_:)``. Called while no
-    /// sink is open.
+    /// Everything that is stored now: payloads in the order of storing, by ``SampleRecords/topicName(_:)``. Called
+    /// while no sink is open.
     package var stored: @Sendable () async throws -> [String: [[UInt8]]]
     /// How long any one call may take.
     package var patience: Duration
@@ -93,7 +94,8 @@ final class SinkDelivery: Sendable {
         try await within(subject.patience, "close") { await sink.close() }
     }
 
-    /// Opens a new sink at the cursor and closes it, so that what a crash left is put in order, and reads what is stored.
+    /// Opens a new sink at the cursor and closes it, so that what a crash left is put in order, and reads what is
+    /// stored.
     func storedAfterRecovery() async throws -> [String: [[UInt8]]] {
         try await open()
         try await close()

@@ -18,8 +18,8 @@ extension SourceConformance {
             if tail == nil && read.count == known.count - covered + 2 { tail = Array(read.suffix(2)) }
             let expected = Array(known.dropFirst(covered)) + (tail ?? [])
             if read != expected {
-                let where_ = "behind \(covered) of \(known.count) changes"
-                explanations.append("\(where_) came \(ChangeLedger.list(read)), not \(ChangeLedger.list(expected))")
+                let place = "behind \(covered) of \(known.count) changes"
+                explanations.append("\(place) came \(ChangeLedger.list(read)), not \(ChangeLedger.list(expected))")
             }
         }
         return explanations
@@ -109,8 +109,8 @@ extension SourceConformance {
 
     private static let tooFewPositions = "no checkpoint lies between start and end of the work"
 
-    /// Reads everything, acknowledges a part of it, closes, and returns the acknowledged position; nil when no checkpoint
-    /// lies between start and end.
+    /// Reads everything, acknowledges a part of it, closes, and returns the acknowledged position; nil when no
+    /// checkpoint lies between start and end.
     private static func acknowledgePart(_ subject: SourceUnderTest) async throws -> ResumePosition? {
         let recording = try await record(subject)
         let between = recording.boundaries.map(\.checkpoint.resume)

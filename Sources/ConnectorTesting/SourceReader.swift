@@ -48,8 +48,9 @@ package struct SourceReader: Sendable {
 
     /// Reads until everything that is committed by now was read.
     ///
-    /// Ends when the checkpoint reaches the end position; or a few empty batches after `count` changes, because not every
-    /// rule is about the end position; or when patience ends. The caller compares what came with what was to come.
+    /// Ends when the checkpoint reaches the end position; or a few empty batches after `count` changes, because not
+    /// every rule is about the end position; or when patience ends. The caller compares what came with what was to
+    /// come.
     package func drain(expecting count: Int) async throws -> [ReadBatch] {
         let end = try await endPosition()
         let limit = ContinuousClock.now + patience

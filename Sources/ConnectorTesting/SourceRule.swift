@@ -1,9 +1,10 @@
 /// What every source must keep. The raw value is the name of the rule in a ``ConformanceViolation``.
 package enum SourceRule: String, CaseIterable, Sendable {
-    /// Identities strictly increase, ordinals are gapless from 0 in each transaction, and every transaction comes with all
-    /// its changes.
+    /// Identities strictly increase, ordinals are gapless from 0 in each transaction, and every transaction comes with
+    /// all its changes.
     case deliversEverythingInOrder
-    /// A fresh source that is opened with the checkpoint of any batch goes on right behind that batch: no repeat, no gap.
+    /// A fresh source that is opened with the checkpoint of any batch goes on right behind that batch: no repeat, no
+    /// gap.
     case resumesAfterCheckpoint
     /// What was read but not acknowledged comes again, with equal identities and equal tuple bytes.
     case resumesWithoutCheckpointRepeatsSameIdentities

@@ -34,8 +34,8 @@ package enum WorkloadStep: Sendable, Equatable {
 
 /// A source and its database, as a connector's test hands them to ``SourceConformance``.
 ///
-/// Each rule wants one of its own: a database whose captured table is empty and whose slot or capture no source has read
-/// yet. Let the source make small batches (a few rows), or the rules meet too few batch borders.
+/// Each rule wants one of its own: a database whose captured table is empty and whose slot or capture no source has
+/// read yet. Let the source make small batches (a few rows), or the rules meet too few batch borders.
 package struct SourceUnderTest: Sendable {
     /// A new source object, not yet open, on the same database and slot each time.
     package var makeSource: @Sendable () async throws -> any ChangeSource
@@ -44,8 +44,8 @@ package struct SourceUnderTest: Sendable {
     /// The captured table now, in the form of ``RowFold/texts``; nil when the test cannot tell. Without it
     /// ``SourceRule/foldEqualsTable`` is not checked.
     package var tableState: (@Sendable () async throws -> [String: String])?
-    /// What the database itself remembers as confirmed (`confirmed_flush_lsn`); nil when the test cannot tell. Without it
-    /// rules on confirmation look at behaviour only.
+    /// What the database itself remembers as confirmed (`confirmed_flush_lsn`); nil when the test cannot tell. Without
+    /// it rules on confirmation look at behaviour only.
     package var confirmedPosition: (@Sendable () async throws -> ResumePosition)?
     /// False when every change is a commit of its own (SQLite).
     package var hasTransactions: Bool

@@ -2,8 +2,9 @@ import ConnectorKit
 import Foundation
 import Testing
 
-/// The variable is read once in a process, so each case is a child process. In it a thread reads standard error and ends
-/// the child with a code of its own as soon as the halt is reported; coming back from the point ends it with another.
+/// The variable is read once in a process, so each case is a child process. In it a thread reads standard error and
+/// ends the child with a code of its own as soon as the halt is reported; coming back from the point ends it with
+/// another.
 @Suite(.timeLimit(.minutes(2))) struct HaltPointTests {
     private static let haltedCode: Int32 = 42
     private static let returnedCode: Int32 = 43

@@ -2,7 +2,8 @@ import ConnectorKit
 import ConnectorTesting
 import Testing
 
-/// The suite against a model: a good one keeps every rule, and each deliberate bug breaks the rule that is there for it.
+/// The suite against a model: a good one keeps every rule, and each deliberate bug breaks the rule that is there for
+/// it.
 @Suite struct SinkConformanceTests {
     /// A ledger on a fresh store.
     static func subject(

@@ -3,7 +3,8 @@ import ConnectorKit
 import ConnectorTesting
 import Testing
 
-/// The suite against a model: a good one keeps every rule, and each deliberate bug breaks the rule that is there for it.
+/// The suite against a model: a good one keeps every rule, and each deliberate bug breaks the rule that is there for
+/// it.
 @Suite struct SourceConformanceTests {
     /// A model on a fresh database.
     static func subject(
