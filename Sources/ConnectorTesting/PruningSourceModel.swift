@@ -73,8 +73,8 @@ package final class PruningSourceModel: ChangeSource {
 
     /// Notes that changes may be forgotten; told to the database at the next call.
     package func acknowledge(_ position: ResumePosition) {
+        database.check(acknowledged: position, delivered: state.withLock(\.delivered))
         state.withLock { session in
-            database.check(acknowledged: position, delivered: session.delivered)
             let mayGoBack = faults.contains(.acknowledgeGoesBack)
             session.acknowledged = mayGoBack ? position : max(position, session.acknowledged ?? position)
         }
