@@ -130,7 +130,8 @@ import Testing
         }
     }
 
-    /// Every damaged batch is refused, or everything in it can still be read: descriptors by index, tuples as nil or value.
+    /// Every damaged batch is refused, or everything in it can still be read: descriptors by index, tuples as nil or
+    /// value.
     @Test func everySingleByteMutationIsAnErrorOrReadableWithoutATrap() throws {
         let whole = Self.bytes(try Self.sample())
         var (refused, readable, damagedTuples) = (0, 0, 0)
@@ -182,7 +183,8 @@ import Testing
         #expect(readable > 100)
     }
 
-    /// Ranges that lie in the arena but not at a tuple's start give nil or some other tuple, for every offset and length.
+    /// Ranges that lie in the arena but not at a tuple's start give nil or some other tuple, for every offset and
+    /// length.
     @Test func everyRangeInsideOfTheArenaIsReadWithoutATrap() throws {
         let batch = try Self.sample()
         let arena = batch.body.count - 32 - 5 * 32 - 2 * 24

@@ -1,0 +1,78 @@
+import ChangeModel
+import ConnectorKit
+import ConnectorTesting
+import Testing
+
+/// The suite against a model: a good one keeps every rule, and each deliberate bug breaks the rule that is there for
+/// it.
+@Suite struct SourceConformanceTests {
+    /// A model on a fresh database.
+    static func subject(
+        seed: UInt64 = 1, changesMax: Int = 5, faults: Set<SourceFault> = [], patience: Duration = .seconds(30)
+    ) -> (subject: SourceUnderTest, database: PruningDatabase) {
+        let database = PruningDatabase(seed: seed)
+        let subject = SourceUnderTest(
+            batchBytesMax: PruningSourceModel.batchBytesMax(changesMax: changesMax), patience: patience,
+            makeSource: { PruningSourceModel(of: database, changesMax: changesMax, faults: faults) },
+            apply: { database.commit($0) }, tableState: { database.tableState },
+            confirmedPosition: { database.confirmed })
+        return (subject, database)
+    }
+
+    @Test(arguments: SourceRule.allCases, [1, 2, 3] as [UInt64])
+    func goodModelKeepsEveryRule(rule: SourceRule, seed: UInt64) async {
+        for changesMax in [1, 5] {
+            let (subject, database) = Self.subject(seed: seed, changesMax: changesMax)
+            let violations = await SourceConformance.violations(of: rule, by: subject)
+            #expect(violations == [])
+            #expect(database.violations == [])
+        }
+    }
+
+    /// A rule that cannot fail proves nothing: for each there is a bug that only it notices.
+    static let witnesses: [(fault: SourceFault, rules: Set<SourceRule>)] = [
+        (.leavesOrdinalGap, [.deliversEverythingInOrder]),
+        (.losesAChange, [.deliversEverythingInOrder, .foldEqualsTable, .boundedReadAhead]),
+        (.repeatsLastAfterReopen, [.resumesAfterCheckpoint]),
+        (.changesBytesWhenReadAgain, [.resumesWithoutCheckpointRepeatsSameIdentities]),
+        (.prunesTooMuch, [.acknowledgedIsNotNeededAgain]),
+        (.acknowledgeGoesBack, [.neverGoesBack]),
+        (.confirmsWhatWasRead, [.confirmsOnlyWhatWasAcknowledged]),
+        (.neverConfirms, [.closeTellsWhatWasAcknowledged]),
+        (.ignoresDeadline, [.deadlineReturnsEmptyBatchWithCheckpoint]),
+        (.resumeGoesBack, [.checkpointsNeverGoBack]),
+        (.checkpointLagsBehindBatch, [.checkpointNamesLastChange]),
+        (.secondCloseHangs, [.closeIsCallableTwice]),
+        (.opensOnlyOnce, [.opensAgainAfterClose]),
+        (.batchesGrowWithoutBound, [.boundedReadAhead]),
+        (.trailingByteAfterTuple, [.tuplesAreWellFormed]),
+        (.endPositionTooFar, [.endPositionIsReached]),
+        (.deliversStaleRows, [.foldEqualsTable]),
+    ]
+
+    @Test(arguments: SourceFault.allCases) func eachBugBreaksItsRuleAndNoOther(fault: SourceFault) async throws {
+        let witness = try #require(Self.witnesses.first { $0.fault == fault })
+        let violated = await withTaskGroup(of: Set<String>.self) { group in
+            for rule in SourceRule.allCases {
+                let (subject, _) = Self.subject(faults: [fault], patience: .seconds(3))
+                group.addTask { await SourceConformance.violations(of: rule, by: subject).rules }
+            }
+            return await group.reduce(into: Set<String>()) { $0.formUnion($1) }
+        }
+        #expect(violated == Set(witness.rules.map(\.rawValue)))
+    }
+
+    @Test func everyRuleHasABugThatOnlyItNotices() {
+        let alone = Self.witnesses.filter { $0.rules.count == 1 }.flatMap(\.rules)
+        #expect(Set(alone) == Set(SourceRule.allCases))
+    }
+
+    @Test func aSourceThatFailsViolatesTheRuleByItsCode() async {
+        let (good, database) = Self.subject()
+        var subject = good
+        subject.makeSource = { PruningSourceModel(of: database, failures: [2]) }
+        let violations = await SourceConformance.violations(of: .deliversEverythingInOrder, by: subject)
+        #expect(violations.rules == [SourceRule.deliversEverythingInOrder.rawValue])
+        #expect(violations.first?.explanation.contains("model.injected") == true)
+    }
+}
