@@ -51,7 +51,9 @@ private import Glibc
         _ sql: String, _ arguments: [String] = [], within limit: Duration = .seconds(30),
         whileWaiting: (Duration) -> Bool = { _ in true }
     ) throws(ServerError) -> QueryResult {
-        guard !isBroken else { throw ServerError(sqlState: nil, message: "the connection is lost", isConnectionLost: true) }
+        guard !isBroken else {
+            throw ServerError(sqlState: nil, message: "the connection is lost", isConnectionLost: true)
+        }
         try sendQuery(sql, arguments)
         try awaitAnswer(within: limit, whileWaiting: whileWaiting)
         return try collectResults()
@@ -138,7 +140,8 @@ private import Glibc
         let isLost = unsafe PQstatus(handle) != CONNECTION_OK
         if isLost { isBroken = true }
         return ServerError(
-            sqlState: state, message: message ?? (unsafe String(cString: PQerrorMessage(handle))), isConnectionLost: isLost)
+            sqlState: state, message: message ?? (unsafe String(cString: PQerrorMessage(handle))),
+            isConnectionLost: isLost)
     }
 }
 
@@ -229,7 +232,7 @@ private func withCStrings<R>(
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> R
 ) -> R {
     let copies = unsafe texts.map { unsafe strdup($0) }
-    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     var pointers = unsafe copies.map { unsafe UnsafePointer<CChar>($0) }
     unsafe pointers.append(nil)
     return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress) }

@@ -71,7 +71,9 @@ extension Examination {
         add(
             .warning, "wal_unlimited",
             "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
-            fix: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (as much as the disk allows)")
+            fix:
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (as much as the disk allows)"
+        )
     }
 
     private mutating func headroom(_ setting: String, _ used: Int, _ most: Int, code: String) {
@@ -154,7 +156,8 @@ extension Examination {
                 "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
         } else {
             add(
-                .problem, "privilege", "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
+                .problem, "privilege",
+                "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
                 fix: PublicationState.addStatement(name, missing))
         }
         if !publication.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
@@ -167,7 +170,8 @@ extension Examination {
             add(
                 .warning, "publication_options",
                 "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
-                fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');")
+                fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');"
+            )
         }
     }
 }

@@ -42,11 +42,13 @@ enum PostgresFailure {
     private static func specific(_ state: String, _ message: String, _ activity: Activity) -> ConnectorFailure? {
         switch state {
         case "57P03":
-            ConnectorFailure("postgres.server_starting", .retry, "the server does not accept connections now: \(message)")
+            ConnectorFailure(
+                "postgres.server_starting", .retry, "the server does not accept connections now: \(message)")
         case "53300":
             ConnectorFailure(
                 "postgres.too_many_connections", .retry, "the server has no connection left: \(message)",
-                hint: "raise max_connections, max_wal_senders or the role's CONNECTION LIMIT, or close other connections")
+                hint:
+                    "raise max_connections, max_wal_senders or the role's CONNECTION LIMIT, or close other connections")
         case "3D000":
             ConnectorFailure(
                 "postgres.database_missing", .stop, "the database is not there: \(message)", setting: url,
@@ -126,7 +128,8 @@ extension PostgresFailure {
     static func damagedStream(_ error: WireError) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.protocol", .stop, "the server's stream cannot be read: \(error.text)",
-            hint: "please report this with the server's version; nothing was confirmed beyond the last good transaction")
+            hint: "please report this with the server's version; nothing was confirmed beyond the last good transaction"
+        )
     }
 
     static func streamEnded() -> ConnectorFailure {
@@ -157,12 +160,15 @@ extension PostgresFailure {
         ConnectorFailure(
             "postgres.no_replication_privilege", .stop,
             message ?? "role \"\(role ?? "?")\" may not replicate",
-            hint: "ALTER ROLE \(SQLText.identifier(role ?? "ROLE")) REPLICATION; (or, at a provider, GRANT rds_replication TO …)")
+            hint:
+                "ALTER ROLE \(SQLText.identifier(role ?? "ROLE")) REPLICATION; (or, at a provider, GRANT rds_replication TO …)"
+        )
     }
 
     static func standby() -> ConnectorFailure {
         ConnectorFailure(
-            "postgres.standby", .stop, "the server is a standby that cannot decode (before PostgreSQL 16)", setting: url,
+            "postgres.standby", .stop, "the server is a standby that cannot decode (before PostgreSQL 16)",
+            setting: url,
             hint: "connect to the primary: add target_session_attrs=read-write to the URL")
     }
 
@@ -233,7 +239,8 @@ extension PostgresFailure {
     static func slotLost(_ slot: String, why: String) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.slot_lost", .stop, "slot \"\(slot)\" lost its WAL (\(why))", setting: slotSetting,
-            hint: "SELECT pg_drop_replication_slot(\(SQLText.literal(slot))); move the log's folder away and start anew; "
+            hint:
+                "SELECT pg_drop_replication_slot(\(SQLText.literal(slot))); move the log's folder away and start anew; "
                 + "raise max_slot_wal_keep_size so that it does not happen again")
     }
 

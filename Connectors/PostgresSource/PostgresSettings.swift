@@ -24,7 +24,9 @@ package struct PostgresSettings: Sendable {
         Setting(
             "tables", .list, "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`).",
             isRequired: true),
-        Setting("slot", .text, "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
+        Setting(
+            "slot", .text,
+            "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
         Setting(
             "publication", .text,
             "The publication; made for the named tables if missing, and missing tables are added to it. By default "

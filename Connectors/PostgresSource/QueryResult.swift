@@ -39,19 +39,6 @@ enum SQLText {
     /// A string literal without escapes; the server has standard_conforming_strings on.
     static func literal(_ text: String) -> String { "'" + doubling("'", in: text) + "'" }
 
-    /// The text form of an array, for a parameter.
-    static func array(_ values: [String]) -> String {
-        let quoted = values.map { value in
-            var text = ""
-            for character in value.unicodeScalars {
-                if character == "\"" || character == "\\" { text.unicodeScalars.append("\\") }
-                text.unicodeScalars.append(character)
-            }
-            return "\"" + text + "\""
-        }
-        return "{" + quoted.joined(separator: ",") + "}"
-    }
-
     private static func doubling(_ quote: Unicode.Scalar, in text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {

@@ -32,7 +32,10 @@ struct ServerError: Error, Equatable {
         let parts = line.split(separator: ": ", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() where index > 0 && index + 1 < parts.count {
             let candidate = part.drop { $0 == " " }
-            guard candidate.utf8.count == 5, candidate.utf8.allSatisfy(isStateByte) else { continue }
+            // A digit tells a state from the word "FATAL".
+            guard candidate.utf8.count == 5, candidate.utf8.allSatisfy(isStateByte),
+                candidate.contains(where: \.isNumber)
+            else { continue }
             return (String(candidate), parts[(index + 1)...].joined(separator: ": "))
         }
         return nil

@@ -64,7 +64,8 @@ extension ServerPreparation {
         let state = try PublicationState(name, side)
         if state.needsReplicaIdentity || !state.exists { try checkReplicaIdentity(selection.tables) }
         guard state.exists else {
-            return try execute(PublicationState.createStatement(name, selection.tables), "publication \"\(name)\" is missing")
+            return try execute(
+                PublicationState.createStatement(name, selection.tables), "publication \"\(name)\" is missing")
         }
         try check(state, against: selection)
         let missing = selection.tables.filter { !state.tables.contains($0.qualifiedName) }
@@ -140,7 +141,8 @@ extension ServerPreparation {
     }
 
     /// The server waits for every transaction that runs now; the wait is shown and ends when the source is closed.
-    private func createSlot(_ connection: PostgresConnection, _ isCancelled: () -> Bool) throws(ConnectorFailure) -> LSN {
+    private func createSlot(_ connection: PostgresConnection, _ isCancelled: () -> Bool) throws(ConnectorFailure) -> LSN
+    {
         let name = settings.slot
         let command = "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput NOEXPORT_SNAPSHOT"
         notice("slot \"\(name)\" is missing: \(command)")

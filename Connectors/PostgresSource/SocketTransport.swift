@@ -30,7 +30,9 @@ final class SocketTransport: ReplicationTransport {
         let deadline = ContinuousClock.now + .seconds(30)
         while try !hasStarted(&input) {
             let left = ContinuousClock.now.duration(to: deadline)
-            guard left > .zero else { throw PostgresFailure.connectionLost("no answer to START_REPLICATION within 30 s") }
+            guard left > .zero else {
+                throw PostgresFailure.connectionLost("no answer to START_REPLICATION within 30 s")
+            }
             let events = hasPendingOutput ? POLLIN | POLLOUT : POLLIN
             _ = waitFor(descriptor, events, milliseconds: min(1000, left.milliseconds + 1))
             try flush()

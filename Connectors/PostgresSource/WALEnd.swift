@@ -15,7 +15,8 @@ struct WALEnd {
         }
         isInRecovery = row.flag("in_recovery")
         let reachable = Self.reachable(
-            end, pageBytes: UInt64(row.integer("page") ?? 8192), segmentBytes: UInt64(row.integer("segment") ?? 16 << 20))
+            end, pageBytes: UInt64(row.integer("page") ?? 8192),
+            segmentBytes: UInt64(row.integer("segment") ?? 16 << 20))
         position = reachable
         isFlushed = row["flushed"].flatMap { LSN($0) }.map { $0 >= reachable } ?? true
     }

@@ -57,7 +57,8 @@ struct WireFrame: Equatable {
             default: break
             }
         }
-        return ServerError(sqlState: state, message: message, isConnectionLost: severity == "FATAL" || severity == "PANIC")
+        return ServerError(
+            sqlState: state, message: message, isConnectionLost: severity == "FATAL" || severity == "PANIC")
     }
 }
 

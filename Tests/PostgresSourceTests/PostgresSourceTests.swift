@@ -44,7 +44,8 @@ struct PostgresSourceTests {
         let relation = try #require(reader.seen.first?.relation)
         #expect(
             relation.columns.map(\.typeName) == [
-                "integer", "character varying(20)", "public.mood", "public.price", "jsonb", "timestamp(3) with time zone",
+                "integer", "character varying(20)", "public.mood", "public.price", "jsonb",
+                "timestamp(3) with time zone",
                 "double precision", "numeric(12,2)", "text[]", "bytea",
             ])
         #expect(
@@ -70,7 +71,8 @@ struct PostgresSourceTests {
         try await reader.catchUp()
         #expect(
             reader.seen.map(\.line) == [
-                "insert public.t 1,a", "update public.t 1,a -> 1,b", "delete public.t 1,b -> ", "insert public.keyless x",
+                "insert public.t 1,a", "update public.t 1,a -> 1,b", "delete public.t 1,b -> ",
+                "insert public.keyless x",
             ])
         #expect(reader.seen.map(\.identity.ordinal) == [0, 1, 2, 3])
         #expect(reader.seen[1].beforeImage == .full)
@@ -192,7 +194,8 @@ struct PostgresSourceTests {
         try database.run("CREATE TABLE t (id int PRIMARY KEY, xid text, at text)")
         let reader = try SourceReader(database, tables: ["public.t"])
         try await reader.open()
-        try database.run("INSERT INTO t VALUES (1, pg_current_xact_id()::text, extract(epoch FROM now())::bigint::text)")
+        try database.run(
+            "INSERT INTO t VALUES (1, pg_current_xact_id()::text, extract(epoch FROM now())::bigint::text)")
         try await reader.catchUp()
         let change = try #require(reader.seen.first)
         #expect(String(change.transaction.id) == change.after[1])

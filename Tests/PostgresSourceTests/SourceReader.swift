@@ -71,7 +71,9 @@ final class SourceReader {
         func add(_ line: String) { lines.withLock { $0.append(line) } }
     }
 
-    init(_ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil)
+    init(
+        _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil
+    )
         throws
     {
         var values = SettingValues([

@@ -25,7 +25,8 @@ final class TestDatabase: Sendable {
         name = "millrace_test_\(getpid())_\(number)"
         let user = environment("PGUSER") ?? "postgres"
         url = "host=\(host) port=\(port) user=\(user) dbname=\(name)"
-        let admin = try PostgresConnection(opening: "host=\(host) port=\(port) user=\(user) dbname=postgres", for: .catalogue)
+        let admin = try PostgresConnection(
+            opening: "host=\(host) port=\(port) user=\(user) dbname=postgres", for: .catalogue)
         let suffix = encoding.map { " ENCODING '\($0)' LOCALE 'C' TEMPLATE template0" } ?? ""
         _ = try admin.execute("CREATE DATABASE \(name)\(suffix)", within: .seconds(120))
         client = Mutex(try PostgresConnection(opening: url, for: .catalogue))
@@ -34,7 +35,8 @@ final class TestDatabase: Sendable {
 
     deinit {
         _ = try? run(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database() AND active")
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database() AND active"
+        )
         for _ in 0..<100 {
             let drop = """
                 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
