@@ -33,7 +33,8 @@ func copyBytes(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer
 func move<T: BitwiseCopyable>(
     _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ offset: Int, _ type: T.Type
 ) {
-    unsafe target.storeBytes(of: source.loadUnaligned(fromByteOffset: offset, as: T.self), toByteOffset: offset, as: T.self)
+    unsafe target.storeBytes(
+        of: source.loadUnaligned(fromByteOffset: offset, as: T.self), toByteOffset: offset, as: T.self)
 }
 
 /// The first `count` (1 to 7) bytes at `source` as the low bytes of a word; the other bytes are zero.
@@ -41,7 +42,8 @@ func move<T: BitwiseCopyable>(
 func loadShort(_ source: UnsafeRawPointer, count: Int) -> UInt64 {
     if count >= 4 {
         let low = unsafe UInt64(UInt32(littleEndian: source.loadUnaligned(as: UInt32.self)))
-        let high = unsafe UInt64(UInt32(littleEndian: source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)))
+        let high = unsafe UInt64(
+            UInt32(littleEndian: source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)))
         return low | high &<< (UInt64(truncatingIfNeeded: count &- 4) &* 8)
     }
     let first = unsafe UInt64(source.load(as: UInt8.self))

@@ -63,7 +63,9 @@ public struct ByteReader: ~Escapable {
     @_lifetime(self: copy self)
     public mutating func cString() -> String? {
         var end = position
-        while end < span.byteCount, unsafe span.unsafeLoad(fromUncheckedByteOffset: end, as: UInt8.self) != 0 { end &+= 1 }
+        while end < span.byteCount, unsafe span.unsafeLoad(fromUncheckedByteOffset: end, as: UInt8.self) != 0 {
+            end &+= 1
+        }
         guard end < span.byteCount else { return nil }
         let text = String(validatingUTF8: span.extracting(position..<end))
         guard let text else { return nil }
@@ -75,7 +77,9 @@ public struct ByteReader: ~Escapable {
 extension String {
     /// The text of a span, or nil when it is not UTF-8.
     public init?(validatingUTF8 span: RawSpan) {
-        guard let text = unsafe span.withUnsafeBytes({ unsafe String(validating: $0, as: UTF8.self) }) else { return nil }
+        guard let text = unsafe span.withUnsafeBytes({ unsafe String(validating: $0, as: UTF8.self) }) else {
+            return nil
+        }
         self = text
     }
 }

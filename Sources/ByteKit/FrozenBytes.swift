@@ -39,7 +39,8 @@ import Glibc
         return unsafe (base + offset).loadUnaligned(as: T.self)
     }
 
-    /// A run of the bytes whose life the caller ties to the owner of this object. Outside of the bytes the program stops.
+    /// A run of the bytes whose life the caller ties to the owner of this object. Outside of the bytes the program
+    /// stops.
     @unsafe @inlinable
     public func unsafeBytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range outside of the bytes")

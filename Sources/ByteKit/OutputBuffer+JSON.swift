@@ -1,6 +1,6 @@
 extension OutputBuffer {
-    /// Appends bytes as a JSON string with its quotes (RFC 8259, section 7). False, and nothing appended, when they are not
-    /// well-formed UTF-8.
+    /// Appends bytes as a JSON string with its quotes (RFC 8259, section 7). False, and nothing appended, when they are
+    /// not well-formed UTF-8.
     @inlinable
     public mutating func append(jsonString span: RawSpan) -> Bool {
         append(34)
@@ -14,8 +14,8 @@ extension OutputBuffer {
 
     /// Appends text inside a JSON string (RFC 8259, section 7): quotes, backslashes and control characters escaped.
     ///
-    /// Quotes around it are the caller's. Bytes that are not well-formed UTF-8 become U+FFFD; see ``append(jsonString:)``
-    /// for a caller that wants to know.
+    /// Quotes around it are the caller's. Bytes that are not well-formed UTF-8 become U+FFFD; see
+    /// ``append(jsonString:)`` for a caller that wants to know.
     public mutating func append(jsonEscaping span: RawSpan) {
         if append(jsonText: span) { return }
         let text = unsafe span.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
@@ -31,8 +31,8 @@ extension OutputBuffer {
 
     /// Appends text inside a JSON string, escaped; false, and nothing appended, when it is not well-formed UTF-8.
     ///
-    /// Copies eight bytes at a time and looks at them while they are in a register: nearly none need more than that. Room
-    /// is made for a block at a time, so that a very long text does not ask for six times its length at once.
+    /// Copies eight bytes at a time and looks at them while they are in a register: nearly none need more than that.
+    /// Room is made for a block at a time, so that a very long text does not ask for six times its length at once.
     public mutating func append(jsonText span: RawSpan) -> Bool {
         let start = written
         let count = span.byteCount
@@ -57,7 +57,8 @@ extension OutputBuffer {
             while position < blockEnd {
                 let left = count &- position
                 let isWhole = left >= 8
-                let word = unsafe isWhole
+                let word =
+                    unsafe isWhole
                     ? UInt64(littleEndian: (source + position).loadUnaligned(as: UInt64.self))
                     : loadShort(source + position, count: left) | 0x2020_2020_2020_2020 &<< UInt64(left &* 8)
                 unsafe (base + written).storeBytes(of: word.littleEndian, as: UInt64.self)

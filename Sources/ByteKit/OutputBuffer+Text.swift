@@ -3,7 +3,11 @@ extension OutputBuffer {
     @inlinable
     public mutating func append(decimal value: some BinaryInteger) {
         if value < 0 { append(45) }
-        if let small = UInt64(exactly: value.magnitude) { append(digitsOf: small) } else { append(utf8: String(value.magnitude)) }
+        if let small = UInt64(exactly: value.magnitude) {
+            append(digitsOf: small)
+        } else {
+            append(utf8: String(value.magnitude))
+        }
     }
 
     @usableFromInline
@@ -24,12 +28,18 @@ extension OutputBuffer {
         unsafe append(digits.span.bytes.extracting(start..<20))
     }
 
-    /// Appends a number as hexadecimal digits, upper-case, padded with zeros to `width` (1 to 16); higher digits are cut off.
+    /// Appends a number as hexadecimal digits, upper-case, padded with zeros to `width` (1 to 16); higher digits are
+    /// cut off.
     @inlinable
     public mutating func append(hex value: UInt64, width: Int) {
         let width = min(max(width, 1), 16)
-        let digits = SIMD2(hexDigits(of: UInt32(truncatingIfNeeded: value >> 32)), hexDigits(of: UInt32(truncatingIfNeeded: value)))
-        if width == 16 { store(digits) } else if width == 8 { store(digits[1]) } else {
+        let digits = SIMD2(
+            hexDigits(of: UInt32(truncatingIfNeeded: value >> 32)), hexDigits(of: UInt32(truncatingIfNeeded: value)))
+        if width == 16 {
+            store(digits)
+        } else if width == 8 {
+            store(digits[1])
+        } else {
             append(hexTail: digits, width: width)
         }
     }
@@ -56,8 +66,8 @@ extension OutputBuffer {
         append(b == nil ? "==" : "=")
     }
 
-    /// Appends the bytes that hexadecimal text of either case stands for, as base64. False, and nothing appended, when the
-    /// text has an odd length or holds anything but digits.
+    /// Appends the bytes that hexadecimal text of either case stands for, as base64. False, and nothing appended, when
+    /// the text has an odd length or holds anything but digits.
     public mutating func append(base64OfHex text: RawSpan) -> Bool {
         guard text.byteCount % 2 == 0 else { return false }
         let start = written
@@ -97,8 +107,8 @@ extension OutputBuffer {
     }
 }
 
-/// The eight hexadecimal digits of `value` as the bytes of a word in memory order: nibbles are spread to bytes, and bytes
-/// above nine get the distance from `:` to `A`.
+/// The eight hexadecimal digits of `value` as the bytes of a word in memory order: nibbles are spread to bytes, and
+/// bytes above nine get the distance from `:` to `A`.
 @inlinable @inline(__always)
 func hexDigits(of value: UInt32) -> UInt64 {
     var word = UInt64(value)

@@ -42,7 +42,8 @@ public import Glibc
         written &+= 1
     }
 
-    /// Appends a run of bytes. Short runs are copied in place: most runs of a row are, and a call costs more than they do.
+    /// Appends a run of bytes. Short runs are copied in place: most runs of a row are, and a call costs more than they
+    /// do.
     @inlinable
     public mutating func append(_ span: RawSpan) {
         let extra = span.byteCount

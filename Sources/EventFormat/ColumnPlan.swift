@@ -12,13 +12,14 @@ enum TextForm: UInt8 {
             case .int16, .int32, .int64: .integer
             case .float32, .float64: .float
             case .bytes: .bytes
-            case .numeric, .text, .json, .uuid, .date, .time, .timestamp, .timestampTZ, .interval, .dynamic, .other: .string
+            case .numeric, .text, .json, .uuid, .date, .time, .timestamp, .timestampTZ, .interval, .dynamic, .other:
+                .string
             }
     }
 }
 
-/// Everything about a relation version that is the same in all of its events, written once when it is first seen: names,
-/// types and references as bytes of JSON.
+/// Everything about a relation version that is the same in all of its events, written once when it is first seen:
+/// names, types and references as bytes of JSON.
 final class ColumnPlan: Sendable {
     struct Column: BitwiseCopyable {
         var form: TextForm

@@ -25,7 +25,8 @@ package struct EncodingFailure: Error, Sendable, Equatable {
 
     /// What is wrong, for people.
     package var message: String {
-        let place = "change \(identity.ordinal) of commit \(identity.commit)" + (table.isEmpty ? "" : " in table \(table)")
+        let place =
+            "change \(identity.ordinal) of commit \(identity.commit)" + (table.isEmpty ? "" : " in table \(table)")
         return switch reason {
         case .damagedTuple: "\(place): the row's bytes are damaged"
         case .columnCount(let expected, let found): "\(place): the row has \(found) columns, its relation \(expected)"

@@ -9,7 +9,8 @@ package final class EventEncoder {
     private let pipelineName: String
     private let hasLSN: Bool
     private let format: EventFormat
-    /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the table.
+    /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
+    /// table.
     private var plans: [ObjectIdentifier: CachedPlan] = [:]
 
     private struct CachedPlan {
@@ -29,13 +30,14 @@ package final class EventEncoder {
         self.format = format
     }
 
-    /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends; at least
-    /// one, so a single event may be longer.
+    /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends; at
+    /// least one, so a single event may be longer.
     ///
-    /// `versions` are in the order of the batch's relations. `firstOffset` is the log offset of the batch's first change.
-    /// `including` is asked once for each relation version that this encoder sees; changes of other tables give no record,
-    /// but the offset behind the last of them is covered. Throws when the change at `index`, or the first one behind it
-    /// that is wanted, cannot be encoded; with events before it, these are returned first, and the next call throws.
+    /// `versions` are in the order of the batch's relations. `firstOffset` is the log offset of the batch's first
+    /// change. `including` is asked once for each relation version that this encoder sees; changes of other tables give
+    /// no record, but the offset behind the last of them is covered. Throws when the change at `index`, or the first
+    /// one behind it that is wanted, cannot be encoded; with events before it, these are returned first, and the next
+    /// call throws.
     package func encode(
         _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, bytesMax: Int,
         including: (Relation) -> Bool

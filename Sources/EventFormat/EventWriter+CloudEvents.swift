@@ -28,7 +28,8 @@ extension EventWriter {
         return key
     }
 
-    /// Writes the subject, unless the key's text is empty. Returns where the key stands as it is, and where the subject stands.
+    /// Writes the subject, unless the key's text is empty. Returns where the key stands as it is, and where the subject
+    /// stands.
     private mutating func appendSubject(
         _ operation: Operation, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
     ) -> (key: ByteRange, subject: Range<Int>) {

@@ -34,7 +34,8 @@ extension EventWriter {
     }
 
     /// Writes the key columns of a row likewise, in the order of the key.
-    mutating func appendKeyMembers(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?) {
+    mutating func appendKeyMembers(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?)
+    {
         var comma = 1
         for column in plan.keyColumns {
             appendMember(column, image, plan, body, noting: note, &comma)
@@ -157,6 +158,8 @@ func truth(_ bytes: RawSpan) -> Bool? {
 /// The digits of PostgreSQL's hex format of bytea; nil for other text.
 @_lifetime(copy bytes)
 func hexDigits(_ bytes: RawSpan) -> RawSpan? {
-    guard bytes.byteCount >= 2, bytes.byte(0) == UInt8(ascii: "\\"), bytes.byte(1) == UInt8(ascii: "x") else { return nil }
+    guard bytes.byteCount >= 2, bytes.byte(0) == UInt8(ascii: "\\"), bytes.byte(1) == UInt8(ascii: "x") else {
+        return nil
+    }
     return bytes.extracting(2..<bytes.byteCount)
 }

@@ -2,7 +2,8 @@ internal import ByteKit
 internal import ChangeModel
 internal import ConnectorKit
 
-/// Writes the events of one record batch, one behind the other. Nothing is allocated per row once its buffers have grown.
+/// Writes the events of one record batch, one behind the other. Nothing is allocated per row once its buffers have
+/// grown.
 struct EventWriter: ~Copyable {
     let format: EventFormat
     /// True when a commit is a position in PostgreSQL's log.
@@ -36,7 +37,8 @@ struct EventWriter: ~Copyable {
 
     /// Appends the event of a change.
     mutating func append(
-        _ change: RowChange, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
+        _ change: RowChange, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan, _ images: RowImages,
+        _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
         let start = output.count
         let looseStart = looseKeys.count

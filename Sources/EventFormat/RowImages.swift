@@ -14,10 +14,11 @@ struct ValuePlace: BitwiseCopyable {
     func bytes(in body: RawSpan) -> RawSpan { body.extracting(range.indices) }
 }
 
-/// What the tuples of one change say, each value found and checked before anything is written. Kept and filled again from
-/// row to row.
+/// What the tuples of one change say, each value found and checked before anything is written. Kept and filled again
+/// from row to row.
 struct RowImages {
-    /// The row after the change; values that were not sent are taken from the old row where it has them. Empty without one.
+    /// The row after the change; values that were not sent are taken from the old row where it has them. Empty without
+    /// one.
     private(set) var after: [ValuePlace] = []
     /// The old row, or its key columns; empty without one.
     private(set) var before: [ValuePlace] = []
@@ -65,7 +66,8 @@ struct RowImages {
             let offset = Int(range.offset) &+ tuple.offset &- length
             filling[column] = ValuePlace(
                 kind: value.kind,
-                range: ByteRange(offset: UInt32(truncatingIfNeeded: offset), length: UInt32(truncatingIfNeeded: length)))
+                range: ByteRange(offset: UInt32(truncatingIfNeeded: offset), length: UInt32(truncatingIfNeeded: length))
+            )
             if value.kind == ValueKind.unchanged { isIncomplete = true }
         }
         guard tuple.offset == Int(range.length) else { throw .damagedTuple }

@@ -1,10 +1,11 @@
 package import ByteKit
 
 extension OutputBuffer {
-    /// Appends a time as RFC 3339 text in UTC with six decimals: always 27 bytes, such as `2026-11-21T10:00:00.123456Z`.
+    /// Appends a time as RFC 3339 text in UTC with six decimals: always 27 bytes, such as
+    /// `2026-11-21T10:00:00.123456Z`.
     ///
-    /// `microseconds` count from 1970-01-01 00:00 UTC. RFC 3339 has the years 0001 to 9999 only: an earlier or later time
-    /// becomes the first or last one that it can say.
+    /// `microseconds` count from 1970-01-01 00:00 UTC. RFC 3339 has the years 0001 to 9999 only: an earlier or later
+    /// time becomes the first or last one that it can say.
     package mutating func append(timestamp microseconds: Int64) {
         let clamped = min(max(microseconds, -62_135_596_800_000_000), 253_402_300_799_999_999)
         var days = clamped / 86_400_000_000
@@ -26,7 +27,8 @@ extension OutputBuffer {
         append(UInt8(ascii: "Z"))
     }
 
-    /// The date in the proleptic Gregorian calendar, counted in years that begin in March, so that the leap day is the last.
+    /// The date in the proleptic Gregorian calendar, counted in years that begin in March, so that the leap day is the
+    /// last.
     private mutating func appendDate(daysSince1970 days: Int) {
         let fromMarch0 = days + 719_468
         let era = (fromMarch0 >= 0 ? fromMarch0 : fromMarch0 - 146_096) / 146_097

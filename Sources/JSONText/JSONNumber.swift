@@ -10,7 +10,8 @@ package struct JSONNumber: Sendable, Hashable {
 
     /// The number that `text` is; nil when the text is none in JSON's grammar.
     package init?(text: String) {
-        guard Self.length(in: Array(text.utf8), from: 0) == text.utf8.count else { return nil }
+        let bytes = Array(text.utf8)
+        guard !bytes.isEmpty, Self.length(in: bytes, from: 0) == bytes.count else { return nil }
         self.text = text
     }
 
@@ -29,7 +30,8 @@ package struct JSONNumber: Sendable, Hashable {
         return decimal.digits.isEmpty || decimal.exponent >= 0
     }
 
-    /// True when both are the same number, however they are written. Exponents beyond 64 bits are compared by their text.
+    /// True when both are the same number, however they are written. Exponents beyond 64 bits are compared by their
+    /// text.
     package func isEqualInValue(to other: JSONNumber) -> Bool {
         guard let mine = Decimal(text), let theirs = Decimal(other.text) else { return text == other.text }
         return mine == theirs

@@ -14,7 +14,9 @@ package struct JSONObject: Sendable, Hashable {
         }
 
         /// Equal in value and in the code points of the name.
-        package static func == (a: Member, b: Member) -> Bool { a.name.utf8.elementsEqual(b.name.utf8) && a.value == b.value }
+        package static func == (a: Member, b: Member) -> Bool {
+            a.name.utf8.elementsEqual(b.name.utf8) && a.value == b.value
+        }
 
         /// Hashes the name by code points, and the value.
         package func hash(into hasher: inout Hasher) {
@@ -32,7 +34,8 @@ package struct JSONObject: Sendable, Hashable {
     /// The names in their order.
     package var names: [String] { members.map(\.name) }
 
-    /// The last member under `name`. Setting replaces it where it stands or appends a new one; nil removes all of that name.
+    /// The last member under `name`. Setting replaces it where it stands or appends a new one; nil removes all of that
+    /// name.
     package subscript(name: String) -> JSONValue? {
         get { members.last { $0.name.utf8.elementsEqual(name.utf8) }?.value }
         set {

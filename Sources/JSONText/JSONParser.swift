@@ -21,8 +21,8 @@ package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
 extension JSONValue {
     /// Reads a document: one value with nothing but white space around it. A byte order mark before it is passed over.
     ///
-    /// Arrays and objects may be nested `depthMax` deep. A surrogate escape without its other half is refused, because no
-    /// Unicode string can hold it. Throws ``JSONError`` for anything that RFC 8259 does not allow.
+    /// Arrays and objects may be nested `depthMax` deep. A surrogate escape without its other half is refused, because
+    /// no Unicode string can hold it. Throws ``JSONError`` for anything that RFC 8259 does not allow.
     package init(parsing bytes: [UInt8], depthMax: Int = 256) throws(JSONError) {
         var parser = JSONParser(bytes: bytes, depthMax: depthMax)
         self = try parser.document()

@@ -1,7 +1,8 @@
 /// A JSON document or a part of one (RFC 8259). Numbers keep their text, objects the order of their members and members
 /// with equal names.
 ///
-/// `==` compares exactly: order, number text and code points. See ``isEquivalent(to:)`` for what a reader would call equal.
+/// `==` compares exactly: order, number text and code points. See ``isEquivalent(to:)`` for what a reader would call
+/// equal.
 package indirect enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -23,7 +24,8 @@ package indirect enum JSONValue: Sendable, Hashable {
     /// True for `null`.
     package var isNull: Bool { if case .null = self { true } else { false } }
 
-    /// The last member of an object under `name`, as most readers take it; nil without one, and for anything but an object.
+    /// The last member of an object under `name`, as most readers take it; nil without one, and for anything but an
+    /// object.
     package subscript(name: String) -> JSONValue? { object?[name] }
 
     /// Equal in every part. Strings are compared by code points: `é` in one and in two of them are different names.
@@ -51,8 +53,8 @@ package indirect enum JSONValue: Sendable, Hashable {
         }
     }
 
-    /// True when both say the same: members in any order, numbers by value. Of members with equal names, each has to have
-    /// its like, in the same order among themselves.
+    /// True when both say the same: members in any order, numbers by value. Of members with equal names, each has to
+    /// have its like, in the same order among themselves.
     package func isEquivalent(to other: JSONValue) -> Bool {
         switch (self, other) {
         case (.number(let a), .number(let b)): a.isEqualInValue(to: b)

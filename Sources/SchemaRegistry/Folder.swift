@@ -80,8 +80,8 @@ struct Folder: ~Copyable {
         }
     }
 
-    /// Writes a new file: first under another name, then, when it is whole and durable, under its own. False when there is
-    /// a file of that name by now. The folder must be locked.
+    /// Writes a new file: first under another name, then, when it is whole and durable, under its own. False when there
+    /// is a file of that name by now. The folder must be locked.
     func write(
         _ text: String, as name: String, beforeRename: () -> Void
     ) throws(ConnectorFailure) -> Bool {
@@ -123,8 +123,8 @@ struct Folder: ~Copyable {
         guard fsync(file) == 0 else { throw SchemaFailure.write(target, errno) }
     }
 
-    /// Gives a file its name, unless the name is taken. A hard link refuses that on every file system that has hard links;
-    /// where there are none, the lock alone keeps two writers apart.
+    /// Gives a file its name, unless the name is taken. A hard link refuses that on every file system that has hard
+    /// links; where there are none, the lock alone keeps two writers apart.
     private func rename(_ temporary: String, to name: String) throws(ConnectorFailure) -> Bool {
         if linkat(descriptor, temporary, descriptor, name, 0) == 0 {
             unlinkat(descriptor, temporary, 0)

@@ -52,7 +52,9 @@ enum SchemaFailure {
             "schema.subject_name", .stop,
             subject.isEmpty
                 ? "a subject without a name" : "the name of subject \(subject.prefix(80))… is too long for a folder",
-            hint: "give the table or the pipeline a shorter name: 255 bytes is the limit, with %XX for special characters")
+            hint:
+                "give the table or the pipeline a shorter name: 255 bytes is the limit, with %XX for special characters"
+        )
     }
 
     private static func text(of error: Int32) -> String { String(cString: strerror(error)) }

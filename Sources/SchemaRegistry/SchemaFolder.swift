@@ -12,8 +12,8 @@ package import JSONText
 /// A version's number is in its file's name and nowhere else. The next version is the highest number plus one. Other
 /// files in these folders are left alone, so that what a registry knows beyond schemas can lie beside them.
 ///
-/// Any number of processes may use the same folder: a new file appears whole or not at all, and never takes the place of
-/// another.
+/// Any number of processes may use the same folder: a new file appears whole or not at all, and never takes the place
+/// of another.
 package struct SchemaFolder: Sendable {
     /// The folder's path.
     package let directory: String
@@ -23,10 +23,11 @@ package struct SchemaFolder: Sendable {
     /// The folder at a path; it is made when the first version is written.
     package init(directory: String) { self.directory = directory }
 
-    /// The version of `subject` that a table is under: the latest one, when it is the schema derived from `relation` (white
-    /// space, order of members and spelling of numbers aside), otherwise a new one, which is durable on return.
+    /// The version of `subject` that a table is under: the latest one, when it is the schema derived from `relation`
+    /// (white space, order of members and spelling of numbers aside), otherwise a new one, which is durable on return.
     ///
-    /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`, `schema.locked`.
+    /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
+    /// `schema.locked`.
     package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
         let schema = JSONValue.schema(derivedFrom: relation)
         if let latest = try latest(of: subject), latest.schema.isEquivalent(to: schema) { return latest.version }

@@ -1,7 +1,7 @@
 /// The name of a subject as the name of a folder: reversible, readable, and unable to name anything outside.
 ///
-/// ASCII letters, digits, `-`, `_` and `.`, and letters, marks and digits of other scripts stand as they are. Every other
-/// byte of the UTF-8 form becomes `%` and two upper-case hexadecimal digits, and so does a leading `.`.
+/// ASCII letters, digits, `-`, `_` and `.`, and letters, marks and digits of other scripts stand as they are. Every
+/// other byte of the UTF-8 form becomes `%` and two upper-case hexadecimal digits, and so does a leading `.`.
 enum SubjectName {
     /// Longest name of a folder that usual file systems take, in bytes.
     static let folderNameBytesMax = 255

@@ -6,7 +6,8 @@ import Testing
 
 /// The parts of an event of the sample batch around what differs.
 private func event(
-    _ operation: String, table: String = "orders", ordinal: String = "0000000A", position: Int = 10, key text: String? = "42",
+    _ operation: String, table: String = "orders", ordinal: String = "0000000A", position: Int = 10,
+    key text: String? = "42",
     _ data: String
 ) -> String {
     let (subject, partition) = text.map { ("\"subject\":\"\($0)\",", ",\"partitionkey\":\"\($0)\"") } ?? ("", "")
@@ -16,7 +17,8 @@ private func event(
         "datacontenttype":"application/json","dataschema":"/subjects/shop.public.\(table)/versions/3",\
         "sequence":"00000000016B3748-\(ordinal)"\(partition),\
         "data":{"op":"\(operation)","schema":"public","table":"\(table)",\(data),\
-        "transaction":{"id":"771","position":\(position)},"committed_at":"2026-11-21T10:00:00.123456Z","lsn":"0/16B3748"}}
+        "transaction":{"id":"771","position":\(position)},\
+        "committed_at":"2026-11-21T10:00:00.123456Z","lsn":"0/16B3748"}}
         """
 }
 
@@ -33,7 +35,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
             line
                 == event(
                     "insert",
-                    #""key":{"id":42},"previous_key":null,"before":null,"after":{"id":42,"status":"new","note":null},"unchanged":[]"#
+                    #""key":{"id":42},"previous_key":null,"before":null"#
+                        + #","after":{"id":42,"status":"new","note":null},"unchanged":[]"#
                 ))
     }
 
@@ -43,7 +46,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
             line
                 == event(
                     "snapshot",
-                    #""key":{"id":42},"previous_key":null,"before":null,"after":{"id":42,"status":"new","note":""},"unchanged":[]"#
+                    #""key":{"id":42},"previous_key":null,"before":null"#
+                        + #","after":{"id":42,"status":"new","note":""},"unchanged":[]"#
                 ))
     }
 
@@ -53,7 +57,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
             line
                 == event(
                     "update",
-                    #""key":{"id":42},"previous_key":null,"before":null,"after":{"id":42,"status":"paid"},"unchanged":["note"]"#
+                    #""key":{"id":42},"previous_key":null,"before":null"#
+                        + #","after":{"id":42,"status":"paid"},"unchanged":["note"]"#
                 ))
     }
 
@@ -73,7 +78,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
             line
                 == event(
                     "update",
-                    #""key":{"id":42},"previous_key":{"id":41},"before":null,"after":{"id":42,"status":"paid","note":"n"},"unchanged":[]"#
+                    #""key":{"id":42},"previous_key":{"id":41},"before":null"#
+                        + #","after":{"id":42,"status":"paid","note":"n"},"unchanged":[]"#
                 ))
     }
 
@@ -88,7 +94,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
     }
 
     @Test func oldKeyThatIsTheSameIsNoPreviousKey() throws {
-        #expect(try onlyLine(.update(.key, from: ["42", nil, nil], to: ["42", nil, nil])).contains(#""previous_key":null"#))
+        #expect(
+            try onlyLine(.update(.key, from: ["42", nil, nil], to: ["42", nil, nil])).contains(#""previous_key":null"#))
     }
 
     @Test func unchangedKeyIsTakenFromTheOldKey() throws {
@@ -115,7 +122,8 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
             line
                 == event(
                     "delete",
-                    #""key":{"id":42},"previous_key":null,"before":{"id":42,"status":"new","note":"n"},"after":null,"unchanged":[]"#
+                    #""key":{"id":42},"previous_key":null,"before":{"id":42,"status":"new","note":"n"}"#
+                        + #","after":null,"unchanged":[]"#
                 ))
     }
 
@@ -191,7 +199,9 @@ private func onlyLine(_ changes: SampleChange, of relation: Relation = orders) t
         #expect(try keys([column("a", .bytes, key: 0)], ["\\x616263"]).key == "YWJj")
         #expect(try keys([column("a", .dynamic, key: 0)], [.integer("-5")]).key == "-5")
         #expect(try keys([column("a", .dynamic, key: 0)], [.blob([97, 98, 99])]).key == "YWJj")
-        #expect(try keys([column("a", .dynamic, key: 0), column("b", .dynamic, key: 1)], [nil, .real("1.5")]).key == "null,1.5")
+        #expect(
+            try keys([column("a", .dynamic, key: 0), column("b", .dynamic, key: 1)], [nil, .real("1.5")]).key
+                == "null,1.5")
     }
 
     @Test func emptyKeyIsNoSubject() throws {

@@ -57,7 +57,8 @@ private let other = Relation(sourceID: 2, schema: "public", name: "secrets", col
         var (index, lines) = (0, [String]())
         while index < batch.changeCount {
             let (records, next) = try encoder.encode(
-                batch, versions: [version(orders)], firstOffset: 100, from: index, bytesMax: 1000, including: { _ in true })
+                batch, versions: [version(orders)], firstOffset: 100, from: index, bytesMax: 1000,
+                including: { _ in true })
             #expect(next > index && records.records.count == 2)
             #expect(records.nextOffset == 100 + UInt64(next))
             (index, lines) = (next, lines + records.lines)
@@ -83,7 +84,8 @@ private let other = Relation(sourceID: 2, schema: "public", name: "secrets", col
         let batch = try batch([.insert(["1", nil, nil]), damaged, .truncate], of: orders)
         func encode(from index: Int) throws -> (RecordBatch, Int) {
             try encoder.encode(
-                batch, versions: [version(orders)], firstOffset: 0, from: index, bytesMax: .max, including: { _ in true })
+                batch, versions: [version(orders)], firstOffset: 0, from: index, bytesMax: .max,
+                including: { _ in true })
         }
         let (records, next) = try encode(from: 0)
         #expect(records.keys == ["1"] && next == 1 && records.nextOffset == 1)
@@ -96,13 +98,16 @@ private let other = Relation(sourceID: 2, schema: "public", name: "secrets", col
     @Test func tupleOfAnotherWidthIsNamed() throws {
         let failure = #expect(throws: EncodingFailure.self) { try encode([.insert(["1", nil])], of: orders) }
         #expect(failure?.reason == .columnCount(expected: 3, found: 2))
-        #expect(failure?.message == "change 10 of commit 23803720 in table public.orders: the row has 2 columns, its relation 3")
+        #expect(
+            failure?.message
+                == "change 10 of commit 23803720 in table public.orders: the row has 2 columns, its relation 3")
     }
 
     @Test func missingRelationIsAFailure() throws {
         let encoder = EventEncoder(pipelineName: "shop", sourceKind: "postgres", format: .row)
         let failure = #expect(throws: EncodingFailure.self) {
-            try encoder.encode(mixedBatch(), versions: [], firstOffset: 0, from: 0, bytesMax: 1, including: { _ in true })
+            try encoder.encode(
+                mixedBatch(), versions: [], firstOffset: 0, from: 0, bytesMax: 1, including: { _ in true })
         }
         #expect(failure?.reason == .unknownRelation)
     }
@@ -110,7 +115,8 @@ private let other = Relation(sourceID: 2, schema: "public", name: "secrets", col
     @Test(arguments: [
         (Int64(0), "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
         (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"), (-2_203_891_200_000_001, "1900-02-28T23:59:59.999999Z"),
-        (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"), (253_402_300_800_000_000, "9999-12-31T23:59:59.999999Z"),
+        (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"),
+        (253_402_300_800_000_000, "9999-12-31T23:59:59.999999Z"),
         (-62_135_596_800_000_000, "0001-01-01T00:00:00.000000Z"), (.min, "0001-01-01T00:00:00.000000Z"),
         (.max, "9999-12-31T23:59:59.999999Z"), (1_709_164_799_000_001, "2024-02-28T23:59:59.000001Z"),
     ])

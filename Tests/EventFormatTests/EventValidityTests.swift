@@ -42,7 +42,8 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         let changes = (0..<8).map { _ in random.change(of: relation) }
         let source = number % 2 == 0 ? "postgres" : "sqlite"
         return try encode(
-            changes, of: relation, format: format, source: source, transactionID: number % 2 == 0 ? random.dice.next() | 1 : 0
+            changes, of: relation, format: format, source: source,
+            transactionID: number % 2 == 0 ? random.dice.next() | 1 : 0
         ).lines
     }
 }

@@ -1,11 +1,12 @@
 import Foundation
 
-/// Runs Python on files, so that events are judged by programs that are not ours. The packages of `scripts/test` must be there.
+/// Runs Python on files, so that events are judged by programs that are not ours. The packages of `scripts/test` must
+/// be there.
 enum Python {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
-    /// Runs a program with the lines as a file, whose path is its first argument; `arguments` follow. Throws what it wrote on
-    /// standard error when it fails, and returns its standard output.
+    /// Runs a program with the lines as a file, whose path is its first argument; `arguments` follow. Throws what it
+    /// wrote on standard error when it fails, and returns its standard output.
     static func run(_ program: String, lines: [String], arguments: [String] = []) throws -> String {
         let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

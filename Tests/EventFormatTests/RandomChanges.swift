@@ -22,7 +22,8 @@ struct Dice: RandomNumberGenerator {
 struct RandomChanges {
     var dice: Dice
     private static let pieces = [
-        "a", "é", "日", "😀", "\"", "\\", "\n", "\u{0}", "\u{1F}", "\u{7F}", "\u{2028}", ",", "'", "{", "}", "0", "-", "t", "\\x",
+        "a", "é", "日", "😀", "\"", "\\", "\n", "\u{0}", "\u{1F}", "\u{7F}", "\u{2028}", ",", "'", "{", "}", "0", "-",
+        "t", "\\x",
         "6161", "1e5", "NaN", "long enough for a word", "\u{FFFF}",
     ]
 

@@ -12,11 +12,14 @@ private func metadata(_ operation: String, ordinal: String = "0000000A") -> Stri
 
 @Suite struct RowFormatTests {
     @Test func rowIsTheAfterImageWithMetadata() throws {
-        let lines = try encode([.insert(["42", "new", nil]), .update(to: ["42", "paid", .unchanged])], of: orders, format: .row)
-            .lines
+        let lines = try encode(
+            [.insert(["42", "new", nil]), .update(to: ["42", "paid", .unchanged])], of: orders, format: .row
+        )
+        .lines
         #expect(lines[0] == #"{"id":42,"status":"new","note":null,"# + metadata("insert") + #","_unchanged":[]}"#)
         #expect(
-            lines[1] == #"{"id":42,"status":"paid","# + metadata("update", ordinal: "0000000B") + #","_unchanged":["note"]}"#)
+            lines[1] == #"{"id":42,"status":"paid","# + metadata("update", ordinal: "0000000B")
+                + #","_unchanged":["note"]}"#)
     }
 
     @Test func deletedRowIsWhatIsKnownOfIt() throws {
@@ -27,14 +30,20 @@ private func metadata(_ operation: String, ordinal: String = "0000000A") -> Stri
     }
 
     @Test func truncateIsMetadataOnly() throws {
-        #expect(try encode([.truncate], of: orders, format: .row).lines == ["{" + metadata("truncate") + #","_unchanged":[]}"#])
+        #expect(
+            try encode([.truncate], of: orders, format: .row).lines == [
+                "{" + metadata("truncate") + #","_unchanged":[]}"#
+            ])
     }
 
     @Test func changedKeyIsShown() throws {
-        let lines = try encode([.update(.key, from: ["41", nil, nil], to: ["42", nil, nil])], of: orders, format: .row).lines
+        let lines = try encode(
+            [.update(.key, from: ["41", nil, nil], to: ["42", nil, nil])], of: orders, format: .row
+        ).lines
         #expect(
             lines == [
-                #"{"id":42,"status":null,"note":null,"# + metadata("update") + #","_unchanged":[],"_previous_key":{"id":41}}"#
+                #"{"id":42,"status":null,"note":null,"# + metadata("update")
+                    + #","_unchanged":[],"_previous_key":{"id":41}}"#
             ])
     }
 
@@ -46,6 +55,7 @@ private func metadata(_ operation: String, ordinal: String = "0000000A") -> Stri
         #expect(
             line
                 == #"{"_op":"a","__op":"b","_id":"AQ==","_base64":"d","# + "\"___op\":\"insert\",\"__id\""
-                + metadata("insert").dropFirst(#""_op":"insert","_id""#.count) + #","_unchanged":[],"__base64":["_id"]}"#)
+                + metadata("insert").dropFirst(#""_op":"insert","_id""#.count)
+                + #","_unchanged":[],"__base64":["_id"]}"#)
     }
 }

@@ -40,7 +40,9 @@ struct SampleChange {
     var after: [UInt8] = []
 
     static func insert(_ after: [SampleValue]) -> SampleChange { SampleChange(operation: .insert, after: tuple(after)) }
-    static func snapshot(_ after: [SampleValue]) -> SampleChange { SampleChange(operation: .snapshot, after: tuple(after)) }
+    static func snapshot(_ after: [SampleValue]) -> SampleChange {
+        SampleChange(operation: .snapshot, after: tuple(after))
+    }
     static func update(
         _ image: BeforeImage = .none, from before: [SampleValue] = [], to after: [SampleValue]
     ) -> SampleChange {

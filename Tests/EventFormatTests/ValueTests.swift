@@ -16,10 +16,12 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
 
 @Suite struct ValueTests {
     @Test(arguments: [
-        (ValueType.boolean, "t", "true"), (.boolean, "f", "false"), (.boolean, "true", #""true""#), (.boolean, "", #""""#),
+        (ValueType.boolean, "t", "true"), (.boolean, "f", "false"), (.boolean, "true", #""true""#),
+        (.boolean, "", #""""#),
         (.int16, "-32768", "-32768"), (.int32, "0", "0"), (.int64, "9223372036854775807", "9223372036854775807"),
         (.int64, "007", #""007""#), (.int64, "-", #""-""#), (.int64, "1.0", #""1.0""#), (.int64, "", #""""#),
-        (.float64, "1.5", "1.5"), (.float64, "-1e+300", "-1e+300"), (.float32, "1e-05", "1e-05"), (.float64, "-0", "-0"),
+        (.float64, "1.5", "1.5"), (.float64, "-1e+300", "-1e+300"), (.float32, "1e-05", "1e-05"),
+        (.float64, "-0", "-0"),
         (.float64, "NaN", #""NaN""#), (.float64, "Infinity", #""Infinity""#), (.float32, "-Infinity", #""-Infinity""#),
         (.float64, ".5", #"".5""#), (.float64, "1.", #""1.""#), (.float64, "1e", #""1e""#), (.float64, "01", #""01""#),
         (.numeric, "123456789012345678901234567890.10", #""123456789012345678901234567890.10""#),
@@ -28,7 +30,10 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
         (.bytes, "\\x616", #""\\x616""#), (.bytes, "\\x61zz", #""\\x61zz""#), (.bytes, "abc\\000", #""abc\\000""#),
         (.json, #"{"a": 1}"#, #""{\"a\": 1}""#), (.uuid, "b5f3…", #""b5f3…""#),
         (.timestampTZ, "2026-11-21 10:00:00+00", #""2026-11-21 10:00:00+00""#), (.date, "infinity", #""infinity""#),
-        (.text, "a\"b\\c/d\u{8}\u{9}\u{A}\u{C}\u{D}\u{1F}\u{7F}é日😀\u{2028}", #""a\"b\\c/d\b\t\n\f\r\u001f"# + "\u{7F}é日😀\u{2028}\""),
+        (
+            .text, "a\"b\\c/d\u{8}\u{9}\u{A}\u{C}\u{D}\u{1F}\u{7F}é日😀\u{2028}",
+            #""a\"b\\c/d\b\t\n\f\r\u001f"# + "\u{7F}é日😀\u{2028}\""
+        ),
         (.text, "12345678\"2345678\\", #""12345678\"2345678\\""#), (.other, "(1,2)", #""(1,2)""#),
     ])
     func textIsSpelledByItsType(_ type: ValueType, _ text: String, _ expected: String) throws {
@@ -53,10 +58,11 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
         #expect(try spelled(.bytes, .blob([97, 98, 99])) == #""YWJj""#)
     }
 
-    @Test(arguments: [
-        [0x61, 0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC0, 0x80],
-        Array("twelve bytes and ".utf8) + [0xE2, 0x82],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x61, 0xFF], [0xC3], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC0, 0x80],
+            Array("twelve bytes and ".utf8) + [0xE2, 0x82],
+        ] as [[UInt8]])
     func textThatIsNoUTF8BecomesBase64(_ bytes: [UInt8]) throws {
         let spelling = try spelled(.text, .bytes(kind: ValueKind.text, bytes))
         #expect(spelling.hasSuffix(#"","base64":["c"]"#))
@@ -65,10 +71,12 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
     @Test func base64OfOldAndNewRowAreListedApart() throws {
         let relation = Relation(
             sourceID: 1, schema: "main", name: "t", columns: [column("k", .dynamic, key: 0), column("v", .dynamic)])
-        let line = try encode([.update(.full, from: [.blob([1]), "YWJj"], to: ["k", .blob([97])])], of: relation).lines[0]
+        let update = SampleChange.update(.full, from: [.blob([1]), "YWJj"], to: ["k", .blob([97])])
+        let line = try encode([update], of: relation).lines[0]
         #expect(
             line.contains(
-                #""key":{"k":"k"},"previous_key":{"k":"AQ=="},"before":{"k":"AQ==","v":"YWJj"},"after":{"k":"k","v":"YQ=="},"#
+                #""key":{"k":"k"},"previous_key":{"k":"AQ=="},"before":{"k":"AQ==","v":"YWJj"},"#
+                    + #""after":{"k":"k","v":"YQ=="},"#
                     + #""unchanged":[],"base64":["v"],"before_base64":["k"],"transaction""#))
         let delete = try encode([.delete(.key, [.blob([1]), nil])], of: relation).lines[0]
         #expect(delete.contains(#""key":{"k":"AQ=="},"#) && delete.contains(#""base64":["k"],"transaction""#))
