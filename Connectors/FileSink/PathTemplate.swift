@@ -135,17 +135,17 @@ struct CalendarDay {
 
     /// The times of a day, in microseconds since 1970-01-01 00:00 UTC; cut off at the ends of what 64 bits can hold.
     static func times(ofDay day: Int64) -> Range<Int64> {
-        let (start, isBefore) = day.multipliedReportingOverflow(by: microseconds)
-        let (end, isBehind) = start.addingReportingOverflow(microseconds)
-        if isBefore { return day < 0 ? Int64.min..<Int64.min &+ microseconds : Int64.max..<Int64.max }
-        return start..<(isBehind ? Int64.max : end)
+        let start = day.multipliedReportingOverflow(by: microseconds)
+        let end = (day + 1).multipliedReportingOverflow(by: microseconds)
+        return (start.overflow ? Int64.min : start.partialValue)..<(end.overflow ? Int64.max : end.partialValue)
     }
 
     /// `2026-11-21`.
     var text: String { Self.padded(year, 4) + "-" + Self.padded(month, 2) + "-" + Self.padded(day, 2) }
 
     private static func floored(_ value: Int64, _ divisor: Int64) -> Int64 {
-        value >= 0 ? value / divisor : -((divisor - 1 - value) / divisor)
+        let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
     }
 
     private static func padded(_ value: Int64, _ width: Int) -> String {

@@ -35,6 +35,7 @@ extension EventLog {
             try next.write(db)
         }
         committed(next)
+        Self.appendedPoint.reached()
         return logged
     }
 

@@ -9,6 +9,9 @@ import GRDB
 /// committed by one transaction, so capture into the log is exactly once whatever kills the process. Other processes read
 /// the same file through ``LogReader``. All calls run on a thread of their own.
 package actor EventLog {
+    static let appendedPoint = HaltPoint("log.appended")
+    static let syncedPoint = HaltPoint("log.synced")
+
     private let thread = BlockingThread(name: "event-log")
     /// The log's own thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -18,7 +21,7 @@ package actor EventLog {
     nonisolated let relations: RelationStore
     let path: String
     let retention: LogRetention
-    private let lock: LogLock
+    private var lock: LogLock?
     private var connection: DatabaseQueue?
     /// What the file says, while nothing failed; nil makes the next call read it again.
     private var knownPosition: LogPosition?
@@ -44,10 +47,11 @@ package actor EventLog {
         try folder.syncNames()
     }
 
-    /// Closes the database; every later call throws `log.closed`. What was appended stays, synced or not.
+    /// Closes the database and lets other processes write; every later call throws `log.closed`. What was appended stays.
     package func close() {
         try? connection?.close()
         connection = nil
+        lock = nil
     }
 
     /// A reader of this log that shares the relation objects with it.
@@ -105,6 +109,7 @@ package actor EventLog {
         }
         hasUnsynced = false
         durableCheckpoint = covered
+        Self.syncedPoint.reached()
         return covered
     }
 
@@ -112,6 +117,11 @@ package actor EventLog {
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
         let relations = relations
         return try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+    }
+
+    /// Bounds the database file, as a full disk would (PRAGMA max_page_count); for tests.
+    func limit(pageCount: Int) throws(ConnectorFailure) {
+        _ = try read("limit the file") { db in try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(pageCount)") }
     }
 
     /// Where the log ends, from memory or from the file.

@@ -20,6 +20,9 @@ package final class LogFeed: Sendable {
     /// The offset behind the last batch that may be seen.
     package var nextOffset: UInt64 { state.withLock { $0.end } }
 
+    /// How many tasks wait.
+    var waiterCount: Int { state.withLock { $0.waiters.count } }
+
     /// Shows a batch to the consumers and wakes those that wait for it. Batches come in the order of the log; one that was
     /// published before, and one without changes, is ignored.
     package func publish(_ batch: LoggedBatch) {

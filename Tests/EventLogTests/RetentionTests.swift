@@ -1,0 +1,83 @@
+import ChangeModel
+import ConnectorKit
+import EventLog
+import Testing
+
+struct RetentionTests {
+    let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test func nothingGoesWithoutLimits() async throws {
+        let log = try EventLog(directory: folder.log)
+        try await log.appendOrders(sampleBatch(commit: 1))
+        #expect(try await log.retain(activeSinks: []).batchCount == 0)
+        #expect(try await log.statistics().firstOffset == 0)
+    }
+
+    @Test func oldBatchesGoButNeverPastACursor() async throws {
+        let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
+        for commit in 1...5 { try await log.appendOrders(sampleBatch(commit: UInt64(commit), rows: 2)) }
+        _ = try await log.createCursor(of: "fast", at: 10)
+        _ = try await log.createCursor(of: "slow", at: 5)
+        let step = try await log.retain(activeSinks: ["fast", "slow"])
+        #expect(step.batchCount == 2)
+        #expect(step.changeCount == 4)
+        #expect(step.firstOffset == 4)
+        #expect(step.heldBy == "slow")
+        let reader = try log.makeReader()
+        #expect(await failureCode { _ = try reader.read(from: 3) } == "log.retained_away")
+        #expect(try reader.read(from: 4)?.firstOffset == 4)
+        let rest = try await log.retain(activeSinks: ["fast"])
+        #expect(rest.batchCount == 3)
+        #expect(rest.heldBy == nil)
+    }
+
+    @Test func aSinkWithoutACursorHoldsEverything() async throws {
+        let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
+        try await log.appendOrders(sampleBatch(commit: 1))
+        let step = try await log.retain(activeSinks: ["new"])
+        #expect(step.batchCount == 0)
+        #expect(step.heldBy == "new")
+    }
+
+    @Test func offsetsAndOrderGoOnWhenEverythingIsGone() async throws {
+        var log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
+        try await log.appendOrders(sampleBatch(commit: 7, rows: 4))
+        #expect(try await log.retain(activeSinks: []).batchCount == 1)
+        await log.close()
+        log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
+        #expect(try await log.statistics().firstOffset == 4)
+        #expect(await failureCode { try await log.appendOrders(sampleBatch(commit: 7)) } == "log.out_of_order")
+        #expect(try await log.appendOrders(sampleBatch(commit: 8)).firstOffset == 4)
+        let reader = try log.makeReader()
+        #expect(await failureCode { _ = try reader.read(from: 0) } == "log.retained_away")
+    }
+
+    @Test func theSizeIsKeptInSmallStepsAndTheFileIsUsedAgain() async throws {
+        let limit = 1 << 20
+        let log = try EventLog(directory: folder.log, retention: LogRetention(byteCount: limit))
+        let note = String(repeating: "n", count: 5000)
+        var steps = 0
+        for commit in 1...600 {
+            try await log.appendOrders(sampleBatch(commit: UInt64(commit), rows: 2, note: note))
+            if commit % 20 == 0 {
+                while try await log.retain(activeSinks: []).isUnfinished { steps += 1 }
+            }
+        }
+        let statistics = try await log.statistics()
+        #expect(statistics.byteCount <= limit + (256 << 10))
+        #expect(statistics.fileByteCount < 3 * limit)
+        #expect(statistics.firstOffset > 800)
+        #expect(try identities(log.makeReader(), from: statistics.firstOffset).last?.commit == 600)
+    }
+
+    @Test func aStepIsBounded() async throws {
+        let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
+        for commit in 1...300 { try await log.appendOrders(sampleBatch(commit: UInt64(commit), rows: 1)) }
+        let step = try await log.retain(activeSinks: [])
+        #expect(step.batchCount == 256)
+        #expect(step.isUnfinished)
+        #expect(try await log.retain(activeSinks: []).isUnfinished == false)
+    }
+}

@@ -1,0 +1,85 @@
+import ConnectorKit
+import Testing
+
+@testable import FileSink
+
+struct PathTemplateTests {
+    private func path(_ template: String, _ table: String, schema: String = "public", at time: Int64 = 0) throws
+        -> String
+    {
+        try PathTemplate(template)
+            .path(Topic(schema: schema, table: table), day: CalendarDay.number(ofMicroseconds: time))
+    }
+
+    @Test func placeholdersAreFilledIn() throws {
+        #expect(try path("out/{schema}/{table}-{date}.jsonl", "orders") == "out/public/orders-1970-01-01.jsonl")
+        #expect(try path("all.jsonl", "orders") == "all.jsonl")
+    }
+
+    @Test(arguments: [
+        ("out/{tabel}.jsonl", "did you mean {table}?"), ("{Date}.x", "did you mean {date}?"), ("{hour}", "{schema}"),
+        ("{", "{schema}"), ("a}b", "{schema}"), ("{}", "{schema}"), ("", "out/"), ("out/", "out/"),
+    ])
+    func aBadTemplateIsRefusedWithWhatToWrite(template: String, hint: String) {
+        let problem = #expect(throws: SettingProblem.self) { _ = try settings(template) }
+        #expect(problem?.setting == "path")
+        #expect(problem?.hint?.contains(hint) == true)
+    }
+
+    @Test(arguments: [
+        ("..", "%2E."), (".", "%2E"), ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"), ("a/b", "a%2Fb"),
+        (".hidden", "%2Ehidden"), ("50%", "50%25"), ("a\u{0}b\n", "a%00b%0A"), ("", "%"), ("größe.v2", "größe.v2"),
+        ("%2F", "%252F"), ("\u{7F}", "%7F"),
+    ])
+    func noNameLeavesItsFolder(name: String, safe: String) {
+        #expect(PathTemplate.safeName(name) == safe)
+        #expect(!safe.contains("/"))
+        #expect(decoded(safe) == name)
+    }
+
+    /// Reads a safe name back.
+    private func decoded(_ safe: String) -> String {
+        guard safe != "%" else { return "" }
+        var bytes: [UInt8] = []
+        var rest = Array(safe.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test(
+        arguments: [
+            (0, "1970-01-01"), (-1, "1969-12-31"), (1_795_219_200_000_000, "2026-11-21"),
+            (1_795_219_199_999_999, "2026-11-20"), (951_782_400_000_000, "2000-02-29"),
+            (4_107_542_400_000_000, "2100-03-01"),
+            (-62_135_596_800_000_000, "0001-01-01"),
+        ] as [(Int64, String)])
+    func datesAreThoseOfUTC(time: Int64, text: String) {
+        let day = CalendarDay.number(ofMicroseconds: time)
+        #expect(CalendarDay(day).text == text)
+        #expect(CalendarDay.times(ofDay: day).contains(time))
+    }
+
+    @Test func timesAtTheEndsOf64BitsHaveADate() {
+        for time in [Int64.min, .min + 1, .max - 1, .max] {
+            let day = CalendarDay.number(ofMicroseconds: time)
+            #expect(!CalendarDay(day).text.isEmpty)
+            #expect(time == .max || CalendarDay.times(ofDay: day).contains(time))
+        }
+    }
+
+    @Test func theFolderWithoutPlaceholdersIsKnown() throws {
+        #expect(try PathTemplate("a/b/{table}.x").literalFolder == "a/b")
+        #expect(try PathTemplate("{table}.x").literalFolder == ".")
+        #expect(try PathTemplate("/x").literalFolder == "/")
+        #expect(try PathTemplate("a/b-{date}/c").literalFolder == "a")
+    }
+}
