@@ -4,8 +4,8 @@ private import Synchronization
 
 /// Captures the changes of a SQLite database through triggers that write a change log into the database itself.
 ///
-/// It has a thread and a connection of its own, looks for new rows in the log every few milliseconds, and removes what was
-/// acknowledged. Rows that were there before the start come as snapshot events between the changes.
+/// It has a thread and a connection of its own, looks for new rows in the log every few milliseconds, and removes what
+/// was acknowledged. Rows that were there before the start come as snapshot events between the changes.
 package actor SQLiteSource: ChangeSource {
     private let settings: SQLiteSettings
     private let notice: @Sendable (String) -> Void
@@ -24,8 +24,17 @@ package actor SQLiteSource: ChangeSource {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
     /// Installs tables and triggers where they are missing, in one transaction, and begins after `checkpoint`.
-    package func open(resumingAfter checkpoint: SourceCheckpoint?) async throws(ConnectorFailure) -> SourceIdentity {
+    ///
+    /// The checkpoint's notes name the database; another one is refused before anything is installed in it.
+    package func open(
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+    ) async throws(ConnectorFailure) -> SourceIdentity {
         session = nil
+        if let expected, expected.kind != "sqlite" {
+            throw ConnectorFailure(
+                "sqlite.other_database", .stop, "the log was made from a source of the kind \(expected.kind)",
+                setting: "source.sqlite.path", hint: "give this source a state folder of its own (log.directory)")
+        }
         do {
             let opened = try CaptureSession.open(settings, resumingAfter: checkpoint, notice: notice)
             session = opened.session
@@ -80,7 +89,8 @@ package actor SQLiteSource: ChangeSource {
     private func openSession() throws(ConnectorFailure) -> CaptureSession {
         guard let session else {
             throw ConnectorFailure(
-                "sqlite.not_open", .retry, "\(settings.path) is not open for this checkpoint", setting: "source.sqlite.path")
+                "sqlite.not_open", .retry, "\(settings.path) is not open for this checkpoint",
+                setting: "source.sqlite.path")
         }
         return session
     }

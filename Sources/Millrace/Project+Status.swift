@@ -1,5 +1,6 @@
 import ChangeModel
 import ConnectorKit
+import Glibc
 import JSONText
 import PipelineConfiguration
 import PostgresSource
@@ -13,7 +14,7 @@ extension Project {
             case .postgres(let settings):
                 return report(try await PostgresStatus.look(settings, at: checkpoint?.resume))
             case .sqlite(let settings):
-                return report(try await SQLiteStatus.look(settings, at: checkpoint?.resume))
+                return report(try SQLiteStatus.read(settings, checkpoint: checkpoint))
             }
         } catch {
             return SourceReport(figures: [], kind: configuration.sourceKind, failure: "[\(error.code)] \(error.message)")
@@ -31,10 +32,18 @@ extension Project {
         return SourceReport(figures: figures, kind: configuration.sourceKind)
     }
 
-    private func report(_ status: SQLiteStatus) -> SourceReport {
-        SourceReport(
-            figures: [("lag_changes", number(status.lag)), ("newest", number(status.newest))],
-            kind: configuration.sourceKind)
+    private func report(_ status: SQLiteStatus?) -> SourceReport {
+        guard let status else {
+            return SourceReport(figures: [("installed", false)], kind: configuration.sourceKind)
+        }
+        let now = Int64(time(nil)) * 1_000_000
+        let lag = status.waitingSince.map { max(0, (now - $0) / 1_000_000) } ?? 0
+        let figures: [(String, JSONValue)] = [
+            ("tables", number(status.capturedTables.count)), ("waiting_changes", number(Int(status.waiting))),
+            ("lag_seconds", number(Int(lag))), ("stored_changes", number(Int(status.stored))),
+            ("snapshot_of", status.snapshotTable.map { .string($0) } ?? .null),
+        ]
+        return SourceReport(figures: figures, kind: configuration.sourceKind)
     }
 
     private func number(_ value: Int?) -> JSONValue { value.map { .number(JSONNumber($0)) } ?? .null }

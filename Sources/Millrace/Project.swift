@@ -58,7 +58,7 @@ struct Project {
     func makeSource(notice: @escaping @Sendable (String) -> Void) -> any ChangeSource {
         switch source {
         case .postgres(let settings): PostgresSource(settings: settings, notice: notice)
-        case .sqlite(let settings): SQLiteSource(settings: settings, notice: notice)
+        case .sqlite(let settings): SQLiteSource(settings, notice: notice)
         }
     }
 
@@ -76,7 +76,7 @@ struct Project {
         let found =
             switch source {
             case .postgres(let settings): await PostgresDoctor(settings: settings).findings()
-            case .sqlite(let settings): await SQLiteDoctor(settings: settings).findings()
+            case .sqlite(let settings): SQLiteDoctor(settings).findings()
             }
         return found + sinks.flatMap { FileDoctor.findings($0.settings) }
     }
