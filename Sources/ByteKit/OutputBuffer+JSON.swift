@@ -51,30 +51,17 @@ extension OutputBuffer {
     /// Appends the characters that begin before `blockEnd`. Room for them, and for a word more, is the caller's.
     @inline(__always)
     private mutating func appendBlock(_ span: RawSpan, _ position: inout Int, until blockEnd: Int) -> Bool {
-        let count = span.byteCount
-        return unsafe span.withUnsafeBytes { bytes in
-            guard let source = bytes.baseAddress else { return true }
-            while position < blockEnd {
-                let left = count &- position
-                let isWhole = left >= 8
-                let word =
-                    unsafe isWhole
-                    ? UInt64(littleEndian: (source + position).loadUnaligned(as: UInt64.self))
-                    : loadShort(source + position, count: left) | 0x2020_2020_2020_2020 &<< UInt64(left &* 8)
-                unsafe (base + written).storeBytes(of: word.littleEndian, as: UInt64.self)
-                let marks = marksOfSpecial(word)
-                if marks == 0 {
-                    let copied = isWhole ? 8 : left
-                    position &+= copied
-                    written &+= copied
-                    continue
-                }
-                let clean = marks.trailingZeroBitCount &>> 3
-                position &+= clean
-                written &+= clean
-                guard appendSpecial(span, &position) else { return false }
+        while true {
+            let left = blockEnd &- position
+            let plain = unsafe span.withUnsafeBytes { bytes in
+                unsafe bytes.baseAddress.map { unsafe copyPlain(from: $0 + position, to: base + written, count: left) }
+                    ?? left
             }
-            return true
+            position &+= plain
+            written &+= plain
+            if plain == left { return true }
+            guard appendSpecial(span, &position) else { return false }
+            if position >= blockEnd { return true }
         }
     }
 
@@ -112,6 +99,25 @@ extension OutputBuffer {
             append(byte & 15 < 10 ? 48 &+ (byte & 15) : 87 &+ (byte & 15))
         }
     }
+}
+
+/// Copies up to the first byte that is special; returns how many bytes that are. A word more than `count` may be written.
+@inline(__always)
+private func copyPlain(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) -> Int {
+    var done = 0
+    while done &+ 8 <= count {
+        let word = unsafe UInt64(littleEndian: (source + done).loadUnaligned(as: UInt64.self))
+        unsafe (target + done).storeBytes(of: word.littleEndian, as: UInt64.self)
+        let marks = marksOfSpecial(word)
+        if marks != 0 { return done &+ marks.trailingZeroBitCount &>> 3 }
+        done &+= 8
+    }
+    let rest = count &- done
+    if rest == 0 { return count }
+    let word = unsafe loadShort(source + done, count: rest) | 0x2020_2020_2020_2020 &<< UInt64(rest &* 8)
+    unsafe (target + done).storeBytes(of: word.littleEndian, as: UInt64.self)
+    let marks = marksOfSpecial(word)
+    return marks == 0 ? count : done &+ marks.trailingZeroBitCount &>> 3
 }
 
 /// A mark in the high bit of each byte that is a control character, a quote, a backslash or no ASCII. Marks above the

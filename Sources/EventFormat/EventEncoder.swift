@@ -45,9 +45,11 @@ package final class EventEncoder {
         let plans = versions.map { plan(for: $0, including) }
         let frozen = batch.body
         let body = frozen.bytes
-        var writer = EventWriter(format: format, hasLSN: hasLSN, bytesMax: bytesMax)
         var images = RowImages()
         var position = max(index, 0)
+        var writer = EventWriter(
+            format: format, hasLSN: hasLSN, changeCount: max(batch.changeCount - position, 0),
+            tupleBytes: body.byteCount, bytesMax: bytesMax)
         while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
             let change = batch.change(at: position)
             let relation = Int(change.relation)

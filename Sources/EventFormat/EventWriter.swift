@@ -23,12 +23,15 @@ struct EventWriter: ~Copyable {
     /// Records whose key is a range of ``looseKeys``.
     private var looseRecords: [Int] = []
 
-    init(format: EventFormat, hasLSN: Bool, bytesMax: Int) {
+    /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with fitting
+    /// numbers, its buffers need not grow.
+    init(format: EventFormat, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int) {
         self.format = format
         self.hasLSN = hasLSN
-        // A limit far above what there is to write shall not cost its memory.
-        output = OutputBuffer(capacity: min(max(bytesMax, 4096), 4 << 20) + 8192)
-        records.reserveCapacity(min(max(bytesMax, 4096), 4 << 20) / 512)
+        let wanted = changeCount &* 768 &+ tupleBytes &* 2
+        let limit = min(max(bytesMax, 4096), 4 << 20)
+        output = OutputBuffer(capacity: min(wanted, limit) + 8192)
+        records.reserveCapacity(min(changeCount, limit / 256))
     }
 
     /// Bytes of events so far.

@@ -19,13 +19,16 @@ struct Folder: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Makes a folder and the folders above it. One that is there is left alone.
+    /// Makes a folder and the folders above it, durably. One that is there is left alone.
     static func make(_ path: String) throws(ConnectorFailure) {
-        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-        let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        guard errno == ENOENT, !parent.isEmpty else { throw SchemaFailure.directory(path, errnoText()) }
-        try make(parent)
-        guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw SchemaFailure.directory(path, errnoText()) }
+        let above = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        var result = mkdir(path, 0o777)
+        if result != 0 && errno == ENOENT && !above.isEmpty {
+            try make(above)
+            result = mkdir(path, 0o777)
+        }
+        guard result == 0 || errno == EEXIST else { throw SchemaFailure.directory(path, errnoText()) }
+        if result == 0 { try Folder(opening: above.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : above).sync() }
     }
 
     /// The names of everything in a folder; empty when the folder is not there.
@@ -80,8 +83,8 @@ struct Folder: ~Copyable {
         }
     }
 
-    /// Writes a new file: first under another name, then, when it is whole and durable, under its own. False when there
-    /// is a file of that name by now. The folder must be locked.
+    /// Writes a new file: first under another name, then, when it is whole and durable, under its own, which
+    /// ``sync()`` makes durable too. False when there is a file of that name by now. The folder must be locked.
     func write(
         _ text: String, as name: String, beforeRename: () -> Void
     ) throws(ConnectorFailure) -> Bool {
@@ -95,9 +98,7 @@ struct Folder: ~Copyable {
             try writeAll(Array(text.utf8), to: file, target)
         }
         beforeRename()
-        let isRenamed = try rename(temporary, to: name)
-        try sync()
-        return isRenamed
+        return try rename(temporary, to: name)
     }
 
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
@@ -107,9 +108,11 @@ struct Folder: ~Copyable {
         }
     }
 
-    /// Makes names in the folder durable.
+    /// Makes names in the folder durable, where the file system lets folders be synced.
     func sync() throws(ConnectorFailure) {
-        guard fsync(descriptor) == 0 else { throw SchemaFailure.write(path, errno) }
+        guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
+            throw SchemaFailure.write(path, errno)
+        }
     }
 
     private func writeAll(_ bytes: [UInt8], to file: Int32, _ target: String) throws(ConnectorFailure) {

@@ -30,8 +30,11 @@ package struct SchemaFolder: Sendable {
     /// `schema.locked`.
     package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
         let schema = JSONValue.schema(derivedFrom: relation)
-        if let latest = try latest(of: subject), latest.schema.isEquivalent(to: schema) { return latest.version }
         let path = try path(of: subject)
+        if let latest = try latest(of: subject), latest.schema.isEquivalent(to: schema) {
+            try makeDurable(path)
+            return latest.version
+        }
         try Folder.make(directory)
         try Folder.make(path)
         let folder = try Folder(opening: path)
@@ -39,11 +42,15 @@ package struct SchemaFolder: Sendable {
         // Others may have written while this process waited, and those who do not lock may write even now.
         for _ in 0..<16 {
             let latest = try latest(of: subject)
-            if let latest, latest.schema.isEquivalent(to: schema) { return latest.version }
+            if let latest, latest.schema.isEquivalent(to: schema) {
+                try makeDurable(path)
+                return latest.version
+            }
             let version = (latest?.version ?? 0) + 1
-            let isWritten = try folder.write(schema.prettyText, as: fileName(version)) { Self.beforeRename.reached() }
+            let isWritten = try folder.write(
+                schema.prettyText, as: fileName(version), beforeRename: Self.beforeRename.reached)
             if isWritten {
-                try Folder(opening: directory).sync()
+                try makeDurable(path)
                 return version
             }
         }
@@ -76,6 +83,12 @@ package struct SchemaFolder: Sendable {
     package func subjects() throws(ConnectorFailure) -> [String] {
         try Folder.names(in: directory).compactMap(SubjectName.subject(ofFolder:))
             .sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
+    }
+
+    /// Makes the names of a subject's files durable: whoever gave them may have died before that.
+    private func makeDurable(_ path: String) throws(ConnectorFailure) {
+        try Folder(opening: path).sync()
+        try Folder(opening: directory).sync()
     }
 
     private func path(of subject: String) throws(ConnectorFailure) -> String {
