@@ -207,6 +207,18 @@ import Testing
         }
     }
 
+    /// One behind the last still lies inside of the body, so that only the check notices.
+    @Test(arguments: [(1, 0, "relation"), (0, 1, "transaction")])
+    func indexOneBehindTheLastIsDamage(relation: UInt32, transaction: UInt32, what: String) throws {
+        var builder = ChangeBatchBuilder(capacity: 64)
+        _ = (builder.begin(TransactionInfo(commit: 1, id: 0, committedAt: 0)), builder.index(of: Self.relations[0]))
+        builder.append(RowChange(operation: .truncate, relation: relation, transaction: transaction, ordinal: 0))
+        let batch = try builder.seal(checkpoint: SourceCheckpoint(last: nil, resume: ResumePosition(0)))
+        #expect(throws: ChangeBatchError.damaged("\(what) of change 0")) {
+            try Self.decode(Self.bytes(batch), relations: [Self.relations[0]])
+        }
+    }
+
     @Test func rangeThatEndsOneByteBehindTheArenaIsDamage() throws {
         var builder = ChangeBatchBuilder(capacity: 64)
         let transaction = builder.begin(TransactionInfo(commit: 1, id: 0, committedAt: 0))

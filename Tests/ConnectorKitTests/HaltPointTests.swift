@@ -2,6 +2,9 @@ import ConnectorKit
 import Foundation
 import Testing
 
+/// A child that halts in the wrong place would wait for ever, even after its parent is gone: the alarm ends it.
+private let childSecondsMax: UInt32 = 20
+
 /// The variable is read once in a process, so each case is a child process. In it a thread reads standard error and
 /// ends the child with a code of its own as soon as the halt is reported; coming back from the point ends it with
 /// another.
@@ -26,6 +29,7 @@ import Testing
 
     @Test func theNamedPointStopsTheProcessAndSaysSo() async {
         await #expect(processExitsWith: .exitCode(42)) {
+            alarm(childSecondsMax)
             setenv("MILLRACE_HALT_AT", "log.appended", 1)
             Self.watchStandardError(for: "halted at log.appended\n")
             HaltPoint("log.other").reached()
@@ -36,6 +40,7 @@ import Testing
 
     @Test func aCountStopsAtThatVisit() async {
         await #expect(processExitsWith: .exitCode(42)) {
+            alarm(childSecondsMax)
             setenv("MILLRACE_HALT_AT", "log.appended:3", 1)
             let point = HaltPoint("log.appended")
             guard !point.isNext else { _exit(1) }
@@ -51,6 +56,7 @@ import Testing
 
     @Test func withoutTheVariableNothingStops() async {
         await #expect(processExitsWith: .exitCode(43)) {
+            alarm(childSecondsMax)
             unsetenv("MILLRACE_HALT_AT")
             let point = HaltPoint("log.appended")
             for _ in 0..<5 {
