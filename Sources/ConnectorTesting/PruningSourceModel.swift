@@ -31,7 +31,7 @@ package final class PruningSourceModel: ChangeSource {
 
     /// Begins behind a checkpoint; fails when the database no longer has what follows it.
     package func open(
-        resumingAfter checkpoint: SourceCheckpoint?
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) async throws(ConnectorFailure) -> SourceIdentity {
         try state.withLock { session throws(ConnectorFailure) in
             if session.isOpen { database.report("openedWithoutClose", "open was called on an open source") }

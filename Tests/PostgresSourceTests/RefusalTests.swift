@@ -9,7 +9,7 @@ struct RefusalTests {
     private func refusal(_ reader: SourceReader) async -> ConnectorFailure? {
         defer { Task { [source = reader.source] in await source.close() } }
         do throws(ConnectorFailure) {
-            _ = try await reader.source.open(resumingAfter: reader.checkpoint)
+            _ = try await reader.source.open(resumingAfter: reader.checkpoint, of: nil)
             return nil
         } catch {
             return error

@@ -25,7 +25,7 @@ package final class ChildProcess: @unchecked Sendable {
     private let output = Collected()
     private let errors = Collected()
     /// The longest that anything is waited for; far beyond what it takes, so that only a hang reaches it.
-    private static let patience: TimeInterval = 120
+    private static let patience: TimeInterval = 60
 
     /// Starts a program. `environment` is added to this process's own.
     package init(
