@@ -43,13 +43,18 @@ package actor FileSink: EventSink {
         forgetFiles()
         blockBrokenPipeSignal()
         let state = if let bytes = context.state { try FileState(decoding: bytes) } else { FileState() }
-        for entry in state.entries {
-            if let file = try OutputFile.recover(entry) { files[file.path] = file }
+        do {
+            for entry in state.entries {
+                if let file = try OutputFile.recover(entry) { files[file.path] = file }
+            }
+        } catch {
+            throw error.of(context.name)
         }
         self.context = context
     }
 
-    /// Appends the records to their files. A file's lines are in log order; each file gets one call of write(2) per batch.
+    /// Appends the records to their files. A file's lines are in log order; each file gets one call of write(2) per
+    /// batch.
     package func write(
         _ batch: RecordBatch, _ durability: Durability
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
@@ -59,9 +64,10 @@ package actor FileSink: EventSink {
             guard durability == .required else { return .accepted }
             try sync()
         } catch {
-            // What is in the files is now uncertain: only opening again, which cuts them back, may be followed by writes.
+            // What is in the files is now uncertain: only opening again, which cuts them back, may be followed by
+            // writes.
             forgetFiles()
-            throw error
+            throw error.of(context.name)
         }
         return .durable(before: batch.nextOffset, state: takeState())
     }
@@ -83,7 +89,8 @@ package actor FileSink: EventSink {
 
     // MARK: Which record goes where
 
-    /// Collects for each file the runs of lines that go to it. Lines of one file that lie behind each other are one run.
+    /// Collects for each file the runs of lines that go to it. Lines of one file that lie behind each other are one
+    /// run.
     private func assign(_ batch: RecordBatch) throws(ConnectorFailure) {
         touched.removeAll(keepingCapacity: true)
         var routes = [Route?](repeating: nil, count: batch.topics.count)
@@ -128,8 +135,8 @@ package actor FileSink: EventSink {
 
     // MARK: Opening files
 
-    /// Opens what the batch goes to, and stores a state that lists the files that were not listed, before any of them is
-    /// written to.
+    /// Opens what the batch goes to, and stores a state that lists the files that were not listed, before any of them
+    /// is written to.
     private func list(_ context: SinkContext) async throws(ConnectorFailure) {
         var newFiles: [OutputFile] = []
         for file in touched {
@@ -156,8 +163,8 @@ package actor FileSink: EventSink {
         openCount += 1
     }
 
-    /// Closes an eighth of the open files: those written to longest ago, the clean ones first, since only while it is open
-    /// does a file surely report that its data could not be stored.
+    /// Closes an eighth of the open files: those written to longest ago, the clean ones first, since only while it is
+    /// open does a file surely report that its data could not be stored.
     private func closeLeastUsed() throws(ConnectorFailure) {
         let open = files.values.filter { $0.isOpen && !$0.isStream }
             .sorted { ($0.isDirty ? 1 : 0, $0.lastUse) < ($1.isDirty ? 1 : 0, $1.lastUse) }
@@ -211,8 +218,8 @@ package actor FileSink: EventSink {
         return state
     }
 
-    /// Forgets the files written to longest ago, down to the bound. All are durable and covered here, so nothing is owed
-    /// to them.
+    /// Forgets the files written to longest ago, down to the bound. All are durable and covered here, so nothing is
+    /// owed to them.
     private func dropOldest() {
         guard files.count > Self.entriesMax else { return }
         let oldest = files.values.sorted { $0.lastUse < $1.lastUse }.prefix(files.count - Self.entriesMax * 3 / 4)
@@ -233,7 +240,17 @@ private struct Route {
     let times: Range<Int64>
 }
 
-/// A reader that closes a pipe must be an error of the write, not the end of the process (pipe(7)). For this thread only.
+extension ConnectorFailure {
+    /// The failure with the place of the setting in the whole configuration, which only the sink's name completes.
+    fileprivate func of(_ sink: String) -> ConnectorFailure {
+        var located = self
+        if setting == "path" { located.setting = "sinks.\(sink).file.path" }
+        return located
+    }
+}
+
+/// A reader that closes a pipe must be an error of the write, not the end of the process (pipe(7)). For this thread
+/// only.
 private func blockBrokenPipeSignal() {
     var signals = sigset_t()
     unsafe sigemptyset(&signals)

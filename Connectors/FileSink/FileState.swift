@@ -9,7 +9,8 @@ struct FileState: Equatable {
         var path: String
         /// Bytes at the front of the file that hold delivered lines, or were there before us.
         var length: Int
-        /// Which file it is (stat(2), `st_dev` and `st_ino`): a file of the same name that was put in its place differs.
+        /// Which file it is (stat(2), `st_dev` and `st_ino`): a file of the same name that was put in its place
+        /// differs.
         var device: UInt64
         var inode: UInt64
     }

@@ -51,9 +51,9 @@ final class OutputFile {
 
     /// Cuts a file back to what the cursor covers: what lies behind will be written again.
     ///
-    /// Nil when the file is not the one that was written: it is missing, another file has its name, or it is shorter than
-    /// what was durable. Then somebody moved, rotated or cut it. What they left is theirs: it is not touched, and delivery
-    /// goes on behind it, because stopping would not bring anything back.
+    /// Nil when the file is not the one that was written: it is missing, another file has its name, or it is shorter
+    /// than what was durable. Then somebody moved, rotated or cut it. What they left is theirs: it is not touched, and
+    /// delivery goes on behind it, because stopping would not bring anything back.
     static func recover(_ entry: FileState.Entry) throws(ConnectorFailure) -> OutputFile? {
         var info = stat()
         guard unsafe stat(entry.path, &info) == 0 else {
@@ -96,8 +96,8 @@ final class OutputFile {
         }
     }
 
-    /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may have
-    /// a part of them; opening the sink again cuts that off.
+    /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may
+    /// have a part of them; opening the sink again cuts that off.
     func writePending(of body: FrozenBytes, torn: HaltPoint) throws(ConnectorFailure) {
         var parts: [iovec] = unsafe []
         unsafe parts.reserveCapacity(pending.count + 1)
@@ -118,8 +118,8 @@ final class OutputFile {
 
     /// True when the open file no longer has its name: somebody moved it away, so the next lines belong into a new one.
     ///
-    /// Throws `file.changed_outside` when it was deleted or cut: what no receipt covers yet must be written again, which
-    /// opening the sink again does.
+    /// Throws `file.changed_outside` when it was deleted or cut: what no receipt covers yet must be written again,
+    /// which opening the sink again does.
     func wasTakenAway() throws(ConnectorFailure) -> Bool {
         guard isOpen, !isStream else { return false }
         var here = stat()
@@ -155,8 +155,8 @@ final class OutputFile {
         return unsafe stat(path, &info) == 0 && !info.isRegular && !info.isFolder
     }
 
-    /// Standard output is taken as it is, since opening its path would begin at the front of a file behind it. A pipe is
-    /// opened without waiting for its reader.
+    /// Standard output is taken as it is, since opening its path would begin at the front of a file behind it. A pipe
+    /// is opened without waiting for its reader.
     private func openStream() throws(ConnectorFailure) -> Int32 {
         let opened =
             switch path {

@@ -54,9 +54,9 @@ package struct PathTemplate: Sendable, Equatable {
         return path
     }
 
-    /// A name from the database as a part of a file name: what could leave the folder or hide the file (`/`, a leading dot,
-    /// control characters) and the percent sign itself become `%XX`, so that the name can be read back. An empty name is a
-    /// lone `%`.
+    /// A name from the database as a part of a file name: what could leave the folder or hide the file (`/`, a leading
+    /// dot, control characters) and the percent sign itself become `%XX`, so that the name can be read back. An empty
+    /// name is a lone `%`.
     package static func safeName(_ name: String) -> String {
         guard !name.isEmpty else { return "%" }
         var bytes: [UInt8] = []
@@ -116,8 +116,8 @@ struct CalendarDay {
 
     /// The date that lies `days` after 1970-01-01.
     ///
-    /// Counts in years that begin on 1 March, so that the leap day is the last of its year: eras of 400 years have 146,097
-    /// days, and the months from March on have 30.6 days on average.
+    /// Counts in years that begin on 1 March, so that the leap day is the last of its year: eras of 400 years have
+    /// 146,097 days, and the months from March on have 30.6 days on average.
     init(_ days: Int64) {
         let sinceEpoch = days + 719_468
         let era = Self.floored(sinceEpoch, 146_097)

@@ -12,9 +12,9 @@ extension EventLog {
     /// Appends a batch and the checkpoint that covers it, by one transaction; a batch without changes only moves the
     /// checkpoint. Not durable before ``sync()``, but a crash of the process alone loses nothing.
     ///
-    /// `versions` are the registered forms of `batch.relations`, at the same indices. After a failure nothing of the batch
-    /// is in the log, and the same call may be made again. Throws `log.out_of_order` when the changes do not come after
-    /// all that the log has: so a change can never be in it twice.
+    /// `versions` are the registered forms of `batch.relations`, at the same indices. After a failure nothing of the
+    /// batch is in the log, and the same call may be made again. Throws `log.out_of_order` when the changes do not come
+    /// after all that the log has: so a change can never be in it twice.
     package func append(
         _ batch: ChangeBatch, versions: [RelationVersion]
     ) throws(ConnectorFailure) -> LoggedBatch {
@@ -26,7 +26,7 @@ extension EventLog {
             committed(next)
             return logged
         }
-        try checkRelations(of: logged)
+        try checkForm(of: logged)
         let last = try checkOrder(of: batch, after: next.last)
         next.last = last
         next.nextOffset = logged.nextOffset
@@ -39,7 +39,7 @@ extension EventLog {
         return logged
     }
 
-    private func checkRelations(of logged: LoggedBatch) throws(ConnectorFailure) {
+    private func checkForm(of logged: LoggedBatch) throws(ConnectorFailure) {
         let relations = logged.batch.relations
         guard relations.count == logged.versions.count else {
             throw ConnectorFailure(
@@ -55,7 +55,7 @@ extension EventLog {
         guard logged.batch.body.count <= Self.batchBytesMax else {
             throw ConnectorFailure(
                 "log.batch_too_large", .stop,
-                "a batch of \(logged.batch.body.count) bytes does not fit: the log stores at most \(Self.batchBytesMax)",
+                "a batch of \(logged.batch.body.count) bytes does not fit: the log takes up to \(Self.batchBytesMax)",
                 hint: "a single row this large cannot be captured: exclude its table, or move the value out of the row")
         }
     }
@@ -84,7 +84,8 @@ extension EventLog {
         let first = batch.identity(at: 0)
         let transaction = batch.transaction(at: Int(batch.change(at: batch.changeCount - 1).transaction))
         let statement = try db.cachedStatement(sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        // SQLite reads the bytes where they lie: they live as long as the batch, and the statement runs to its end here.
+        // SQLite reads the bytes where they lie: they live as long as the batch, and the statement runs to its end
+        // here.
         try withExtendedLifetime(batch.body) {
             let bytes = batch.body.unsafeBytes(0..<batch.body.count)
             guard let start = bytes.baseAddress else { return }

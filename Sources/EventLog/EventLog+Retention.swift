@@ -32,8 +32,8 @@ package struct RetentionStep: Sendable, Equatable {
 }
 
 extension EventLog {
-    /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that a
-    /// sink of `activeSinks` has not delivered. A sink without a cursor holds everything.
+    /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
+    /// a sink of `activeSinks` has not delivered. A sink without a cursor holds everything.
     package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
         let (retention, now) = (retention, LogClock.now())

@@ -21,8 +21,8 @@ extension EventLog {
 
     /// Moves a sink's cursor, back as well as forward, together with its state; a nil state keeps what was stored.
     ///
-    /// Not durable before the next sync: after a power cut the cursor may be back where it was, and the sink sees events
-    /// again.
+    /// Not durable before the next sync: after a power cut the cursor may be back where it was, and the sink sees
+    /// events again.
     package func moveCursor(of sink: String, to offset: UInt64, state: [UInt8]? = nil) throws(ConnectorFailure) {
         try write("move the cursor of \(sink)") { db in
             let statement = try db.cachedStatement(

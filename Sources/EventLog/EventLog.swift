@@ -5,9 +5,9 @@ import GRDB
 
 /// The durable, ordered log of everything that was captured: one SQLite database, written by one process.
 ///
-/// Offsets are 64-bit numbers from 0 without gaps, in commit order. A batch and the source checkpoint that covers it are
-/// committed by one transaction, so capture into the log is exactly once whatever kills the process. Other processes read
-/// the same file through ``LogReader``. All calls run on a thread of their own.
+/// Offsets are 64-bit numbers from 0 without gaps, in commit order. A batch and the source checkpoint that covers it
+/// are committed by one transaction, so capture into the log is exactly once whatever kills the process. Other
+/// processes read the same file through ``LogReader``. All calls run on a thread of their own.
 package actor EventLog {
     static let appendedPoint = HaltPoint("log.appended")
     static let syncedPoint = HaltPoint("log.synced")
@@ -27,7 +27,8 @@ package actor EventLog {
     private var knownPosition: LogPosition?
     /// What the last sync made durable.
     var durableCheckpoint: SourceCheckpoint?
-    /// True when something was committed that no sync has covered. True at first: the last process may have been killed.
+    /// True when something was committed that no sync has covered. True at first: the last process may have been
+    /// killed.
     var hasUnsynced = true
 
     /// Opens the log in `directory`, and makes it when it is not there.
@@ -47,7 +48,8 @@ package actor EventLog {
         try folder.syncNames()
     }
 
-    /// Closes the database and lets other processes write; every later call throws `log.closed`. What was appended stays.
+    /// Closes the database and lets other processes write; every later call throws `log.closed`. What was appended
+    /// stays.
     package func close() {
         try? connection?.close()
         connection = nil
@@ -59,7 +61,8 @@ package actor EventLog {
         try LogReader(directory: directory, relations: relations)
     }
 
-    /// Ties the log to a source, at the first call for good. Throws `log.other_source` when it is tied to a different one.
+    /// Ties the log to a source, at the first call for good. Throws `log.other_source` when it is tied to a different
+    /// one.
     package func bind(to source: SourceIdentity) throws(ConnectorFailure) {
         let stored = try write("bind the log to its source") { db -> SourceIdentity in
             if let stored = try LogQueries.source(db) { return stored }

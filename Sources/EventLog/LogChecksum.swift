@@ -1,7 +1,7 @@
 /// A 64-bit checksum of a batch's bytes, against rot on the disk; no protection against people.
 ///
-/// Four lanes of 64-bit words, multiplied and folded, so that it runs at memory speed. Part of the log's format: changing
-/// it needs a new ``LogFormat/version``.
+/// Four lanes of 64-bit words, multiplied and folded, so that it runs at memory speed. Part of the log's format:
+/// changing it needs a new ``LogFormat/version``.
 enum LogChecksum {
     static func of(_ bytes: UnsafeRawBufferPointer) -> Int64 {
         var lanes = (seed, seed &+ 1, seed &+ 2, seed &+ 3)

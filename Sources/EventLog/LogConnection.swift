@@ -1,9 +1,9 @@
 import GRDB
 
-/// How connections to the log's database are set up. The numbers were measured; docs/decisions tells how.
+/// How connections to the log's database are set up. The numbers were measured with batches of half a megabyte and of
+/// one row: larger pages make the large ones cheaper and the small ones dearer, on the disk above all.
 enum LogConnection {
-    /// Bytes of a page: large enough that a blob of half a megabyte is few pages, small enough that a batch of one row
-    /// costs little (each append writes two pages).
+    /// Bytes of a page. Each append writes two pages at least.
     static let pageSize = 8192
     /// Pages in the WAL after which they are moved into the database file.
     static let checkpointPages = 4096

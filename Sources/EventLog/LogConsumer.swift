@@ -2,8 +2,8 @@ package import ConnectorKit
 
 /// One reader of the log that wants every batch in order: from memory while it keeps up, from the database when not.
 ///
-/// Reads of the database run on a thread of the consumer's own, so neither other sinks nor the tasks of this process wait
-/// for them.
+/// Reads of the database run on a thread of the consumer's own, so neither other sinks nor the tasks of this process
+/// wait for them.
 package actor LogConsumer {
     private let feed: LogFeed
     private let reader: LogReader

@@ -20,12 +20,23 @@ struct LogDirectory: Sendable {
         try make(path, mode: 0o700)
     }
 
-    /// Makes the names in the folder durable (fsync(2), "Notes").
+    /// Makes the names in the folder durable, and the name of the folder itself (fsync(2), "Description"). Folders
+    /// above that this user may not read were not made here.
     func syncNames() throws(ConnectorFailure) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw LogFailure.system("open the folder", path, errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw LogFailure.system("sync the folder", path, errno) }
+        var folders = [path]
+        for end in path.indices.reversed() where path[end] == "/" {
+            folders.append(end == path.startIndex ? "/" : String(path[..<end]))
+        }
+        if !path.hasPrefix("/") { folders.append(".") }
+        for folder in folders {
+            let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            if descriptor < 0 && errno == EACCES { continue }
+            guard descriptor >= 0 else { throw LogFailure.system("open the folder", folder, errno) }
+            defer { close(descriptor) }
+            guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
+                throw LogFailure.system("sync the folder", folder, errno)
+            }
+        }
     }
 
     private func make(_ folder: String, mode: mode_t) throws(ConnectorFailure) {
@@ -61,7 +72,7 @@ final class LogLock: Sendable {
                 "another process\(holder.isEmpty ? "" : ", pid \(holder),") is writing to the log in \(directory.path)",
                 setting: "log.directory",
                 hint:
-                    "stop it\(holder.isEmpty ? "" : " (kill \(holder))"), or give this pipeline a log.directory of its own"
+                    "stop it\(holder.isEmpty ? "" : " (kill \(holder))"), or give this pipeline its own log.directory"
             )
         }
         write(pid: getpid())

@@ -4,8 +4,8 @@ import Synchronization
 
 /// The newest batches of the log in memory, and the bell for whoever waits for more.
 ///
-/// The pipeline publishes each batch once sinks may see it; ``LogConsumer`` reads. A consumer that falls behind the ring
-/// reads the database, and so never slows the others down.
+/// The pipeline publishes each batch once sinks may see it; ``LogConsumer`` reads. A consumer that falls behind the
+/// ring reads the database, and so never slows the others down.
 package final class LogFeed: Sendable {
     private let state: Mutex<State>
     private let bytesMax: Int
@@ -23,8 +23,8 @@ package final class LogFeed: Sendable {
     /// How many tasks wait.
     var waiterCount: Int { state.withLock { $0.waiters.count } }
 
-    /// Shows a batch to the consumers and wakes those that wait for it. Batches come in the order of the log; one that was
-    /// published before, and one without changes, is ignored.
+    /// Shows a batch to the consumers and wakes those that wait for it. Batches come in the order of the log; one that
+    /// was published before, and one without changes, is ignored.
     package func publish(_ batch: LoggedBatch) {
         let woken = state.withLock { state -> [FeedWaiter] in
             guard batch.nextOffset > state.end else { return [] }
@@ -69,8 +69,8 @@ package final class LogFeed: Sendable {
         }
     }
 
-    /// Sets the one timer to the earliest deadline. It is left running when its waiter is woken early, because the next wait
-    /// usually ends later: so a busy feed sets it about once per deadline, not once per batch.
+    /// Sets the one timer to the earliest deadline. It is left running when its waiter is woken early, because the next
+    /// wait usually ends later: so a busy feed sets it about once per deadline, not once per batch.
     private func arm(_ state: inout State) {
         guard let earliest = state.waiters.map(\.deadline).min() else { return }
         if let timer = state.timer, timer.instant <= earliest { return }

@@ -32,9 +32,9 @@ enum LogFormat {
         }
     }
 
-    /// `batch.body` comes last, so that reading the other columns never touches its pages. Unsigned numbers are stored as
-    /// the signed number of the same bits. `position` has one row; it repeats what the newest batch says, because that
-    /// batch may be retained away.
+    /// `batch.body` comes last, so that reading the other columns never touches its pages. Unsigned numbers are stored
+    /// as the signed number of the same bits. `position` has one row; it repeats what the newest batch says, because
+    /// that batch may be retained away.
     private static let tables = """
         CREATE TABLE batch (
             first_offset INTEGER PRIMARY KEY, change_count INTEGER NOT NULL, appended_at INTEGER NOT NULL,

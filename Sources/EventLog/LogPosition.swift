@@ -14,7 +14,8 @@ struct LogPosition: Equatable {
     /// Reads the row.
     static func read(_ db: Database) throws -> LogPosition {
         let sql = """
-            SELECT next_offset, last_commit, last_ordinal, resume, checkpoint_commit, checkpoint_ordinal, notes FROM position
+            SELECT next_offset, last_commit, last_ordinal, resume, checkpoint_commit, checkpoint_ordinal, notes
+            FROM position
             """
         guard let row = try Row.fetchOne(db, sql: sql), let next = row[0] as Int64? else {
             throw LogFailure.damaged("the log's position is missing")
@@ -34,8 +35,8 @@ struct LogPosition: Equatable {
     func write(_ db: Database) throws {
         let statement = try db.cachedStatement(
             sql: """
-                UPDATE position SET next_offset = ?, last_commit = ?, last_ordinal = ?, resume = ?, checkpoint_commit = ?,
-                    checkpoint_ordinal = ?, notes = ?
+                UPDATE position SET next_offset = ?, last_commit = ?, last_ordinal = ?, resume = ?,
+                    checkpoint_commit = ?, checkpoint_ordinal = ?, notes = ?
                 """)
         try statement.execute(arguments: [
             Int64(bitPattern: nextOffset), last.map { Int64(bitPattern: $0.commit) }, last.map { Int64($0.ordinal) },

@@ -1,6 +1,6 @@
 package import ConnectorKit
 import ChangeModel
-import Foundation
+import Glibc
 import GRDB
 
 /// Reads a log through a connection of its own, while another process, or this one, writes to it.
@@ -19,7 +19,9 @@ package final class LogReader: Sendable {
     init(directory: String, relations: RelationStore) throws(ConnectorFailure) {
         path = LogDirectory(directory).database
         self.relations = relations
-        guard FileManager.default.fileExists(atPath: path) else { throw LogFailure.notFound(path) }
+        if access(path, F_OK) != 0 {
+            throw errno == ENOENT ? LogFailure.notFound(path) : LogFailure.system("open the log", path, errno)
+        }
         do {
             connection = try DatabaseQueue(path: path, configuration: LogConnection.reading(path))
         } catch {
@@ -29,8 +31,8 @@ package final class LogReader: Sendable {
 
     /// The batch that contains `offset`; nil when the log does not reach that far yet.
     ///
-    /// Throws `log.retained_away` when the offset is older than the oldest batch, `log.damaged` when what is stored is not
-    /// what was written.
+    /// Throws `log.retained_away` when the offset is older than the oldest batch, `log.damaged` when what is stored is
+    /// not what was written.
     package func read(from offset: UInt64) throws(ConnectorFailure) -> LoggedBatch? {
         try read("read from offset \(offset)") { db in try LogQueries.batch(at: offset, db, relations) }
     }
@@ -40,8 +42,8 @@ package final class LogReader: Sendable {
         try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
     }
 
-    /// The offset of the first change that was committed at `time` or later (microseconds since 1970-01-01 00:00 UTC); the
-    /// next offset when there is none.
+    /// The offset of the first change that was committed at `time` or later (microseconds since 1970-01-01 00:00 UTC);
+    /// the next offset when there is none.
     ///
     /// Where the source's clock went back, commit times are not in order, and the change found is one near the time.
     package func offset(committedAtOrAfter time: Int64) throws(ConnectorFailure) -> UInt64 {

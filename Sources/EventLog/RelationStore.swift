@@ -3,8 +3,8 @@ import Foundation
 import GRDB
 import Synchronization
 
-/// The log's relations by number: one object for each, shared by the writer and the readers of a process, so that identity
-/// may serve as a cache key.
+/// The log's relations by number: one object for each, shared by the writer and the readers of a process, so that
+/// identity may serve as a cache key.
 final class RelationStore: Sendable {
     private struct Known {
         var byID: [Int64: RelationVersion] = [:]

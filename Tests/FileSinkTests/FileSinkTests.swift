@@ -246,6 +246,7 @@ struct FileSinkTests {
             #expect(failure?.message.contains(folder.path) == true)
             #expect(failure?.message.contains("secret") == false)
             #expect(failure?.hint != nil)
+            #expect(failure?.setting == "sinks.archive.file.path")
         }
         let sink = FileSink(try settings("/proc/millrace/a"))
         try await sink.open(store.context())

@@ -7,8 +7,8 @@ import Testing
 
 /// Whatever interrupts the sink, each file has each of its lines exactly once, in order.
 struct InterruptionTests {
-    /// A run of random batches, crashes and power cuts. After each interruption a new sink opens the same files with what
-    /// the event log would still have.
+    /// A run of random batches, crashes and power cuts. After each interruption a new sink opens the same files with
+    /// what the event log would still have.
     @Test(arguments: 0..<40)
     func randomInterruptionsNeitherLoseNorDouble(seed: Int) async throws {
         let folder = try TemporaryFolder()
@@ -26,6 +26,7 @@ struct InterruptionTests {
         while store.last.cursor < UInt64(events.count) {
             let sink = FileSink(try settings(folder.path + "/" + template))
             try await sink.open(store.context())
+            try expectOnlyCoveredBytes(store)
             let isCutShort = try await run(sink, events, store, &random)
             await sink.close()
             if isCutShort {
@@ -39,6 +40,14 @@ struct InterruptionTests {
         try await last.open(store.context())
         await last.close()
         try compare(folder, events, template)
+    }
+
+    /// After opening, no listed file has more than what the cursor covers.
+    private func expectOnlyCoveredBytes(_ store: CursorStore) throws {
+        for entry in try FileState(decoding: store.last.state ?? FileState().encoded).entries {
+            let size = try? FileManager.default.attributesOfItem(atPath: entry.path)[.size] as? Int
+            #expect(size == nil || size == entry.length)
+        }
     }
 
     /// Writes from the cursor on; true when it was interrupted before the end.
