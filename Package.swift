@@ -55,7 +55,7 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ConnectorKit"], path: "Connectors/FileSink",
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], path: "Connectors/FileSink",
             swiftSettings: rowPath),
 
         .executableTarget(

@@ -115,7 +115,6 @@ package struct CaptureStage {
         guard let logged else { return }
         turn.appended = batch.checkpoint?.resume ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
-        HaltPoint("log.appended").reached()
         if batch.mustBeDurableBeforeDelivery { try await sync(&turn) }
         feed.publish(logged)
         let newest = batch.transactionCount > 0 ? batch.transaction(at: batch.transactionCount - 1).committedAt : nil
@@ -138,7 +137,6 @@ package struct CaptureStage {
         guard turn.unsyncedSince != nil else { return }
         let durable = try await log.sync()
         turn.unsyncedSince = nil
-        HaltPoint("log.synced").reached()
         if let durable { source.acknowledge(durable.resume) }
     }
 
