@@ -212,4 +212,31 @@ struct ResumeTests {
         }
         await reader.source.close()
     }
+
+    @Test func theReaderForEncryptedConnectionsDeliversTheSame() async throws {
+        let database = try database()
+        let reader = try SourceReader(database, tables: ["public.t"], throughLibPQ: true)
+        try await reader.open()
+        try database.run("INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 30000) g")
+        try database.run("UPDATE t SET v = repeat('y', 3000000) WHERE id = 1")
+        try await reader.catchUp()
+        reader.acknowledge()
+        #expect(reader.seen.map(\.identity.ordinal) == (0..<30000).map { UInt32($0) } + [0])
+        #expect(reader.seen.last?.after[1]?.utf8.count == 3_000_000)
+        await reader.source.close()
+        #expect(try confirmed(database) == LSN(try #require(reader.checkpoint).resume.value))
+        try await reader.open()
+        try database.run(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '\(database.name)'")
+        let failure = await #expect(throws: ConnectorFailure.self) {
+            for _ in 0..<100 { try await reader.take() }
+        }
+        #expect(failure?.remedy == .retry)
+        await reader.source.close()
+        try database.run("INSERT INTO t VALUES (0, 'b')")
+        try await reader.open()
+        try await reader.catchUp()
+        #expect(reader.seen.last?.line == "insert public.t 0,b")
+        await reader.source.close()
+    }
 }
