@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct PostgresDoctorTests {
     private func settings(_ url: String, _ tables: [String], name: String) throws -> PostgresSettings {
         try PostgresSettings(

@@ -1,5 +1,7 @@
 import Glibc
 
+@testable import PostgresSource
+
 /// A server of a test's own, for settings that the shared one must not have. Stopped and removed at the end.
 final class PrivateServer: Sendable {
     let url: String
@@ -21,6 +23,20 @@ final class PrivateServer: Sendable {
     deinit {
         _ = Self.shell(
             "MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA='\(folder)/data'; postgres_stop; rm -rf '\(folder)'")
+    }
+
+    /// Gives the server a certificate and turns TLS on for connections from now on.
+    func enableTLS() throws {
+        let made = Self.shell(
+            """
+            cd '\(folder)/data'
+            openssl req -new -x509 -days 2 -nodes -subj /CN=localhost -out server.crt -keyout server.key 2>/dev/null
+            chmod 600 server.key; if [ "$(id -u)" = 0 ]; then chown postgres: server.crt server.key; fi; echo made
+            """)
+        guard made == "made" else { throw CannotStart(output: "openssl made no certificate") }
+        let client = try PostgresConnection(opening: url, for: .catalogue)
+        _ = try client.execute("ALTER SYSTEM SET ssl = on")
+        _ = try client.execute("SELECT pg_reload_conf()")
     }
 
     /// Runs commands after the functions of `scripts/lib/postgres.sh`; gives their first line. The end of the output is not

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct RefusalTests {
     private func refusal(_ reader: SourceReader) async -> ConnectorFailure? {
         defer { Task { [source = reader.source] in await source.close() } }

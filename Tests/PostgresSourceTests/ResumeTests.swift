@@ -5,7 +5,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ResumeTests {
     private func database() throws -> TestDatabase {
         let database = try TestDatabase()
@@ -238,5 +238,35 @@ struct ResumeTests {
         try await reader.catchUp()
         #expect(reader.seen.last?.line == "insert public.t 0,b")
         await reader.source.close()
+    }
+
+    @Test func aStreamUnderTLSDeliversRowsOfEverySize() async throws {
+        let server = try PrivateServer([])
+        try server.enableTLS()
+        let client = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+        let values = SettingValues([
+            "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
+        ])
+        let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
+        _ = try await source.open(resumingAfter: nil)
+        let encrypted = try client.execute(
+            "SELECT count(*) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE ssl")
+        #expect(encrypted.rows == [["1"]])
+        var lengths: [Int] = []
+        for (id, length) in [1, 8_000, 16_300, 16_400, 20_000, 33_000, 100_000, 5_000_000].enumerated() {
+            _ = try client.execute("INSERT INTO public.t VALUES (\(id), repeat('x', \(length)))")
+            // Each row must come by itself, without a later one that pushes it.
+            let deadline = ContinuousClock.now + .seconds(5)
+            while lengths.count <= id, ContinuousClock.now < deadline {
+                lengths += try await source.nextBatch(until: deadline).seen.map { $0.after[1]?.utf8.count ?? -1 }
+            }
+            #expect(lengths.last == length)
+        }
+        _ = try client.execute("INSERT INTO public.t SELECT g, 'y' FROM generate_series(100, 50099) g")
+        var count = 0
+        while count < 50_000 { count += try await source.nextBatch(until: .now + .seconds(20)).changeCount }
+        #expect(count == 50_000)
+        await source.close()
     }
 }
