@@ -150,13 +150,19 @@ extension BatchMailbox {
         resumeWaiter { state in state.failure = state.failure ?? failure }
     }
 
-    /// Answers a task whose deadline has come. Returns when the thread must look again, at the latest.
-    func serveDeadline() -> ContinuousClock.Instant? {
-        resumeWaiter { _ in }
-        return state.withLock { $0.deadline }
+    /// Answers a task whose deadline has come.
+    func serveDeadline() { resumeWaiter { _ in } }
+
+    /// The thread is going to sleep until `instant`, or until the task's deadline if that is earlier; returns which. Call
+    /// before looking at wishes for the last time: a wish that comes later wakes the thread.
+    func sleeps(until instant: ContinuousClock.Instant) -> ContinuousClock.Instant {
+        state.withLock { state in
+            let wake = state.deadline.map { min($0, instant) } ?? instant
+            state.sleepsUntil = wake
+            return wake
+        }
     }
 
-    /// Says how long the thread is going to sleep, or nil when it is awake again. Call before looking at wishes for the last
-    /// time: a wish that comes later wakes the thread.
-    func sleeps(until instant: ContinuousClock.Instant?) { state.withLock { $0.sleepsUntil = instant } }
+    /// The thread is awake.
+    func isAwake() { state.withLock { $0.sleepsUntil = nil } }
 }

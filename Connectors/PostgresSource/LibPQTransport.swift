@@ -1,6 +1,7 @@
 internal import ByteKit
 private import CLibPQ
 internal import ConnectorKit
+private import Glibc
 
 /// Lets libpq read and write, for connections under TLS or GSS, and gives what it read the protocol's form again.
 ///
@@ -34,29 +35,43 @@ internal import ConnectorKit
         hasBufferedInput = true
     }
 
+    /// Goes on until the socket is empty: a TLS record holds a single change, and libpq takes one record at a time.
     func receive(into input: inout OutputBuffer, room: Int) throws(ConnectorFailure) -> Int {
-        guard unsafe PQconsumeInput(libpq) == 1 else { throw lost() }
         let start = input.count
+        var idleReads = 0
         hasBufferedInput = true
         while input.count - start < room {
             var body: UnsafeMutablePointer<CChar>?
             let length = unsafe PQgetCopyData(libpq, &body, 1)
-            if length == 0 {
-                hasBufferedInput = false
-                break
-            }
-            guard length > 0, let body = unsafe body else {
+            if length > 0, let body = unsafe body {
+                input.append(WireFrame.Kind.copyData)
+                input.append(bigEndian: UInt32(clamping: Int(length) + 4))
+                input.append(unsafe RawSpan(_unsafeStart: body, byteCount: Int(length)))
+                unsafe PQfreemem(body)
+                idleReads = 0
+            } else if length == 0 {
+                let isReadable = waitFor(descriptor, POLLIN, milliseconds: 0)
+                idleReads = isReadable ? 0 : idleReads + 1
+                if idleReads > Self.idleReadsMax {
+                    hasBufferedInput = false
+                    break
+                }
                 // What came before the end is decoded first; the next call finds the end again.
+                guard unsafe PQconsumeInput(libpq) == 1 else {
+                    if input.count > start { break }
+                    throw lost()
+                }
+            } else {
                 if input.count > start { break }
                 throw ended(length)
             }
-            input.append(WireFrame.Kind.copyData)
-            input.append(bigEndian: UInt32(clamping: Int(length) + 4))
-            input.append(unsafe RawSpan(_unsafeStart: body, byteCount: Int(length)))
-            unsafe PQfreemem(body)
         }
         return input.count - start
     }
+
+    /// A decrypted record of 16 KiB may wait inside the TLS library, where poll(2) does not see it; each read of libpq takes
+    /// at least half of it.
+    private static let idleReadsMax = 3
 
     func send(copyData body: RawSpan) throws(ConnectorFailure) {
         let sent = unsafe body.withUnsafeBytes { bytes in

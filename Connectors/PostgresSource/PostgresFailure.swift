@@ -90,12 +90,14 @@ enum PostgresFailure {
     }
 
     private static func privilege(_ message: String, _ activity: Activity) -> ConnectorFailure {
-        if case .preparing = activity {
-            return ConnectorFailure(
+        switch activity {
+        case .creatingSlot, .streaming: noReplicationPrivilege(role: nil, message: message)
+        case .connecting, .preparing:
+            ConnectorFailure(
                 "postgres.privilege", .stop, "the role may not do this: \(message)",
-                hint: "millrace doctor prints the exact GRANT or ALTER statement")
+                hint: "millrace doctor prints the exact GRANT or ALTER statement; "
+                    + "to connect at all takes GRANT CONNECT ON DATABASE … TO …")
         }
-        return noReplicationPrivilege(role: nil, message: message)
     }
 
     private static func prerequisite(_ message: String, _ activity: Activity) -> ConnectorFailure {
@@ -234,6 +236,16 @@ extension PostgresFailure {
             setting: slotSetting,
             hint: "somebody else read or advanced the slot, or the log was restored from an old copy; "
                 + "move the log's folder away and start anew")
+    }
+
+    static func serverBehind(server: String, checkpoint: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.server_behind", .stop,
+            "the server's WAL ends at \(server), before the checkpoint at \(checkpoint): it was set back to an older state",
+            setting: url,
+            hint:
+                "connect to the server that was captured before; or give up the old state: move the log's folder away "
+                + "and start anew")
     }
 
     static func slotLost(_ slot: String, why: String) -> ConnectorFailure {

@@ -38,7 +38,7 @@ actor PostgresSession {
         let senderTimeout = try preparation.senderTimeout(replication.connection)
         let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
         let transport: any ReplicationTransport =
-            replication.connection.isEncrypted
+            replication.connection.isEncrypted || settings.readsThroughLibPQ
             ? LibPQTransport(replication.connection, slot: settings.slot)
             : SocketTransport(replication.connection, slot: settings.slot)
         var input = OutputBuffer(capacity: 64 << 10)

@@ -13,6 +13,8 @@ package struct PostgresSettings: Sendable {
     package var publication: String
     /// How often the server hears from us at least.
     package var statusInterval: Duration
+    /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
+    var readsThroughLibPQ = false
 
     /// The settings of `source.postgres`.
     package static let table: [Setting] = [

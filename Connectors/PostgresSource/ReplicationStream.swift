@@ -108,17 +108,23 @@ extension ReplicationStream {
     /// Sleeps until bytes arrive, a wish is made, or something is due. True when there is something to read.
     private func sleep(reading: Bool) throws(ConnectorFailure) -> Bool {
         if reading, pace.isBacklog { rest() }
-        let wake = nextTask()
-        mailbox.sleeps(until: wake)
+        mailbox.serveDeadline()
+        let wake = mailbox.sleeps(until: nextTask)
         // A wish that was made before the line above woke nobody, so it is looked for once more.
-        let isIdle = !mailbox.isClosing && feedback.due(acknowledged: acknowledged) >= wake
+        let isIdle = !mailbox.isClosing && feedbackDue >= wake
         let hasInput = reading && transport.hasBufferedInput
         poll(reading: reading, for: isIdle && !hasInput ? ContinuousClock.now.duration(to: wake) : .zero)
-        mailbox.sleeps(until: nil)
+        mailbox.isAwake()
         if entries[1].revents != 0 { wakeUp.clear() }
         let isGone = Int32(entries[0].revents) & (POLLERR | POLLHUP | POLLNVAL) != 0
         if isGone && !reading { throw PostgresFailure.connectionLost("the server closed it") }
         return hasInput || (reading && (isGone || Int32(entries[0].revents) & POLLIN != 0))
+    }
+
+    /// When something is due that no descriptor announces.
+    private var nextTask: ContinuousClock.Instant {
+        guard let since = batchSince, !waitsForRoom else { return feedbackDue }
+        return min(feedbackDue, since + Self.batchAge)
     }
 
     /// During a backlog: lets bytes gather, unless the last read was long enough ago.
@@ -127,14 +133,6 @@ extension ReplicationStream {
         guard left > .zero else { return }
         var time = timespec(left)
         unsafe nanosleep(&time, nil)
-    }
-
-    /// When something is due that no descriptor announces.
-    private func nextTask() -> ContinuousClock.Instant {
-        var wake = feedback.due(acknowledged: acknowledged)
-        if let since = batchSince, !waitsForRoom { wake = min(wake, since + Self.batchAge) }
-        if let deadline = mailbox.serveDeadline() { wake = min(wake, deadline) }
-        return wake
     }
 
     private func poll(reading: Bool, for duration: Duration) {
@@ -158,13 +156,15 @@ extension ReplicationStream {
     /// What may be confirmed: what the pipeline holds durably, and never less than what the server knows already.
     private var acknowledged: LSN { max(LSN(mailbox.acknowledgedPosition), feedback.told) }
 
+    /// What could not be sent yet says enough; the next word follows once it is out, which poll(2) announces.
+    private var feedbackDue: ContinuousClock.Instant {
+        transport.hasPendingOutput ? .now + .seconds(1) : feedback.due(acknowledged: acknowledged)
+    }
+
     private func tellServer() throws(ConnectorFailure) {
-        let flushed = acknowledged
-        guard intake.decoder.replyRequested || feedback.due(acknowledged: flushed) <= .now else { return }
-        // What could not be sent yet says enough; a newer word follows once it is out.
-        guard !transport.hasPendingOutput else { return }
+        guard !transport.hasPendingOutput, intake.decoder.replyRequested || feedbackDue <= .now else { return }
         intake.decoder.replyRequested = false
-        try send(flushed)
+        try send(acknowledged)
     }
 
     private func send(_ flushed: LSN) throws(ConnectorFailure) {

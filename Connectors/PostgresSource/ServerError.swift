@@ -24,7 +24,9 @@ struct ServerError: Error, Equatable {
             self.init(sqlState: state, message: rest, isConnectionLost: true)
             return
         }
-        self.init(sqlState: nil, message: lines.last ?? "no answer", isConnectionLost: true)
+        // Lines that begin with a tab are libpq's advice.
+        let words = lines.filter { !$0.hasPrefix("\t") }.joined(separator: "; ")
+        self.init(sqlState: nil, message: words.isEmpty ? "no answer" : words, isConnectionLost: true)
     }
 
     /// Finds `: XXXXX: ` in a line, in any language of the server.

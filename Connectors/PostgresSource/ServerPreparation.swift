@@ -124,11 +124,20 @@ extension ServerPreparation {
         if let reason = slot.lostBecause { throw PostgresFailure.slotLost(name, why: reason) }
         if let process = slot.activeProcess { throw PostgresFailure.slotActive(name, processID: process) }
         let confirmed = slot.confirmed ?? LSN(0)
+        if let checkpoint { try checkServerHasReached(checkpoint) }
         if let checkpoint, confirmed.value > checkpoint.resume.value {
             throw PostgresFailure.slotAhead(
                 name, confirmed: confirmed.description, checkpoint: LSN(checkpoint.resume.value).description)
         }
         return confirmed
+    }
+
+    /// A server that was restored from a copy would pass over everything up to the checkpoint without a word.
+    private func checkServerHasReached(_ checkpoint: SourceCheckpoint) throws(ConnectorFailure) {
+        let end = try WALEnd(side).position
+        guard end.value < checkpoint.resume.value else { return }
+        throw PostgresFailure.serverBehind(
+            server: end.description, checkpoint: LSN(checkpoint.resume.value).description)
     }
 
     /// The slot, after a moment's patience with a walsender that is about to let go of it.

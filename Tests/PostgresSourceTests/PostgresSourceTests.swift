@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct PostgresSourceTests {
     @Test func insertsUpdatesDeletesAndTruncatesArriveInOrder() async throws {
         let database = try TestDatabase()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct RefusalTests {
     private func refusal(_ reader: SourceReader) async -> ConnectorFailure? {
         defer { Task { [source = reader.source] in await source.close() } }
@@ -83,6 +83,7 @@ struct RefusalTests {
             try SourceReader(database, tables: ["public.t"], url: "host=127.0.0.1 port=1 dbname=x password=secret"))
         #expect(nobody?.code == "postgres.connection_failed")
         #expect(nobody?.remedy == .retry)
+        #expect(nobody?.message.contains("refused") == true)
         #expect(nobody?.message.contains("secret") == false)
         let stranger = await refusal(
             try SourceReader(database, tables: ["public.t"], url: database.url(as: "millrace_nobody")))
@@ -127,6 +128,18 @@ struct RefusalTests {
         try database.run("SELECT pg_replication_slot_advance('\(database.name)', pg_current_wal_flush_lsn())")
         let failure = await refusal(reader)
         #expect(failure?.code == "postgres.slot_ahead")
+        #expect(failure?.remedy == .stop)
+    }
+
+    @Test func aServerThatWasSetBackIsRefused() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE t (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.t"])
+        try await reader.open()
+        await reader.source.close()
+        reader.checkpoint = SourceCheckpoint(last: nil, resume: ResumePosition(1 << 60))
+        let failure = await refusal(reader)
+        #expect(failure?.code == "postgres.server_behind")
         #expect(failure?.remedy == .stop)
     }
 
@@ -188,5 +201,46 @@ struct RefusalTests {
         #expect(identity.fingerprint["slot"] == database.name)
         #expect(identity.fingerprint["system identifier"]?.isEmpty == false)
         await reader.source.close()
+    }
+
+    private func failure(_ url: String, slot: String, after checkpoint: SourceCheckpoint? = nil) async throws
+        -> ConnectorFailure?
+    {
+        let values = SettingValues(["url": .text(url), "tables": .list(["public.t"]), "slot": .text(slot)])
+        let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "p"))
+        defer { Task { await source.close() } }
+        do throws(ConnectorFailure) {
+            _ = try await source.open(resumingAfter: checkpoint)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test func aServerWithoutLogicalWALIsRefused() async throws {
+        let server = try PrivateServer(["wal_level = replica"])
+        let client = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY)")
+        let failure = try await failure(server.url, slot: "s")
+        #expect(failure?.code == "postgres.wal_level")
+        #expect(failure?.hint?.hasPrefix("ALTER SYSTEM SET wal_level = logical;") == true)
+    }
+
+    @Test func aSlotThatLostItsWALIsRefusedAndAFullSlotListIsNamed() async throws {
+        let server = try PrivateServer([
+            "max_replication_slots = 1", "max_slot_wal_keep_size = 1MB", "max_wal_size = 32MB", "min_wal_size = 32MB",
+        ])
+        let client = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY)")
+        _ = try client.execute("SELECT pg_create_logical_replication_slot('old', 'pgoutput')")
+        #expect(try await failure(server.url, slot: "another")?.code == "postgres.slots_exhausted")
+        for _ in 0..<6 {
+            _ = try client.execute("SELECT pg_switch_wal()")
+            _ = try client.execute("CREATE TABLE public.u AS SELECT 1; DROP TABLE public.u; CHECKPOINT")
+        }
+        let lost = try await failure(server.url, slot: "old")
+        #expect(lost?.code == "postgres.slot_lost")
+        #expect(lost?.remedy == .stop)
+        #expect(lost?.hint?.contains("max_slot_wal_keep_size") == true)
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import PostgresSource
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ResumeTests {
     private func database() throws -> TestDatabase {
         let database = try TestDatabase()
@@ -211,5 +211,62 @@ struct ResumeTests {
             #expect(reader.seen.count == id + 1)
         }
         await reader.source.close()
+    }
+
+    @Test func theReaderForEncryptedConnectionsDeliversTheSame() async throws {
+        let database = try database()
+        let reader = try SourceReader(database, tables: ["public.t"], throughLibPQ: true)
+        try await reader.open()
+        try database.run("INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 30000) g")
+        try database.run("UPDATE t SET v = repeat('y', 3000000) WHERE id = 1")
+        try await reader.catchUp()
+        reader.acknowledge()
+        #expect(reader.seen.map(\.identity.ordinal) == (0..<30000).map { UInt32($0) } + [0])
+        #expect(reader.seen.last?.after[1]?.utf8.count == 3_000_000)
+        await reader.source.close()
+        #expect(try confirmed(database) == LSN(try #require(reader.checkpoint).resume.value))
+        try await reader.open()
+        try database.run(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '\(database.name)'")
+        let failure = await #expect(throws: ConnectorFailure.self) {
+            for _ in 0..<100 { try await reader.take() }
+        }
+        #expect(failure?.remedy == .retry)
+        await reader.source.close()
+        try database.run("INSERT INTO t VALUES (0, 'b')")
+        try await reader.open()
+        try await reader.catchUp()
+        #expect(reader.seen.last?.line == "insert public.t 0,b")
+        await reader.source.close()
+    }
+
+    @Test func aStreamUnderTLSDeliversRowsOfEverySize() async throws {
+        let server = try PrivateServer([])
+        try server.enableTLS()
+        let client = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+        let values = SettingValues([
+            "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
+        ])
+        let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
+        _ = try await source.open(resumingAfter: nil)
+        let encrypted = try client.execute(
+            "SELECT count(*) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE ssl")
+        #expect(encrypted.rows == [["1"]])
+        var lengths: [Int] = []
+        for (id, length) in [1, 8_000, 16_300, 16_400, 20_000, 33_000, 100_000, 5_000_000].enumerated() {
+            _ = try client.execute("INSERT INTO public.t VALUES (\(id), repeat('x', \(length)))")
+            // Each row must come by itself, without a later one that pushes it.
+            let deadline = ContinuousClock.now + .seconds(5)
+            while lengths.count <= id, ContinuousClock.now < deadline {
+                lengths += try await source.nextBatch(until: deadline).seen.map { $0.after[1]?.utf8.count ?? -1 }
+            }
+            #expect(lengths.last == length)
+        }
+        _ = try client.execute("INSERT INTO public.t SELECT g, 'y' FROM generate_series(100, 50099) g")
+        var count = 0
+        while count < 50_000 { count += try await source.nextBatch(until: .now + .seconds(20)).changeCount }
+        #expect(count == 50_000)
+        await source.close()
     }
 }
