@@ -25,8 +25,8 @@ struct CaptureInstaller {
         var schemaVersion: Int64 = 0
     }
 
-    /// Makes, renews and removes what is needed. Runs inside of the caller's IMMEDIATE transaction; running it again changes
-    /// nothing.
+    /// Makes, renews and removes what is needed. Runs inside of the caller's IMMEDIATE transaction; running it again
+    /// changes nothing.
     func install() throws(SQLiteError) -> Outcome {
         var outcome = Outcome()
         try ChangeLogTables.create(connection)
@@ -114,7 +114,8 @@ extension CaptureInstaller {
         }
         guard logsAll else {
             return Renewal(
-                notice: "the triggers of table \"\(shape.name)\" were gone, as after a rebuild of the table; changes in the"
+                notice:
+                    "the triggers of table \"\(shape.name)\" were gone, as after a rebuild of the table; changes in the"
                     + " meantime may have been missed, so its rows are read again")
         }
         if old.describes(shape) {
@@ -123,13 +124,15 @@ extension CaptureInstaller {
                 triggers.contains { $0.name == trigger.name && $0.sql == trigger.sql }
             }
             let notice =
-                "the keys of table \"\(shape.name)\" changed; rows that OR REPLACE removed by a new unique key before now"
+                "the keys of table \"\(shape.name)\" changed; rows that OR REPLACE removed by a new unique key"
+                + " before now"
                 + " were not seen"
             return Renewal(capture: old.id, since: old.since, notice: isComplete ? nil : notice)
         }
         if old.isRenaming(of: shape) { return Renewal(since: old.since) }
         return Renewal(
-            notice: "the columns of table \"\(shape.name)\" changed; changes before now were captured with the columns of"
+            notice:
+                "the columns of table \"\(shape.name)\" changed; changes before now were captured with the columns of"
                 + " before, so its rows are read again")
     }
 
@@ -167,8 +170,8 @@ extension CaptureInstaller {
         return CapturedTable(shape: shape, capture: stored, since: plan.since ?? stored)
     }
 
-    /// Compiles each kind of write as the application would, triggers and all, and a read by key: whatever does not compile
-    /// here must not be left in the database.
+    /// Compiles each kind of write as the application would, triggers and all, and a read by key: whatever does not
+    /// compile here must not be left in the database.
     private func compileWrites(to shape: TableShape) throws(SQLiteError) {
         let table = SQLText.identifier(shape.name)
         _ = try connection.prepare("INSERT INTO \(table) DEFAULT VALUES")

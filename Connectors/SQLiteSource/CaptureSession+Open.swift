@@ -60,7 +60,9 @@ extension CaptureSession {
         guard let progress = SourceProgress(checkpoint) else {
             throw SQLiteError(refusal: .badCheckpoint(connection.path))
         }
-        guard try ChangeLogTables.exist(connection) else { throw SQLiteError(refusal: .captureMissing(connection.path)) }
+        guard try ChangeLogTables.exist(connection) else {
+            throw SQLiteError(refusal: .captureMissing(connection.path))
+        }
         return progress
     }
 

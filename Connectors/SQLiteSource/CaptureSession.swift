@@ -58,7 +58,7 @@ final class CaptureSession {
             guard try mayHaveChanged() else { return nil }
             try renewIfSchemaChanged()
             return try readBatch()
-        } catch where error.isBusy {
+        } catch  where error.isBusy {
             connection.rollBack()
             return nil
         } catch {
@@ -75,7 +75,8 @@ final class CaptureSession {
     /// Removes rows up to an acknowledged position from the log when it is time to.
     func prune(upTo position: ResumePosition, isClosing: Bool = false) throws(SQLiteError) {
         try pruner.prune(
-            upTo: min(SourceProgress.seq(of: position), progress.seq), captures: tables.map(\.capture), isClosing: isClosing)
+            upTo: min(SourceProgress.seq(of: position), progress.seq), captures: tables.map(\.capture),
+            isClosing: isClosing)
     }
 
     private func mayHaveChanged() throws(SQLiteError) -> Bool {

@@ -29,7 +29,7 @@ struct ChangeLogPruner {
             pruned = try connection.transaction("IMMEDIATE") { () throws(SQLiteError) in
                 try remove(before: seq, captures: captures)
             }
-        } catch where error.isBusy {
+        } catch  where error.isBusy {
             connection.rollBack()
         }
     }

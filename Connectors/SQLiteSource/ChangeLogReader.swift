@@ -44,8 +44,8 @@ struct ChangeLogReader {
         throw SQLiteError(refusal: .changesMissing(connection.path, after: progress.seq, next: next))
     }
 
-    /// Appends the changes behind `progress`, moves it, and stops when the batch holds `byteCountMax` bytes or the log ends.
-    /// True at the end of the log.
+    /// Appends the changes behind `progress`, moves it, and stops when the batch holds `byteCountMax` bytes or the log
+    /// ends. True at the end of the log.
     mutating func read(
         into batch: inout ChangeBatchBuilder, byteCountMax: Int, _ progress: inout SourceProgress
     ) throws(SQLiteError) -> Bool {

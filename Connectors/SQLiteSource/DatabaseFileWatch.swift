@@ -2,8 +2,9 @@ private import Glibc
 
 /// Looks at the database's file from outside, without a lock.
 ///
-/// With a rollback journal, every look through SQLite takes a lock for a moment, and an application without a busy time-out
-/// could meet it. So there the file's time and size are looked at first. With a write-ahead log readers disturb nobody.
+/// With a rollback journal, every look through SQLite takes a lock for a moment, and an application without a busy
+/// time-out could meet it. So there the file's time and size are looked at first. With a write-ahead log readers
+/// disturb nobody.
 struct DatabaseFileWatch {
     enum Sight: Equatable {
         /// Surely nothing was committed since the last look.
@@ -36,8 +37,8 @@ struct DatabaseFileWatch {
         inode = UInt(status.st_ino)
     }
 
-    /// What can be told without a lock. Says "maybe" twice a second in any case, and for a moment after each change, since a
-    /// file's clock ticks in milliseconds.
+    /// What can be told without a lock. Says "maybe" twice a second in any case, and for a moment after each change,
+    /// since a file's clock ticks in milliseconds.
     mutating func look() -> Sight {
         guard let status = Self.status(path), UInt(status.st_dev) == device, UInt(status.st_ino) == inode else {
             return .replaced

@@ -29,8 +29,8 @@ struct SQLToken: Equatable {
     var range: Range<Int>
 }
 
-/// Cuts SQL text into tokens (<https://www.sqlite.org/draft/tokenreq.html>). Comments count as space; an unfinished token
-/// reaches to the end of the text.
+/// Cuts SQL text into tokens (<https://www.sqlite.org/draft/tokenreq.html>). Comments count as space; an unfinished
+/// token reaches to the end of the text.
 struct SQLTokenizer {
     let bytes: [UInt8]
     private var position = 0

@@ -48,13 +48,15 @@ extension ConnectorFailure {
     static func captureMissing(_ path: String) -> ConnectorFailure {
         .sqlite(
             "sqlite.capture_missing", .stop,
-            "\(path) was captured before, but the tables named _millrace_ that hold its changes are gone", hint: .startAnew)
+            "\(path) was captured before, but the tables named _millrace_ that hold its changes are gone",
+            hint: .startAnew)
     }
 
     static func logWentBack(_ path: String) -> ConnectorFailure {
         .sqlite(
             "sqlite.log_went_back", .stop,
-            "the change log of \(path) does not contain the last change that was read: the file was restored from a copy,"
+            "the change log of \(path) does not contain the last change that was read: the file was restored from a"
+                + " copy,"
                 + " or the log was emptied", hint: .startAnew)
     }
 
@@ -67,13 +69,15 @@ extension ConnectorFailure {
 
     static func newerFormat(_ path: String, _ format: Int64) -> ConnectorFailure {
         .sqlite(
-            "sqlite.newer_format", .stop, "the change log of \(path) has format \(format), which this program does not know",
+            "sqlite.newer_format", .stop,
+            "the change log of \(path) has format \(format), which this program does not know",
             hint: .words("use the Millrace that made it, or a newer one"))
     }
 
     static func damagedLog(_ path: String, seq: Int64) -> ConnectorFailure {
         .sqlite(
-            "sqlite.log_damaged", .stop, "change \(seq) in the change log of \(path) has an unknown form", hint: .startAnew)
+            "sqlite.log_damaged", .stop, "change \(seq) in the change log of \(path) has an unknown form",
+            hint: .startAnew)
     }
 
     static func badCheckpoint(_ path: String) -> ConnectorFailure {
@@ -121,14 +125,16 @@ private enum Hint {
         case .waitForLock: "end the transaction that keeps the database locked; Millrace tries again by itself"
         case .checkPath: "set source.sqlite.path to an existing SQLite database file"
         case .grantAccess:
-            "give the user that runs Millrace write permission on the file and on its folder: triggers and the change log"
+            "give the user that runs Millrace write permission on the file and on its folder: triggers and the"
+                + " change log"
                 + " live in the database"
         case .makeRoom: "make room on the disk of the database"
         case .lookAtDisk: "look at the disk and the file system of the database"
         case .lookAtMemory: "give the process more memory"
         case .reportIt: "please report this as a bug of Millrace"
         case .startAnew:
-            "changes may be lost to this pipeline: move the state folder away and start again, which reads all rows anew as"
+            "changes may be lost to this pipeline: move the state folder away and start again, which reads all rows"
+                + " anew as"
                 + " snapshot events"
         case .checkIntegrity(let path): "check it with: sqlite3 \(path) 'PRAGMA integrity_check'"
         case .words(let text): text

@@ -16,12 +16,14 @@ package struct SQLiteSettings: Sendable {
         Setting("path", .text, "Path of the SQLite database file. It must exist.", isRequired: true),
         Setting(
             "tables", .list,
-            "Names of the tables to capture, with * for any run of characters. A table that is named in full must exist and"
+            "Names of the tables to capture, with * for any run of characters. A table that is named in full must"
+                + " exist and"
                 + " have a primary key; what a pattern matches and cannot be captured is reported and passed over.",
             default: .list(["*"])),
         Setting(
             "snapshot", .choice(["initial", "never"]),
-            "initial: rows that exist before the start arrive as snapshot events. never: only changes from the first start on.",
+            "initial: rows that exist before the start arrive as snapshot events. never: only changes from the first"
+                + " start on.",
             default: .text("initial")),
         Setting(
             "poll_interval", .duration,

@@ -4,8 +4,8 @@ private import Synchronization
 
 /// Captures the changes of a SQLite database through triggers that write a change log into the database itself.
 ///
-/// It has a thread and a connection of its own, looks for new rows in the log every few milliseconds, and removes what was
-/// acknowledged. Rows that were there before the start come as snapshot events between the changes.
+/// It has a thread and a connection of its own, looks for new rows in the log every few milliseconds, and removes what
+/// was acknowledged. Rows that were there before the start come as snapshot events between the changes.
 package actor SQLiteSource: ChangeSource {
     private let settings: SQLiteSettings
     private let notice: @Sendable (String) -> Void
@@ -80,7 +80,8 @@ package actor SQLiteSource: ChangeSource {
     private func openSession() throws(ConnectorFailure) -> CaptureSession {
         guard let session else {
             throw ConnectorFailure(
-                "sqlite.not_open", .retry, "\(settings.path) is not open for this checkpoint", setting: "source.sqlite.path")
+                "sqlite.not_open", .retry, "\(settings.path) is not open for this checkpoint",
+                setting: "source.sqlite.path")
         }
         return session
     }

@@ -58,8 +58,9 @@ extension OutputBuffer {
         append(utf8: value.description)
     }
 
-    /// Writes a number that is a whole number of at most 2^53 divided by 10^0 … 10^6. Both are exact as doubles, so their
-    /// quotient is the double nearest to the text that is written, and the first power that fits gives the fewest digits.
+    /// Writes a number that is a whole number of at most 2^53 divided by 10^0 … 10^6. Both are exact as doubles, so
+    /// their quotient is the double nearest to the text that is written, and the first power that fits gives the fewest
+    /// digits.
     private mutating func appendShortDecimal(_ value: Double) -> Bool {
         let magnitude = value.magnitude
         guard magnitude >= 0.0001 && magnitude < 9_007_199_254_740_992 else { return false }

@@ -8,8 +8,8 @@ struct SnapshotKey: Equatable, Sendable {
 
 /// Queries that read a table in the order of its primary key from any row on, each by a range of one index.
 ///
-/// For a key (a, b) the rows after (1, 2) are those with a = 1 and b > 2, then those with a > 1: one query each, so that
-/// NULLs, which SQLite allows in keys and sorts first, and several collations need no special comparison.
+/// For a key (a, b) the rows after (1, 2) are those with a = 1 and b > 2, then those with a > 1: one query each, so
+/// that NULLs, which SQLite allows in keys and sorts first, and several collations need no special comparison.
 struct SnapshotPages {
     /// A query and what to bind.
     struct Page: Equatable {
@@ -35,8 +35,8 @@ struct SnapshotPages {
     /// How many columns of a page's rows are the table's; the rowid may follow.
     var columnCount: Int { shape.columns.count }
 
-    /// The queries for the rows behind `key`, to be run one after another; all rows for nil. As soon as rows came, a new
-    /// list begins at the last of them.
+    /// The queries for the rows behind `key`, to be run one after another; all rows for nil. As soon as rows came, a
+    /// new list begins at the last of them.
     func next(after key: SnapshotKey?) -> [Page] {
         guard let key, key.values.count == keyColumns.count else { return [page(equal: [], beyond: nil, place: 0)] }
         var pages: [Page] = []
@@ -58,8 +58,8 @@ struct SnapshotPages {
 
     /// Rows whose first key columns equal `equal` and whose next one, at `place`, is beyond a value.
     private func page(equal: [SQLiteValue], beyond: SQLiteValue?, place: Int) -> Page {
-        var conditions = equal.indices.map { "\(term($0)) IS ?" }
-        var bindings = equal
+        var conditions = equal.indices.map { "\(term($0)) \(equal[$0] == .null ? "IS NULL" : "= ?")" }
+        var bindings = equal.filter { $0 != .null }
         switch beyond {
         case nil: break
         case .null?: conditions.append("\(term(place)) IS NOT NULL")

@@ -7,8 +7,8 @@ struct SnapshotReader {
     /// The time that the rows of this chunk carry, in microseconds since 1970-01-01 00:00 UTC.
     let now: Int64
 
-    /// Appends rows of the pending tables until the batch holds `byteCountMax` bytes, and moves `progress`. Runs in the read
-    /// transaction in which `progress.seq` is the log's newest row, so the rows are the tables as of that row.
+    /// Appends rows of the pending tables until the batch holds `byteCountMax` bytes, and moves `progress`. Runs in the
+    /// read transaction in which `progress.seq` is the log's newest row, so the rows are the tables as of that row.
     func read(
         _ pending: [CapturedTable], into batch: inout ChangeBatchBuilder, byteCountMax: Int,
         _ progress: inout SourceProgress

@@ -3,9 +3,9 @@ internal import ChangeModel
 
 /// What a checkpoint of this source says beyond its position; kept in ``SourceCheckpoint/notes``.
 ///
-/// The resume position is `round << 48 | seq`: `seq` is the newest row of the change log that was taken, and `round` counts
-/// the snapshots that were finished. ``SQLiteSource/endPosition()`` names the round after the running snapshot, so whoever
-/// waits for it waits for the snapshot too, while the log can be pruned up to `seq` all the time.
+/// The resume position is `round << 48 | seq`: `seq` is the newest row of the change log that was taken, and `round`
+/// counts the snapshots that were finished. ``SQLiteSource/endPosition()`` names the round after the running snapshot,
+/// so whoever waits for it waits for the snapshot too, while the log can be pruned up to `seq` all the time.
 struct SourceProgress: Equatable {
     /// The database's own number (``ChangeLogTables/Identity/database``).
     var database: String
@@ -110,7 +110,8 @@ extension SourceProgress {
             let count = reader.noteNumber()
         else { return nil }
         self.init(
-            database: String(decoding: database, as: UTF8.self), epoch: epoch, seq: Int64(bitPattern: seq), anchor: Double(bitPattern: anchor), round: round,
+            database: String(decoding: database, as: UTF8.self), epoch: epoch, seq: Int64(bitPattern: seq),
+            anchor: Double(bitPattern: anchor), round: round,
             chunkSeq: Int64(bitPattern: chunkSeq), chunkRows: chunkRows, lastChange: checkpoint.last)
         var left = count
         while left > 0 {
@@ -148,7 +149,9 @@ private struct NoteWriter {
     mutating func byte(_ value: UInt8) { result.append(value) }
 
     mutating func number(_ value: UInt64) {
-        for shift in stride(from: UInt64(56), through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            result.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
     }
 
     mutating func bytes(_ value: [UInt8]) {

@@ -40,7 +40,8 @@ struct StoredCapture: Equatable {
 extension StoredCapture {
     /// Numbers of the captures that our triggers write under.
     static func active(_ connection: SQLiteConnection) throws(SQLiteError) -> [Int64] {
-        let statement = try connection.prepare("SELECT id FROM \(ChangeLogTables.captures) WHERE active = 1 ORDER BY id")
+        let statement = try connection.prepare(
+            "SELECT id FROM \(ChangeLogTables.captures) WHERE active = 1 ORDER BY id")
         var result: [Int64] = []
         while try statement.step() { result.append(statement.int64(0)) }
         return result

@@ -132,7 +132,8 @@ private func uniqueIndexes(of table: String, _ connection: SQLiteConnection) thr
     while try statement.step() {
         result.append(
             ListedIndex(
-                name: statement.text(0) ?? "", isPrimary: statement.text(1) == "pk", isPartial: statement.int64(2) != 0))
+                name: statement.text(0) ?? "", isPrimary: statement.text(1) == "pk", isPartial: statement.int64(2) != 0)
+        )
     }
     return result
 }
@@ -175,14 +176,16 @@ extension TableRefusal {
 
     static func noPrimaryKey(_ name: String) -> TableRefusal {
         TableRefusal(
-            code: "sqlite.no_primary_key", message: "table \"\(name)\" has no primary key, so its rows have no lasting name",
+            code: "sqlite.no_primary_key",
+            message: "table \"\(name)\" has no primary key, so its rows have no lasting name",
             hint: "rebuild the table with a PRIMARY KEY, or leave it out of source.sqlite.tables")
     }
 
     static func hiddenRowid(_ name: String) -> TableRefusal {
         TableRefusal(
             code: "sqlite.no_primary_key",
-            message: "columns of table \"\(name)\" hide the rowid and its primary key may be NULL, so its rows have no name",
+            message:
+                "columns of table \"\(name)\" hide the rowid and its primary key may be NULL, so its rows have no name",
             hint: "declare the key's columns NOT NULL, or leave the table out of source.sqlite.tables")
     }
 
@@ -204,6 +207,9 @@ extension TableRefusal {
         TableRefusal(
             code: "sqlite.table_unusable",
             message: "table \"\(name)\" cannot be captured: \(reason)",
-            hint: "it may need functions or collations that only the application has; leave it out of source.sqlite.tables")
+            hint:
+                "it may need functions or collations that only the application has; leave it out of"
+                + " source.sqlite.tables"
+        )
     }
 }

@@ -6,21 +6,21 @@ struct Trigger: Equatable, Sendable {
 
 /// Writes the triggers that capture one table into the change log.
 ///
-/// They run inside of the application's writes and so must never fail: they put values into untyped columns as they are,
-/// insert only into tables without a constraint, and call nothing but `julianday`, `ifnull` and `max`.
+/// They run inside of the application's writes and so must never fail: they put values into untyped columns as they
+/// are, insert only into tables without a constraint, and call nothing but `julianday`, `ifnull` and `max`.
 ///
-/// INSERT OR REPLACE and UPDATE OR REPLACE remove rows without any DELETE trigger, unless the writer has recursive_triggers
-/// on. So the BEFORE triggers record each row that shares a unique key with the new one. A record *follows* its row: an
-/// update rewrites it, a delete that fires a trigger removes it. A record whose row is gone therefore tells of a removal
-/// that no trigger saw, and the AFTER trigger of the new row logs it. A record that stays behind, because the insert was
-/// ignored or became an update, says nothing as long as its row is there; only the newest
-/// ``recordCountMax`` are kept.
+/// INSERT OR REPLACE and UPDATE OR REPLACE remove rows without any DELETE trigger, unless the writer has
+/// recursive_triggers on. So the BEFORE triggers record each row that shares a unique key with the new one. A record
+/// *follows* its row: an update rewrites it, a delete that fires a trigger removes it. A record whose row is gone
+/// therefore tells of a removal that no trigger saw, and the AFTER trigger of the new row logs it. A record that stays
+/// behind, because the insert was ignored or became an update, says nothing as long as its row is there; only the
+/// newest ``recordCountMax`` are kept.
 ///
-/// New values are read from the table and not from NEW: when a trigger of the application fires before ours and writes the
-/// same row, both log the row as it is, and the last entry for a key is always the table's state.
+/// New values are read from the table and not from NEW: when a trigger of the application fires before ours and writes
+/// the same row, both log the row as it is, and the last entry for a key is always the table's state.
 struct TriggerGenerator {
-    /// How many records a table keeps. Only those matter whose statement has not come to its AFTER trigger: one per unique
-    /// key and level of nesting.
+    /// How many records a table keeps. Only those matter whose statement has not come to its AFTER trigger: one per
+    /// unique key and level of nesting.
     static let recordCountMax = 64
 
     let shape: TableShape
@@ -42,7 +42,8 @@ struct TriggerGenerator {
     var triggers: [Trigger] {
         [
             trigger("before_insert", "BEFORE INSERT", when: anyConflict(""), recordConflicts("")),
-            trigger("before_update", "BEFORE UPDATE\(updatedColumns)", when: anyConflict(notOld), recordConflicts(notOld)),
+            trigger(
+                "before_update", "BEFORE UPDATE\(updatedColumns)", when: anyConflict(notOld), recordConflicts(notOld)),
             trigger("insert", "AFTER INSERT", afterInsert),
             trigger("update", "AFTER UPDATE", afterUpdate),
             trigger("delete", "AFTER DELETE", afterDelete),
@@ -71,7 +72,8 @@ extension TriggerGenerator {
         var body: [String] = []
         for key in shape.uniqueKeys {
             let rows = "FROM \(table) AS t WHERE \(conflict(key))\(leftOut)"
-            body.append("DELETE FROM \(conflictsTable) WHERE EXISTS(SELECT 1 \(rows) AND \(row("t", is: conflictsTable)))")
+            body.append(
+                "DELETE FROM \(conflictsTable) WHERE EXISTS(SELECT 1 \(rows) AND \(row("t", is: conflictsTable)))")
             body.append(
                 "INSERT INTO \(conflictsTable)(rid, \(places(0))) SELECT \(rowName("t")), \(values("t")) \(rows)")
         }
@@ -101,7 +103,8 @@ extension TriggerGenerator {
     private var afterUpdate: [String] {
         let other = "NOT (\(row("OLD", isRecord: "r")))"
         let otherRecord = "NOT (\(row("OLD", isRecord: conflictsTable)))"
-        let operation = "CASE WHEN \(rowPresence) IS NULL THEN \(LogOperation.delete.rawValue)"
+        let operation =
+            "CASE WHEN \(rowPresence) IS NULL THEN \(LogOperation.delete.rawValue)"
             + " ELSE \(LogOperation.update.rawValue) END"
         let moved = shape.columns.indices.map { "c\($0 + 1) = NEW.\(name($0))" }.joined(separator: ", ")
         return [
@@ -169,7 +172,8 @@ extension TriggerGenerator {
         return "ifnull(NEW.\(name(column)), \(replacement))"
     }
 
-    /// The record shares a unique key with NEW, and its row was removed without a trigger: NEW has its place, or nobody.
+    /// The record shares a unique key with NEW, and its row was removed without a trigger: NEW has its place, or
+    /// nobody.
     private func gone(_ record: String) -> String {
         let absent = "NOT EXISTS(SELECT 1 FROM \(table) AS t WHERE \(row("t", is: record)))"
         return "(\(sharesKey(record))) AND (\(row("NEW", isRecord: record)) OR \(absent))"
