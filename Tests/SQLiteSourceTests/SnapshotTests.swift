@@ -139,7 +139,8 @@ import Testing
                 continue
             }
             let values: [[SQLiteValue]] = [[.integer(1), .integer(2)], [.null, .integer(2)], [.null, .null]]
-            for value in values {
+            let mayBeNull = shape.name == "b" || shape.name == "d"
+            for value in values where mayBeNull || !value.contains(.null) {
                 let key = SnapshotKey(values: Array(value.prefix(shape.keyColumns.count)), rowid: 1)
                 for page in SnapshotPages(shape).next(after: key) + SnapshotPages(shape).next(after: nil) {
                     let plan = try database.writer.prepare("EXPLAIN QUERY PLAN \(page.sql)")
