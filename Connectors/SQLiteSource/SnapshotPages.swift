@@ -58,8 +58,8 @@ struct SnapshotPages {
 
     /// Rows whose first key columns equal `equal` and whose next one, at `place`, is beyond a value.
     private func page(equal: [SQLiteValue], beyond: SQLiteValue?, place: Int) -> Page {
-        var conditions = equal.indices.map { "\(term($0)) IS ?" }
-        var bindings = equal
+        var conditions = equal.indices.map { "\(term($0)) \(equal[$0] == .null ? "IS NULL" : "= ?")" }
+        var bindings = equal.filter { $0 != .null }
         switch beyond {
         case nil: break
         case .null?: conditions.append("\(term(place)) IS NOT NULL")

@@ -20,7 +20,8 @@ struct WorkloadTable {
         WorkloadTable(
             name: "without rowid", columns: ["a", "b", "u", "v"], key: ["a", "b"], conflictTargets: ["(a, b)", "(u)"],
             sql: [
-                "CREATE TABLE \"without rowid\"(a TEXT COLLATE NOCASE, b INT, u UNIQUE, v REAL, PRIMARY KEY(b, a)) WITHOUT ROWID"
+                "CREATE TABLE \"without rowid\"(a TEXT COLLATE NOCASE, b INT, u UNIQUE, v REAL, PRIMARY KEY(b, a))"
+                    + " WITHOUT ROWID"
             ]),
         WorkloadTable(
             name: "texty\"key", columns: ["k", "x", "y"], key: ["k"], conflictTargets: ["(k)", "(x)"],
@@ -52,7 +53,8 @@ struct WorkloadTable {
         WorkloadTable(
             name: "tree", columns: ["id", "parent", "tag"], key: ["id"], conflictTargets: ["(id)", "(tag)"],
             sql: [
-                "CREATE TABLE tree(id INTEGER PRIMARY KEY, parent REFERENCES tree(id) ON DELETE SET NULL ON UPDATE CASCADE"
+                "CREATE TABLE tree(id INTEGER PRIMARY KEY, parent REFERENCES tree(id) ON DELETE SET NULL ON UPDATE"
+                    + " CASCADE"
                     + " DEFERRABLE INITIALLY DEFERRED, tag UNIQUE)"
             ], hasNestedWrites: true),
     ]
@@ -111,7 +113,9 @@ struct RandomWorkload {
 
     private mutating func assignment(_ table: WorkloadTable) -> String {
         let column = pick(table.columns)
-        if table.key.contains(column), Bool.random(using: &random) { return "\(quoted(column)) = \(quoted(column)) + 1" }
+        if table.key.contains(column), Bool.random(using: &random) {
+            return "\(quoted(column)) = \(quoted(column)) + 1"
+        }
         return "\(quoted(column)) = \(value(for: column))"
     }
 

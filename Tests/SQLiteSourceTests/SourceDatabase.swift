@@ -105,7 +105,7 @@ private func describe(_ value: SQLiteValue) -> String {
 }
 
 /// The changes of a batch, every tuple read to its end.
-func events(_ batch: ChangeBatch) throws -> [Event] {
+func changes(of batch: ChangeBatch) throws -> [Event] {
     var result: [Event] = []
     for index in 0..<batch.changeCount {
         let change = batch.change(at: index)
@@ -173,7 +173,7 @@ extension CaptureSession {
         return batches
     }
 
-    func drainEvents() throws -> [Event] { try drain().flatMap { try events($0) } }
+    func drainEvents() throws -> [Event] { try drain().flatMap { try changes(of: $0) } }
 }
 
 /// Events folded to tables, strictly: each before image must be a row that is there, each insert one that was not.
