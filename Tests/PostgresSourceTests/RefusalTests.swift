@@ -210,7 +210,7 @@ struct RefusalTests {
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "p"))
         defer { Task { await source.close() } }
         do throws(ConnectorFailure) {
-            _ = try await source.open(resumingAfter: checkpoint)
+            _ = try await source.open(resumingAfter: checkpoint, of: nil)
             return nil
         } catch {
             return error

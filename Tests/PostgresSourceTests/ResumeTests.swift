@@ -249,7 +249,7 @@ struct ResumeTests {
             "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
         ])
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
-        _ = try await source.open(resumingAfter: nil)
+        _ = try await source.open(resumingAfter: nil, of: nil)
         let encrypted = try client.execute(
             "SELECT count(*) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE ssl")
         #expect(encrypted.rows == [["1"]])

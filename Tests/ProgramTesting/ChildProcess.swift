@@ -115,8 +115,12 @@ private final class Collected: Sendable {
         let pipe = Pipe()
         process[keyPath: stream] = pipe
         Thread.detachNewThread { [self] in
-            while let part = try? pipe.fileHandleForReading.read(upToCount: 65536), !part.isEmpty {
-                data.withLock { $0.append(part) }
+            // Not FileHandle.read(upToCount:), which waits until it has that many bytes.
+            var part = [UInt8](repeating: 0, count: 65536)
+            while true {
+                let count = read(pipe.fileHandleForReading.fileDescriptor, &part, part.count)
+                if count <= 0 { break }
+                data.withLock { $0.append(contentsOf: part[..<count]) }
             }
             hasEnded.store(true, ordering: .releasing)
         }

@@ -29,7 +29,7 @@ import Testing
     func changesOfAnotherProcessArriveAndTheJournalModeStays(journal: String) async throws {
         let database = try SourceDatabase(journal: journal, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
         let source = source(database)
-        let identity = try await source.open(resumingAfter: nil)
+        let identity = try await source.open(resumingAfter: nil, of: nil)
         #expect(identity.kind == "sqlite" && identity.fingerprint["database"]?.count == 16)
         let tool = Process()
         tool.executableURL = URL(fileURLWithPath: "/usr/bin/sqlite3")
@@ -51,7 +51,7 @@ import Testing
     @Test func emptyBatchComesAtTheDeadlineWithACheckpoint() async throws {
         let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
         let source = source(database)
-        _ = try await source.open(resumingAfter: nil)
+        _ = try await source.open(resumingAfter: nil, of: nil)
         let deadline = soon()
         let batch = try await source.nextBatch(until: deadline)
         #expect(batch.changeCount == 0 && ContinuousClock.now >= deadline)
@@ -61,14 +61,14 @@ import Testing
     @Test func changesMadeWhileNobodyLookedArriveAfterAResume() async throws {
         let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
         let first = source(database)
-        let identity = try await first.open(resumingAfter: nil)
+        let identity = try await first.open(resumingAfter: nil, of: nil)
         try database.run("INSERT INTO t VALUES(1)")
         let checkpoint = try #require(try await take(1, from: first).last?.checkpoint)
         first.acknowledge(checkpoint.resume)
         await first.close()
         try database.run("INSERT INTO t VALUES(2)")
         let second = source(database)
-        #expect(try await second.open(resumingAfter: checkpoint) == identity)
+        #expect(try await second.open(resumingAfter: checkpoint, of: nil) == identity)
         let events = try await take(1, from: second).flatMap { try changes(of: $0) }
         #expect(events.map(\.line) == ["insert t 2"])
         #expect(try #require(checkpoint.last) < events[0].identity)
@@ -100,7 +100,7 @@ import Testing
     @Test func acknowledgedRowsAreRemovedAndTheResumeStillHolds() async throws {
         let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
         let source = source(database)
-        _ = try await source.open(resumingAfter: nil)
+        _ = try await source.open(resumingAfter: nil, of: nil)
         try database.run(
             "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 5000) INSERT INTO t SELECT i FROM s",
             "INSERT OR IGNORE INTO t VALUES(1)")
@@ -116,14 +116,14 @@ import Testing
         await source.close()
         try database.run("INSERT INTO t VALUES(6000)")
         let again = self.source(database)
-        _ = try await again.open(resumingAfter: checkpoint)
+        _ = try await again.open(resumingAfter: checkpoint, of: nil)
         #expect(try await take(1, from: again).flatMap { try changes(of: $0) }.map(\.line) == ["insert t 6000"])
     }
 
     @Test func pruningGivesWayToAWriter() async throws {
         let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
         let source = source(database)
-        _ = try await source.open(resumingAfter: nil)
+        _ = try await source.open(resumingAfter: nil, of: nil)
         try database.run("INSERT INTO t VALUES(1)")
         let checkpoint = try #require(try await take(1, from: source).last?.checkpoint)
         source.acknowledge(checkpoint.resume)
