@@ -41,14 +41,23 @@ package struct Event: @unchecked Sendable {
         self.table = "\(schema).\(table)"
         key = Self.keyText(data["key"])
         previousKey = Self.keyText(data["previous_key"])
-        after = data["after"] as? [String: AnyHashable]
-        before = data["before"] as? [String: AnyHashable]
+        after = (data["after"] as? [String: Any]).map(plainRow)
+        before = (data["before"] as? [String: Any]).map(plainRow)
         unchanged = data["unchanged"] as? [String] ?? []
     }
 
     private static func keyText(_ value: Any?) -> String? {
         guard let object = value as? [String: Any] else { return nil }
         return object.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+}
+
+/// A row whose values compare by what they say: whole numbers as Int, others as Double, text as String, and NSNull.
+package func plainRow(_ row: [String: Any]) -> [String: AnyHashable] {
+    row.mapValues { value in
+        if let text = value as? String { return text }
+        guard let number = value as? NSNumber else { return NSNull() }
+        return floor(number.doubleValue) == number.doubleValue ? number.intValue : number.doubleValue
     }
 }
 

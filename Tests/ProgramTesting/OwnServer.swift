@@ -28,8 +28,11 @@ package final class OwnServer: Sendable {
         guard result.exitCode == 0 else { throw ChildFailure(description: "psql: \(result.errors)") }
     }
 
+    /// Runs a shell command with the server's functions. The server must not inherit what this process uses to see the
+    /// command's end, or that would never come: all descriptors but the standard three are closed first.
     private static func shell(_ command: String) throws -> ChildResult {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").path
-        return try runProgram("/bin/sh", ["-euc", ". '\(root)/scripts/lib/postgres.sh'; \(command)"])
+        let closing = "for f in /proc/$$/fd/*; do n=${f##*/}; if [ $n -gt 2 ]; then eval \"exec $n>&-\"; fi; done"
+        return try runProgram("/bin/bash", ["-euc", "\(closing); . '\(root)/scripts/lib/postgres.sh'; \(command)"])
     }
 }

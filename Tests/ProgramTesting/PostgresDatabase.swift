@@ -44,10 +44,11 @@ package final class PostgresDatabase: Sendable {
         let lines = try sql("SELECT row_to_json(t)::text FROM (\(query)) t")
         var rows: [String: [String: AnyHashable]] = [:]
         for line in lines {
-            guard let row = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: AnyHashable],
-                let value = row[key]
-            else { throw ChildFailure(description: "no row") }
-            rows["\(key)=\(value)"] = row
+            guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+                throw ChildFailure(description: "no row")
+            }
+            let row = plainRow(object)
+            rows["\(key)=\(row[key].map { "\($0)" } ?? "")"] = row
         }
         return rows
     }
