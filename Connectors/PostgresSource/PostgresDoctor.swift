@@ -72,7 +72,8 @@ extension Examination {
             .warning, "wal_unlimited",
             "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
             fix:
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (as much as the disk allows)"
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); "
+                + "(as much as the disk allows)"
         )
     }
 

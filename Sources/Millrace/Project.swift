@@ -114,7 +114,8 @@ extension Project {
     ) throws(SettingProblem) -> SourceSettings {
         let name = configuration.name
         if configuration.sourceKind == "sqlite" {
-            return .sqlite(try SQLiteSettings(values: withPath(configuration.source, configuration), pipelineName: name))
+            return .sqlite(
+                try SQLiteSettings(values: withPath(configuration.source, configuration), pipelineName: name))
         }
         return .postgres(try PostgresSettings(values: configuration.source, pipelineName: name))
     }

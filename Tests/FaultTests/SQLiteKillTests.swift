@@ -2,8 +2,8 @@ import Foundation
 import ProgramTesting
 import Testing
 
-/// The program is killed at named points of its way over a SQLite file, rows change while it is dead, and it is started again
-/// on the same disk. The file must then hold each event once and fold to the table.
+/// The program is killed at named points of its way over a SQLite file, rows change while it is dead, and it is started
+/// again on the same disk. The file must then hold each event once and fold to the table.
 @Suite(.serialized)
 struct SQLiteKillTests {
     @Test(arguments: [
@@ -63,7 +63,8 @@ struct Till {
                   items:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        try sql("PRAGMA journal_mode = WAL; CREATE TABLE items (id INTEGER PRIMARY KEY, code TEXT UNIQUE, n, data BLOB)")
+        try sql(
+            "PRAGMA journal_mode = WAL; CREATE TABLE items (id INTEGER PRIMARY KEY, code TEXT UNIQUE, n, data BLOB)")
     }
 
     /// Random statements, the same for the same seed, some inside of transactions that roll back.
@@ -124,5 +125,7 @@ struct Till {
         }
     }
 
-    private static func integer(_ value: AnyHashable?) -> Int { (value as? NSNumber)?.intValue ?? (value as? Int) ?? .min }
+    private static func integer(_ value: AnyHashable?) -> Int {
+        (value as? NSNumber)?.intValue ?? (value as? Int) ?? .min
+    }
 }
