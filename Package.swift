@@ -121,6 +121,6 @@ let package = Package(
                 "SchemaRegistry", "Millrace", logging,
             ],
             swiftSettings: house),
-        .testTarget(name: "TidyTests", dependencies: ["Millrace"], swiftSettings: house),
+        .testTarget(name: "TidyTests", dependencies: ["ProgramTesting", "Millrace"], swiftSettings: house),
     ]
 )

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramTesting
 import Testing
 
 /// The rules of the house, on the whole repository. Each failure names the file, the line, and what to do.
@@ -90,6 +91,26 @@ struct TidyTests {
         let settings = Repository.productFiles.flatMap(ManualRule.settings)
         #expect(settings.contains { $0.name == "retention" })
         expectNone(ManualRule.violations(settings: settings, manual: manual))
+    }
+
+    @Test func generatedFilesAreCurrent() throws {
+        let files = ["docs/reference/configuration.md", "Schemas/configuration.schema.json"]
+        let folder = try TemporaryFolder()
+        for path in ["docs/reference", "Schemas"] {
+            try FileManager.default.createDirectory(atPath: folder.path(path), withIntermediateDirectories: true)
+        }
+        let generate = try runProgram(MillraceProgram.executable, ["generate", folder.url.path], folder: folder.url)
+        #expect(generate.exitCode == 0, "\(generate.errors)")
+        for path in files {
+            let fresh = try String(contentsOfFile: folder.path(path), encoding: .utf8)
+            #expect(Repository.file(path)?.text == fresh, "\(path): run millrace generate and commit what it writes")
+        }
+    }
+
+    @Test func linksOfTheManualLeadSomewhere() {
+        let manuals = Repository.files(in: "docs") + [Repository.file("README.md")].compactMap { $0 }
+        #expect(manuals.count > 5)
+        expectNone(manuals.flatMap { ManualRule.brokenLinks($0, exists: Repository.exists) })
     }
 
     @Test func swiftFormatFindsNothing() throws {
