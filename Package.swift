@@ -10,10 +10,11 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 /// Targets on the row path: every unsafe operation is marked, and non-escapable views may be stored.
-let rowPath: [SwiftSetting] = house + [
-    .strictMemorySafety(),
-    .enableExperimentalFeature("Lifetimes"),
-]
+let rowPath: [SwiftSetting] =
+    house + [
+        .strictMemorySafety(),
+        .enableExperimentalFeature("Lifetimes"),
+    ]
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -31,20 +32,25 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
         .target(name: "ConnectorKit", dependencies: ["ByteKit", "ChangeModel"], swiftSettings: rowPath),
-        .target(name: "ConnectorTesting", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
+        .target(
+            name: "ConnectorTesting", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
         .target(name: "JSONText", swiftSettings: house),
         .target(
             name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
         .target(name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
-        .target(name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
+        .target(
+            name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
         .target(
             name: "Pipeline",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging,
+            ],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
@@ -61,7 +67,8 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline", "PipelineConfiguration",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline",
+                "PipelineConfiguration",
                 "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -76,7 +83,8 @@ let package = Package(
             name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
             swiftSettings: house),
         .testTarget(
-            name: "EventFormatTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
+            name: "EventFormatTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
             swiftSettings: house),
         .testTarget(
             name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog"],
@@ -84,7 +92,8 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "SchemaRegistry", logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "SchemaRegistry",
+                logging,
             ],
             swiftSettings: house),
         .testTarget(
@@ -107,10 +116,11 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline", "ProgramTesting",
+                "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline",
+                "ProgramTesting",
                 "SchemaRegistry", "Millrace", logging,
             ],
             swiftSettings: house),
-        .testTarget(name: "TidyTests", dependencies: ["Millrace"], swiftSettings: house),
+        .testTarget(name: "TidyTests", dependencies: ["ProgramTesting", "Millrace"], swiftSettings: house),
     ]
 )

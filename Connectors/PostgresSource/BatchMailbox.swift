@@ -153,8 +153,8 @@ extension BatchMailbox {
     /// Answers a task whose deadline has come.
     func serveDeadline() { resumeWaiter { _ in } }
 
-    /// The thread is going to sleep until `instant`, or until the task's deadline if that is earlier; returns which. Call
-    /// before looking at wishes for the last time: a wish that comes later wakes the thread.
+    /// The thread is going to sleep until `instant`, or until the task's deadline if that is earlier; returns which.
+    /// Call before looking at wishes for the last time: a wish that comes later wakes the thread.
     func sleeps(until instant: ContinuousClock.Instant) -> ContinuousClock.Instant {
         state.withLock { state in
             let wake = state.deadline.map { min($0, instant) } ?? instant

@@ -63,8 +63,8 @@ extension ChangeDecoder {
         }
     }
 
-    /// Counts a change and finds where it belongs. Nil when it is not for us: its table is not captured, or it is in the
-    /// log already.
+    /// Counts a change and finds where it belongs. Nil when it is not for us: its table is not captured, or it is in
+    /// the log already.
     @inline(__always)
     private mutating func place(ofChangeIn id: UInt32, _ tuple: RawSpan?) throws(WireError) -> Place? {
         guard let open = transaction else { throw .outOfPlace("a row") }
@@ -124,7 +124,8 @@ extension ChangeDecoder {
         checksText && !Self.isText(tuple) ? copyMarkingMalformedText(tuple) : builder.append(tuple: tuple)
     }
 
-    /// True when the whole tuple is UTF-8. Lengths and kinds may hold bytes above 127, so values are looked at one by one.
+    /// True when the whole tuple is UTF-8. Lengths and kinds may hold bytes above 127, so values are looked at one by
+    /// one.
     private static func isText(_ tuple: RawSpan) -> Bool {
         guard var reader = TupleReader(tuple) else { return false }
         for _ in 0..<reader.columnCount {

@@ -10,8 +10,8 @@ protocol RelationSource: AnyObject {
 
 /// The protocol as a value: received bytes in, row changes in a batch out. It does no I/O of its own.
 ///
-/// Everything about a relation is done when the relation arrives; a row costs one switch, one check of its tuples and one
-/// copy of its bytes.
+/// Everything about a relation is done when the relation arrives; a row costs one switch, one check of its tuples and
+/// one copy of its bytes.
 struct ChangeDecoder: ~Copyable {
     /// How far the stream was read.
     var progress: ReplicationProgress

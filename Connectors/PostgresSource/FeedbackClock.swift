@@ -2,8 +2,8 @@ internal import ChangeModel
 
 /// When the server is told what it may forget, as a value.
 ///
-/// Promptly after an advance but at most ten times a second, at once when the server asks, and always before it could lose
-/// patience.
+/// Promptly after an advance but at most ten times a second, at once when the server asks, and always before it could
+/// lose patience.
 struct FeedbackClock {
     /// Advances are told at most this often.
     static let spacing = Duration.milliseconds(100)

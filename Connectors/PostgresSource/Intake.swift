@@ -45,8 +45,8 @@ struct Intake: ~Copyable {
         return count
     }
 
-    /// Reads and forgets; true when the last message is ReadyForQuery (`Z`, length 5, state), with which a server ends a
-    /// stream that we ended.
+    /// Reads and forgets; true when the last message is ReadyForQuery (`Z`, length 5, state), with which a server ends
+    /// a stream that we ended.
     mutating func discard(_ transport: any ReplicationTransport) throws(ConnectorFailure) -> Bool {
         _ = try transport.receive(into: &input, room: Self.readBytes)
         guard input.count >= 6 else { return false }

@@ -69,8 +69,8 @@ private import Glibc
         return input.count - start
     }
 
-    /// A decrypted record of 16 KiB may wait inside the TLS library, where poll(2) does not see it; each read of libpq takes
-    /// at least half of it.
+    /// A decrypted record of 16 KiB may wait inside the TLS library, where poll(2) does not see it; each read of libpq
+    /// takes at least half of it.
     private static let idleReadsMax = 3
 
     func send(copyData body: RawSpan) throws(ConnectorFailure) {

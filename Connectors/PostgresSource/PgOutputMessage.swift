@@ -1,9 +1,11 @@
 internal import ByteKit
 internal import ChangeModel
 
-/// The kinds of pgoutput messages of protocol 1; one struct for each, with the names of "Logical Replication Message Formats".
+/// The kinds of pgoutput messages of protocol 1; one struct for each, with the names of "Logical Replication Message
+/// Formats".
 ///
-/// Every struct is read from a whole payload, kind byte included, and takes all of it: too few bytes and too many are errors.
+/// Every struct is read from a whole payload, kind byte included, and takes all of it: too few bytes and too many are
+/// errors.
 enum PgOutputMessage {
     /// Begin, Commit, Origin, Relation, Type, Insert, Update, Delete, Truncate, Message.
     enum Kind: UInt8 {

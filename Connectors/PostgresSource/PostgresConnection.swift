@@ -148,8 +148,8 @@ private import Glibc
 extension PostgresConnection {
     /// Settings that decide how values are spelled: the same for the stream and for everything else that reads rows.
     ///
-    /// They are set by SQL and not by start-up options, so that the user's own `options` stay, and poolers let them pass.
-    /// An empty search_path makes the names of types and of `regclass` values the same for every role.
+    /// They are set by SQL and not by start-up options, so that the user's own `options` stay, and poolers let them
+    /// pass. An empty search_path makes the names of types and of `regclass` values the same for every role.
     private static func session(_ purpose: Purpose) -> String {
         let spelling = """
             SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET TimeZone TO 'UTC'; SET extra_float_digits TO 3;

@@ -40,7 +40,7 @@ struct Examination {
     }
 
     private mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
-        findings.append(Finding(level, "postgres." + code, message, fix: fix))
+        findings.append(Finding(level, code, message, fix: fix))
     }
 }
 
@@ -48,14 +48,14 @@ struct Examination {
 
 extension Examination {
     private mutating func lookAtServer(_ facts: ServerFacts) {
-        add(.ok, "connection_failed", "connected to database \"\(facts.database)\" as \"\(facts.role)\"")
+        add(.ok, "postgres.connection_failed", "connected to database \"\(facts.database)\" as \"\(facts.role)\"")
         if facts.versionNumber < 140_000 {
             add(PostgresFailure.serverTooOld(facts.version))
         } else {
-            add(.ok, "server_version", "PostgreSQL \(facts.version)")
+            add(.ok, "postgres.server_version", "PostgreSQL \(facts.version)")
         }
         if facts.walLevel == "logical" {
-            add(.ok, "wal_level", "wal_level = logical")
+            add(.ok, "postgres.wal_level", "wal_level = logical")
         } else {
             add(PostgresFailure.walLevel(facts.walLevel))
         }
@@ -63,16 +63,17 @@ extension Examination {
             if facts.versionNumber < 160_000 {
                 add(PostgresFailure.standby())
             } else {
-                add(.warning, "standby", "the server is a standby: publications must be made on its primary")
+                add(.warning, "postgres.standby", "the server is a standby: publications must be made on its primary")
             }
         }
-        headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "too_many_connections")
+        headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "postgres.too_many_connections")
         if facts.slotKeepMebibytes >= 0 { return }
         add(
-            .warning, "wal_unlimited",
+            .warning, "postgres.wal_unlimited",
             "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
             fix:
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (as much as the disk allows)"
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); "
+                + "(as much as the disk allows)"
         )
     }
 
@@ -91,7 +92,7 @@ extension Examination {
         let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in })
         do throws(ConnectorFailure) {
             _ = try preparation.connectReplication(facts)
-            add(.ok, "no_replication_privilege", "role \"\(facts.role)\" may replicate")
+            add(.ok, "postgres.no_replication_privilege", "role \"\(facts.role)\" may replicate")
         } catch {
             add(error)
         }
@@ -108,8 +109,8 @@ extension Examination {
         } catch {
             return add(error)
         }
-        add(.ok, "table_missing", "\(selection.tables.count) tables to capture")
-        for pattern in selection.idlePatterns { add(.warning, "no_tables", "no table matches \(pattern)") }
+        add(.ok, "postgres.table_missing", "\(selection.tables.count) tables to capture")
+        for pattern in selection.idlePatterns { add(.warning, "postgres.no_tables", "no table matches \(pattern)") }
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
@@ -120,12 +121,13 @@ extension Examination {
         if needsIdentity && !table.hasReplicaIdentity {
             add(PostgresFailure.noReplicaIdentity([(table.schema, table.name)]))
         } else {
-            add(.ok, "no_replica_identity", "\(table.qualifiedName) has a replica identity")
+            add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
         }
         let role = SQLText.identifier(facts.role)
         if !table.isReadable {
             add(
-                .warning, "privilege", "role \(role) may not read \(table.qualifiedName), which a snapshot takes",
+                .warning, "postgres.privilege",
+                "role \(role) may not read \(table.qualifiedName), which a snapshot takes",
                 fix: "GRANT USAGE ON SCHEMA \(SQLText.identifier(table.schema)) TO \(role); "
                     + "GRANT SELECT ON \(table.identifier) TO \(role);")
         }
@@ -135,7 +137,8 @@ extension Examination {
                 ? PublicationState.addStatement(settings.publication, [table])
                 : PublicationState.createStatement(settings.publication, [table])
             add(
-                .problem, "privilege", "role \(role) does not own \(table.qualifiedName), which publishing it takes",
+                .problem, "postgres.privilege",
+                "role \(role) does not own \(table.qualifiedName), which publishing it takes",
                 fix: "as the owner or an administrator: \(statement)")
         }
     }
@@ -144,31 +147,31 @@ extension Examination {
         let name = settings.publication
         guard publication.exists else {
             return add(
-                .ok, "object_missing",
+                .ok, "postgres.object_missing",
                 "publication \"\(name)\" will be made: \(PublicationState.createStatement(name, selection.tables))")
         }
         let missing = selection.tables.filter { !publication.tables.contains($0.qualifiedName) }
         if missing.isEmpty {
-            add(.ok, "object_missing", "publication \"\(name)\" holds all of them")
+            add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them")
         } else if publication.isOwned {
             add(
-                .ok, "object_missing",
+                .ok, "postgres.object_missing",
                 "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
         } else {
             add(
-                .problem, "privilege",
+                .problem, "postgres.privilege",
                 "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
                 fix: PublicationState.addStatement(name, missing))
         }
         if !publication.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             add(
-                .problem, "publication_options",
+                .problem, "postgres.publication_options",
                 "publication \"\(name)\" sends the changes of \(root.qualifiedName) under the names of its partitions",
                 fix: PublicationState.rootStatement(name))
         }
         if !publication.unpublished.isEmpty {
             add(
-                .warning, "publication_options",
+                .warning, "postgres.publication_options",
                 "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
                 fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');"
             )
@@ -182,8 +185,8 @@ extension Examination {
     private mutating func lookAtSlot(_ facts: ServerFacts) throws(ConnectorFailure) {
         let name = settings.slot
         guard let slot = try SlotState.find(name, side) else {
-            headroom("max_replication_slots", facts.slotsUsed, facts.slotsMax, code: "slots_exhausted")
-            return add(.ok, "slot_missing", "slot \"\(name)\" will be made")
+            headroom("max_replication_slots", facts.slotsUsed, facts.slotsMax, code: "postgres.slots_exhausted")
+            return add(.ok, "postgres.slot_missing", "slot \"\(name)\" will be made")
         }
         if slot.plugin != "pgoutput" || slot.database != facts.database {
             return add(
@@ -195,18 +198,18 @@ extension Examination {
         switch slot.walStatus {
         case "unreserved":
             add(
-                .problem, "slot_endangered", "slot \"\(name)\" loses its WAL at the next checkpoint (\(kept))",
+                .problem, "postgres.slot_endangered", "slot \"\(name)\" loses its WAL at the next checkpoint (\(kept))",
                 fix: "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf(); and run millrace now")
         case "extended":
             add(
-                .warning, "slot_endangered",
+                .warning, "postgres.slot_endangered",
                 "slot \"\(name)\" holds more than max_wal_size (\(kept)"
                     + (slot.safeBytes.map { ", \($0 >> 20) MiB until it is lost)" } ?? ")"),
                 fix: "run millrace, so that the slot advances")
-        default: add(.ok, "slot_endangered", "slot \"\(name)\" is healthy (\(kept))")
+        default: add(.ok, "postgres.slot_endangered", "slot \"\(name)\" is healthy (\(kept))")
         }
         if let process = slot.activeProcess {
-            add(.warning, "slot_active", "slot \"\(name)\" is read by process \(process) now")
+            add(.warning, "postgres.slot_active", "slot \"\(name)\" is read by process \(process) now")
         }
     }
 }

@@ -163,7 +163,8 @@ extension PostgresFailure {
             "postgres.no_replication_privilege", .stop,
             message ?? "role \"\(role ?? "?")\" may not replicate",
             hint:
-                "ALTER ROLE \(SQLText.identifier(role ?? "ROLE")) REPLICATION; (or, at a provider, GRANT rds_replication TO …)"
+                "ALTER ROLE \(SQLText.identifier(role ?? "ROLE")) REPLICATION; "
+                + "(or, at a provider, GRANT rds_replication TO …)"
         )
     }
 
@@ -216,7 +217,8 @@ extension PostgresFailure {
     static func otherDatabase(_ identity: SourceIdentity, expected: SourceIdentity) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.other_database", .stop,
-            "the log was made from another database or slot (\(identity.differences(from: expected).joined(separator: "; ")))",
+            "the log was made from another database or slot "
+                + "(\(identity.differences(from: expected).joined(separator: "; ")))",
             setting: "source.postgres.url",
             hint: "name the database and slot that the log belongs to, or give this one a state folder of its own "
                 + "(log.directory)")
@@ -232,7 +234,8 @@ extension PostgresFailure {
     static func slotAhead(_ slot: String, confirmed: String, checkpoint: String) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.slot_ahead", .stop,
-            "slot \"\(slot)\" was confirmed up to \(confirmed), but the log ends at \(checkpoint): what lies between is gone",
+            "slot \"\(slot)\" was confirmed up to \(confirmed), but the log ends at \(checkpoint): "
+                + "what lies between is gone",
             setting: slotSetting,
             hint: "somebody else read or advanced the slot, or the log was restored from an old copy; "
                 + "move the log's folder away and start anew")
@@ -241,7 +244,8 @@ extension PostgresFailure {
     static func serverBehind(server: String, checkpoint: String) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.server_behind", .stop,
-            "the server's WAL ends at \(server), before the checkpoint at \(checkpoint): it was set back to an older state",
+            "the server's WAL ends at \(server), before the checkpoint at \(checkpoint): "
+                + "it was set back to an older state",
             setting: url,
             hint:
                 "connect to the server that was captured before; or give up the old state: move the log's folder away "

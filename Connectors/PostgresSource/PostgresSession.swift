@@ -71,8 +71,9 @@ actor PostgresSession {
 
     /// The insert position, rounded down to where the flush position can come to.
     ///
-    /// What was committed asynchronously lies before it and is flushed a little later. When something unflushed is there, an
-    /// empty transaction of ours makes the server's WAL writer flush past it; otherwise that might wait for others.
+    /// What was committed asynchronously lies before it and is flushed a little later. When something unflushed is
+    /// there, an empty transaction of ours makes the server's WAL writer flush past it; otherwise that might wait for
+    /// others.
     func endPosition() throws(ConnectorFailure) -> ResumePosition {
         let end = try WALEnd(side)
         if !end.isFlushed && !end.isInRecovery { _ = try? side.query("SELECT pg_catalog.pg_current_xact_id()") }

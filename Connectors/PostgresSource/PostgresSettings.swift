@@ -35,7 +35,8 @@ package struct PostgresSettings: Sendable {
                 + "`millrace_` and the pipeline's name."),
         Setting(
             "status_interval", .duration,
-            "How often the server hears from Millrace at least. A third of the server's wal_sender_timeout is never exceeded.",
+            "How often the server hears from Millrace at least. A third of the server's wal_sender_timeout is never "
+                + "exceeded.",
             default: .duration(.seconds(10))),
     ]
 

@@ -4,15 +4,15 @@ private import Synchronization
 
 /// Captures committed row changes of a PostgreSQL database through a logical replication slot.
 ///
-/// See "Logical Decoding" and "Logical Streaming Replication Protocol" in the PostgreSQL manual. It streams only; rows that
-/// existed before the slot are not read.
+/// See "Logical Decoding" and "Logical Streaming Replication Protocol" in the PostgreSQL manual. It streams only; rows
+/// that existed before the slot are not read.
 package final class PostgresSource: ChangeSource {
     private let settings: PostgresSettings
     private let notice: @Sendable (String) -> Void
     private let session = Mutex<PostgresSession?>(nil)
 
-    /// A source that is not connected yet. `notice` is told what was made or changed on the server, and what is left out; it
-    /// may be called from any thread.
+    /// A source that is not connected yet. `notice` is told what was made or changed on the server, and what is left
+    /// out; it may be called from any thread.
     package init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void = { _ in }) {
         self.settings = settings
         self.notice = notice
@@ -20,8 +20,8 @@ package final class PostgresSource: ChangeSource {
 
     /// Checks the server, makes publication and slot if they are missing, and starts the stream.
     ///
-    /// Without a checkpoint an existing slot is read from its confirmed position. With one, a slot that is missing, lost or
-    /// confirmed beyond it is refused.
+    /// Without a checkpoint an existing slot is read from its confirmed position. With one, a slot that is missing,
+    /// lost or confirmed beyond it is refused.
     package func open(
         resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) async throws(ConnectorFailure) -> SourceIdentity {

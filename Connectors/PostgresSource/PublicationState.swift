@@ -32,7 +32,8 @@ struct PublicationState {
     var needsReplicaIdentity: Bool { !(unpublished.contains("update") && unpublished.contains("delete")) }
 
     private static let query = """
-        SELECT *, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned FROM pg_catalog.pg_publication WHERE pubname = $1
+        SELECT *, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned
+        FROM pg_catalog.pg_publication WHERE pubname = $1
         """
     private static let membersQuery = "SELECT * FROM pg_catalog.pg_publication_tables WHERE pubname = $1"
 }

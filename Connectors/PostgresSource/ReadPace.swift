@@ -1,8 +1,8 @@
 /// When to read next: at once while little comes, in large spaced gulps during a backlog.
 ///
-/// The server sends each change by itself. Whoever wakes for each of them makes both sides slow; one read every millisecond
-/// doubles the rate and halves the server's work. But a pause costs latency, so it is taken only when reads follow each
-/// other for a while, and given up as soon as a read after a pause brings little.
+/// The server sends each change by itself. Whoever wakes for each of them makes both sides slow; one read every
+/// millisecond doubles the rate and halves the server's work. But a pause costs latency, so it is taken only when reads
+/// follow each other for a while, and given up as soon as a read after a pause brings little.
 struct ReadPace {
     /// How long to wait before a read during a backlog.
     static let pause = Duration.milliseconds(1)

@@ -1,12 +1,12 @@
 internal import ChangeModel
 internal import ConnectorKit
 
-/// Completes what the server announces about a table by what only its catalogue knows: names of types, base types of domains,
-/// and the primary key where the whole row is the replica identity.
+/// Completes what the server announces about a table by what only its catalogue knows: names of types, base types of
+/// domains, and the primary key where the whole row is the replica identity.
 ///
-/// The catalogue is asked once for each announcement. It may be newer than the announcement, or the table may be gone: what
-/// it does not know any more is taken from the announcement itself, or from what was known before. A catalogue that does
-/// not answer at all is a failure, because a guess would change the contract of the table.
+/// The catalogue is asked once for each announcement. It may be newer than the announcement, or the table may be gone:
+/// what it does not know any more is taken from the announcement itself, or from what was known before. A catalogue
+/// that does not answer at all is a failure, because a guess would change the contract of the table.
 final class RelationCatalogue: RelationSource {
     private let side: SideConnection
     private let settings: PostgresSettings
@@ -53,8 +53,8 @@ final class RelationCatalogue: RelationSource {
         }
     }
 
-    /// Under DEFAULT and INDEX the announcement flags the key. Under FULL it flags every column, so that the primary key must
-    /// come from the catalogue.
+    /// Under DEFAULT and INDEX the announcement flags the key. Under FULL it flags every column, so that the primary
+    /// key must come from the catalogue.
     private func keyNames(of message: RelationMessage) throws(ConnectorFailure) -> Set<String> {
         switch message.replicaIdentity {
         case .byDefault, .index: return Set(message.columns.filter(\.isKey).map(\.name))

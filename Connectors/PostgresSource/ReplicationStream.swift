@@ -3,10 +3,11 @@ internal import ChangeModel
 internal import ConnectorKit
 private import Glibc
 
-/// The thread of a replication connection: reads, decodes, hands batches over, and keeps the server informed by its own clock.
+/// The thread of a replication connection: reads, decodes, hands batches over, and keeps the server informed by its own
+/// clock.
 ///
-/// Nothing here waits for the pipeline: when the mailbox is full it stops reading and goes on telling the server that it
-/// lives. Only the thread touches it after ``start(_:)``.
+/// Nothing here waits for the pipeline: when the mailbox is full it stops reading and goes on telling the server that
+/// it lives. Only the thread touches it after ``start(_:)``.
 @safe final class ReplicationStream: @unchecked Sendable {
     /// A batch is handed over at this size, before it is complete.
     static let batchBytes = 768 << 10
@@ -87,8 +88,8 @@ extension ReplicationStream {
         return false
     }
 
-    /// Outside of a backlog a batch goes at the end of a transaction, because nothing more is expected at once; otherwise at
-    /// its age.
+    /// Outside of a backlog a batch goes at the end of a transaction, because nothing more is expected at once;
+    /// otherwise at its age.
     private var isBatchDue: Bool {
         guard let since = batchSince else { return false }
         if intake.decoder.transaction == nil && !pace.isBacklog { return true }
@@ -177,8 +178,8 @@ extension ReplicationStream {
         feedback.sent(flushed, at: .now)
     }
 
-    /// Tells the server the last word and lets it end its side, so that the slot is free when this returns. A server that
-    /// sends on for a second is left alone.
+    /// Tells the server the last word and lets it end its side, so that the slot is free when this returns. A server
+    /// that sends on for a second is left alone.
     private func leave() throws(ConnectorFailure) {
         if acknowledged > feedback.told { try send(acknowledged) }
         try transport.sendCopyDone()

@@ -15,7 +15,8 @@ protocol ReplicationTransport: AnyObject {
     /// Sends START_REPLICATION and waits for the server's answer. Bytes that came behind it are left in `input`.
     func start(_ command: String, into input: inout OutputBuffer) throws(ConnectorFailure)
 
-    /// Appends what has arrived, about `room` bytes at most; 0 when there is nothing now. The end of the stream is an error.
+    /// Appends what has arrived, about `room` bytes at most; 0 when there is nothing now. The end of the stream is an
+    /// error.
     func receive(into input: inout OutputBuffer, room: Int) throws(ConnectorFailure) -> Int
 
     /// Sends one CopyData message, or keeps what does not fit for ``flush()``.

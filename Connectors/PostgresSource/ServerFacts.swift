@@ -45,8 +45,8 @@ struct ServerFacts {
     /// True for the encoding SQL_ASCII, which checks nothing.
     var holdsAnyBytes: Bool { encoding == "SQL_ASCII" }
 
-    /// Refuses a server that cannot be captured from. A role without REPLICATION is let through here: some providers grant
-    /// it in their own way, and the replication connection tells for certain.
+    /// Refuses a server that cannot be captured from. A role without REPLICATION is let through here: some providers
+    /// grant it in their own way, and the replication connection tells for certain.
     func check() throws(ConnectorFailure) {
         if versionNumber < 140_000 { throw PostgresFailure.serverTooOld(version) }
         if isInRecovery && versionNumber < 160_000 { throw PostgresFailure.standby() }
@@ -58,8 +58,10 @@ struct ServerFacts {
             current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS in_recovery, current_user AS role,
             (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
             current_database() AS database, d.oid AS database_id, pg_encoding_to_char(d.encoding) AS encoding,
-            current_setting('max_replication_slots') AS slots_max, (SELECT count(*) FROM pg_replication_slots) AS slots_used,
-            current_setting('max_wal_senders') AS senders_max, (SELECT count(*) FROM pg_stat_replication) AS senders_used,
+            current_setting('max_replication_slots') AS slots_max,
+            (SELECT count(*) FROM pg_replication_slots) AS slots_used,
+            current_setting('max_wal_senders') AS senders_max,
+            (SELECT count(*) FROM pg_stat_replication) AS senders_used,
             (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS slot_keep
         FROM pg_database d WHERE d.datname = current_database()
         """

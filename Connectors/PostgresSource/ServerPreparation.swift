@@ -1,8 +1,8 @@
 internal import ChangeModel
 internal import ConnectorKit
 
-/// Checks what must hold on the server before a stream may start, and makes what is missing. Everything that it makes or
-/// changes is shown first.
+/// Checks what must hold on the server before a stream may start, and makes what is missing. Everything that it makes
+/// or changes is shown first.
 struct ServerPreparation {
     let settings: PostgresSettings
     let side: SideConnection
@@ -23,8 +23,8 @@ struct ServerPreparation {
 
     /// Connects as a walsender; a role without REPLICATION is refused here, by the server.
     ///
-    /// A database with the encoding SQL_ASCII holds any bytes as text. Asked for UTF-8 the server would end the stream at the
-    /// first value that is none, so it is asked for the bytes as they are.
+    /// A database with the encoding SQL_ASCII holds any bytes as text. Asked for UTF-8 the server would end the stream
+    /// at the first value that is none, so it is asked for the bytes as they are.
     func connectReplication(_ facts: ServerFacts) throws(ConnectorFailure) -> Replication {
         do throws(ServerError) {
             let connection = try PostgresConnection(opening: settings.url, for: .replication)
@@ -55,8 +55,8 @@ struct ServerPreparation {
 // MARK: - Publication
 
 extension ServerPreparation {
-    /// Makes the publication, or adds the tables that it lacks. A table is never published before it is certain that the
-    /// application's UPDATE and DELETE go on working.
+    /// Makes the publication, or adds the tables that it lacks. A table is never published before it is certain that
+    /// the application's UPDATE and DELETE go on working.
     func preparePublication() throws(ConnectorFailure) {
         let selection = try TableSelection(settings, side)
         for pattern in selection.idlePatterns { notice("no table matches \(pattern)") }
@@ -103,8 +103,8 @@ extension ServerPreparation {
 // MARK: - Slot
 
 extension ServerPreparation {
-    /// Makes sure that the slot is ours and continues at the checkpoint; makes it for a source that was never read. Returns
-    /// its confirmed position.
+    /// Makes sure that the slot is ours and continues at the checkpoint; makes it for a source that was never read.
+    /// Returns its confirmed position.
     func prepareSlot(
         resumingAfter checkpoint: SourceCheckpoint?, _ facts: ServerFacts, _ replication: Replication,
         isCancelled: () -> Bool

@@ -1,8 +1,8 @@
 internal import ConnectorKit
 private import Synchronization
 
-/// The ordinary connection beside the stream, for catalogue queries. Made when it is first needed, and made again when the
-/// server closed it meanwhile. Blocks the calling thread; the server ends a query after 20 seconds.
+/// The ordinary connection beside the stream, for catalogue queries. Made when it is first needed, and made again when
+/// the server closed it meanwhile. Blocks the calling thread; the server ends a query after 20 seconds.
 final class SideConnection: Sendable {
     private let url: String
     private let connection = Mutex<PostgresConnection?>(nil)

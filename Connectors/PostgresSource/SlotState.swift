@@ -44,8 +44,8 @@ struct SlotState {
 
     private static let query = """
         SELECT s.*, pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery()
-            THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, s.restart_lsn)::pg_catalog.int8
-            AS retained
+            THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END,
+            s.restart_lsn)::pg_catalog.int8 AS retained
         FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1
         """
 }

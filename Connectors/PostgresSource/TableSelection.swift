@@ -6,8 +6,8 @@ struct TableSelection {
     struct Table: Equatable {
         var schema: String
         var name: String
-        /// True when UPDATE and DELETE would still work once it is published: it, or each of its partitions, has a key or
-        /// sends whole rows.
+        /// True when UPDATE and DELETE would still work once it is published: it, or each of its partitions, has a key
+        /// or sends whole rows.
         var hasReplicaIdentity: Bool
         /// True for a partitioned table, whose changes arrive under its own name.
         var isPartitioned: Bool
@@ -25,7 +25,8 @@ struct TableSelection {
     /// Patterns that match nothing, other than names of single tables.
     var idlePatterns: [String]
 
-    /// Looks the tables up. Throws when a named table does not exist or cannot be published, or when nothing matches at all.
+    /// Looks the tables up. Throws when a named table does not exist or cannot be published, or when nothing matches at
+    /// all.
     init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
         let candidates = try side.query(Self.query).all
         let matching = candidates.filter { settings.captures(schema: $0.text("schema"), table: $0.text("name")) }
@@ -55,7 +56,8 @@ struct TableSelection {
             isPartitioned: row.text("kind") == "p", isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"))
     }
 
-    /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be published.
+    /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be
+    /// published.
     ///
     /// A relation's identity counts for itself when it holds rows, and by its leaves when it is partitioned.
     private static let query = """

@@ -1,6 +1,7 @@
 internal import ByteKit
 
-/// A message of the server's protocol in a run of received bytes ("Message Formats"): its kind, and where its body lies.
+/// A message of the server's protocol in a run of received bytes ("Message Formats"): its kind, and where its body
+/// lies.
 struct WireFrame: Equatable {
     /// The byte that names the message.
     var kind: UInt8

@@ -101,7 +101,8 @@ extension OutputBuffer {
     }
 }
 
-/// Copies up to the first byte that is special; returns how many bytes that are. A word more than `count` may be written.
+/// Copies up to the first byte that is special; returns how many bytes that are. A word more than `count` may be
+/// written.
 @inline(__always)
 private func copyPlain(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) -> Int {
     var done = 0

@@ -12,7 +12,8 @@ public enum ChangeBatchError: Error, Equatable {
 
 /// Row changes in commit order, sealed: never changed again, shared by the log and all sinks.
 ///
-/// The body is one run of bytes: tuples, then transactions, then descriptors, then a footer. The log stores it as it is.
+/// The body is one run of bytes: tuples, then transactions, then descriptors, then a footer. The log stores it as it
+/// is.
 public final class ChangeBatch: Sendable {
     /// All bytes, footer included.
     public let body: FrozenBytes
@@ -32,7 +33,8 @@ public final class ChangeBatch: Sendable {
     let changesOffset: Int
 
     init(
-        body: FrozenBytes, relations: [Relation], footer: BatchFooter, checkpoint: SourceCheckpoint?, mustBeDurable: Bool
+        body: FrozenBytes, relations: [Relation], footer: BatchFooter, checkpoint: SourceCheckpoint?,
+        mustBeDurable: Bool
     ) {
         self.body = body
         self.relations = relations
@@ -44,8 +46,8 @@ public final class ChangeBatch: Sendable {
         changesOffset = transactionsOffset + transactionCount * MemoryLayout<TransactionInfo>.size
     }
 
-    /// Reads back what ``body`` was, with the relations that the log kept beside it. Every index and range is checked once,
-    /// here, so that readers need not.
+    /// Reads back what ``body`` was, with the relations that the log kept beside it. Every index and range is checked
+    /// once, here, so that readers need not.
     public convenience init(decoding body: FrozenBytes, relations: [Relation]) throws(ChangeBatchError) {
         let footer = try BatchFooter(endOf: body)
         self.init(body: body, relations: relations, footer: footer, checkpoint: nil, mustBeDurable: false)
@@ -81,7 +83,9 @@ public final class ChangeBatch: Sendable {
             let change = change(at: index)
             guard change.hasKnownCodes else { throw .damaged("operation of change \(index)") }
             guard change.relation < UInt32(relations.count) else { throw .damaged("relation of change \(index)") }
-            guard change.transaction < UInt32(transactionCount) else { throw .damaged("transaction of change \(index)") }
+            guard change.transaction < UInt32(transactionCount) else {
+                throw .damaged("transaction of change \(index)")
+            }
             let end = max(change.before.indices.upperBound, change.after.indices.upperBound)
             guard end <= transactionsOffset else { throw .damaged("tuple of change \(index)") }
         }

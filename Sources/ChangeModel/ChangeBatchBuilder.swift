@@ -2,8 +2,8 @@ public import ByteKit
 
 /// A batch in filling: the one owner of its bytes until it is sealed.
 ///
-/// Tuples are appended as bytes in the form of ``ValueKind``; descriptors and transactions beside them. Nothing is allocated
-/// per row once the buffers have grown to their working size.
+/// Tuples are appended as bytes in the form of ``ValueKind``; descriptors and transactions beside them. Nothing is
+/// allocated per row once the buffers have grown to their working size.
 public struct ChangeBatchBuilder: ~Copyable, Sendable {
     private var arena: OutputBuffer
     private var changes: [RowChange] = []
@@ -24,8 +24,8 @@ public struct ChangeBatchBuilder: ~Copyable, Sendable {
     /// How many changes were appended.
     public var changeCount: Int { changes.count }
 
-    /// The index of `relation` in this batch; adds it when it is new. Work per relation and batch, not per row: keep the
-    /// index for the rows that follow.
+    /// The index of `relation` in this batch; adds it when it is new. Work per relation and batch, not per row: keep
+    /// the index for the rows that follow.
     public mutating func index(of relation: Relation) -> UInt32 {
         if let known = relations.lastIndex(where: { $0 === relation }) { return UInt32(known) }
         relations.append(relation)
@@ -45,8 +45,8 @@ public struct ChangeBatchBuilder: ~Copyable, Sendable {
         return range(from: start)
     }
 
-    /// Writes a tuple value by value: `body` appends exactly `columnCount` values to the buffer, each as its kind byte and,
-    /// where the kind has bytes, length and bytes.
+    /// Writes a tuple value by value: `body` appends exactly `columnCount` values to the buffer, each as its kind byte
+    /// and, where the kind has bytes, length and bytes.
     public mutating func appendTuple<E: Error>(
         columnCount: Int, _ body: (inout OutputBuffer) throws(E) -> Void
     ) throws(E) -> ByteRange {

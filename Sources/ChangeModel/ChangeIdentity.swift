@@ -26,8 +26,8 @@ public struct ChangeIdentity: Hashable, Comparable, Sendable, BitwiseCopyable {
     }
 }
 
-/// What the source may forget once it was confirmed, as the source counts: an LSN for PostgreSQL, a change-log number for
-/// SQLite. Never goes back.
+/// What the source may forget once it was confirmed, as the source counts: an LSN for PostgreSQL, a change-log number
+/// for SQLite. Never goes back.
 public struct ResumePosition: Hashable, Comparable, Sendable, BitwiseCopyable {
     /// The source's own number.
     public var value: UInt64

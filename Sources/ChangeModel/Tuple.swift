@@ -2,9 +2,9 @@ public import ByteKit
 
 /// The kind byte before each value of a tuple. `n`, `u`, `t` are pgoutput's; the others are for SQLite's own types.
 ///
-/// A tuple is a 16-bit column count, then for each column its kind byte and, unless the kind is null or unchanged, a 32-bit
-/// length and the bytes; numbers have their most significant byte first ("TupleData" in PostgreSQL's Logical Replication
-/// Message Formats).
+/// A tuple is a 16-bit column count, then for each column its kind byte and, unless the kind is null or unchanged, a
+/// 32-bit length and the bytes; numbers have their most significant byte first ("TupleData" in PostgreSQL's Logical
+/// Replication Message Formats).
 public enum ValueKind {
     /// NULL.
     @inlinable public static var null: UInt8 { UInt8(ascii: "n") }

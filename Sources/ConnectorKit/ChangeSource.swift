@@ -5,8 +5,9 @@ public import ChangeModel
 /// One task calls `open`, `nextBatch` and `close`, one call at a time; `acknowledge` may come from any thread. After a
 /// failure the pipeline calls `close`, and when the remedy is retry, `open` again.
 public protocol ChangeSource: Sendable {
-    /// Connects, checks what must hold, and begins after `checkpoint` (nil: the source has never been read). `expected` is the
-    /// identity that the checkpoint was made on; a source that is another one refuses before it changes anything there.
+    /// Connects, checks what must hold, and begins after `checkpoint` (nil: the source has never been read). `expected`
+    /// is the identity that the checkpoint was made on; a source that is another one refuses before it changes anything
+    /// there.
     ///
     /// Throws instead of starting when changes between the checkpoint and now are gone: a gap is never passed over.
     func open(
@@ -20,10 +21,11 @@ public protocol ChangeSource: Sendable {
     /// have moved nevertheless. The source reads ahead by a bounded number of batches and no further.
     func nextBatch(until deadline: ContinuousClock.Instant) async throws(ConnectorFailure) -> ChangeBatch
 
-    /// Everything up to `position` is durable here, so the source may forget it. Never blocks. A position below an earlier
-    /// one is ignored.
+    /// Everything up to `position` is durable here, so the source may forget it. Never blocks. A position below an
+    /// earlier one is ignored.
     func acknowledge(_ position: ResumePosition)
 
-    /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice too.
+    /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice
+    /// too.
     func close() async
 }

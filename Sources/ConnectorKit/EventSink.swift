@@ -8,7 +8,8 @@ public enum Durability: Sendable {
 
 /// What a sink says after a write.
 public struct DeliveryReceipt: Sendable, Equatable {
-    /// Log offset before which every record that was written since `open` is durable in the sink; nil when nothing new is.
+    /// Log offset before which every record that was written since `open` is durable in the sink; nil when nothing new
+    /// is.
     public var durableBefore: UInt64?
     /// What the sink wants back at its next `open`, stored together with its cursor; nil keeps what was stored before.
     public var state: [UInt8]?
@@ -35,8 +36,8 @@ public struct SinkContext: Sendable {
     public var state: [UInt8]?
     /// Log offset of the first record that will be written.
     public var nextOffset: UInt64
-    /// Stores a state at once, on disk, beside the unchanged cursor. For what must be known before a write, such as a file
-    /// that is about to be made. Rarely called: it waits for the disk.
+    /// Stores a state at once, on disk, beside the unchanged cursor. For what must be known before a write, such as a
+    /// file that is about to be made. Rarely called: it waits for the disk.
     public var saveState: @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
 
     /// A context of its parts.

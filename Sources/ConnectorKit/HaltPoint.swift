@@ -3,9 +3,9 @@ private import Synchronization
 
 /// A named place in the program's life at which a test can stop it dead, to kill it exactly there.
 ///
-/// `MILLRACE_HALT_AT=log.appended:3` makes the process report `halted at log.appended` on standard error when it gets there
-/// for the third time, and wait for ever. Without that variable a point costs one comparison; points are passed per batch
-/// or rarer, never per row.
+/// `MILLRACE_HALT_AT=log.appended:3` makes the process report `halted at log.appended` on standard error when it gets
+/// there for the third time, and wait for ever. Without that variable a point costs one comparison; points are passed
+/// per batch or rarer, never per row.
 public struct HaltPoint: Sendable {
     /// The point's name, `part.what`.
     public let name: StaticString

@@ -41,8 +41,8 @@ public struct Record: Sendable, BitwiseCopyable {
 
 /// Encoded events in log order, frozen.
 ///
-/// When all keys lie before all payloads is not promised; but the payloads of consecutive records lie one behind the other
-/// with a line feed between them, so that a run of records can be written as lines by one call.
+/// When all keys lie before all payloads is not promised; but the payloads of consecutive records lie one behind the
+/// other with a line feed between them, so that a run of records can be written as lines by one call.
 public final class RecordBatch: Sendable {
     /// All bytes.
     public let body: FrozenBytes
@@ -50,8 +50,8 @@ public final class RecordBatch: Sendable {
     public let records: [Record]
     /// The topics that records point to.
     public let topics: [Topic]
-    /// The log offset behind the last event that this batch covers. Events that the sink does not want are covered too, so
-    /// it may be far behind the last record, and a batch may have no record at all.
+    /// The log offset behind the last event that this batch covers. Events that the sink does not want are covered too,
+    /// so it may be far behind the last record, and a batch may have no record at all.
     public let nextOffset: UInt64
 
     /// A batch of its parts. The ranges must lie in the body.

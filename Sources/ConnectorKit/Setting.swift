@@ -18,8 +18,8 @@ public indirect enum SettingKind: Sendable {
     case group([Setting])
 }
 
-/// One setting of a connector, declared once: the parser, the JSON Schema, the manual and the redaction of secrets all read
-/// this table.
+/// One setting of a connector, declared once: the parser, the JSON Schema, the manual and the redaction of secrets all
+/// read this table.
 public struct Setting: Sendable {
     /// The name in the file, snake_case.
     public var name: String

@@ -19,7 +19,8 @@ package struct SourceReader: Sendable {
         let limit = ContinuousClock.now + patience
         while true {
             do {
-                return try await within(patience, "open") { [source] in try await source.open(resumingAfter: checkpoint, of: nil)
+                return try await within(patience, "open") { [source] in
+                    try await source.open(resumingAfter: checkpoint, of: nil)
                 }
             } catch let failure as ConnectorFailure where failure.remedy == .retry && ContinuousClock.now < limit {
                 try await close()

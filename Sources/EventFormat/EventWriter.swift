@@ -23,8 +23,8 @@ struct EventWriter: ~Copyable {
     /// Records whose key is a range of ``looseKeys``.
     private var looseRecords: [Int] = []
 
-    /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with fitting
-    /// numbers, its buffers need not grow.
+    /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with
+    /// fitting numbers, its buffers need not grow.
     init(format: EventFormat, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int) {
         self.format = format
         self.hasLSN = hasLSN

@@ -61,7 +61,7 @@ enum LogFailure {
     static func notFound(_ path: String) -> ConnectorFailure {
         ConnectorFailure(
             "log.not_found", .stop, "there is no event log at \(path)", setting: "log.directory",
-            hint: "`millrace run` makes it; check log.directory, which is relative to where the command runs")
+            hint: "`millrace run` makes it; check log.directory, which is relative to the configuration file")
     }
 
     /// An offset that retention has removed.

@@ -3,7 +3,8 @@ import PipelineConfiguration
 
 /// The form in which failures reach people: code, what, where, what to do next.
 enum ErrorText {
-    /// The lines for a failure, without a line feed at the end. What belongs to a setting is shown by its place in the file.
+    /// The lines for a failure, without a line feed at the end. What belongs to a setting is shown by its place in the
+    /// file.
     static func of(_ failure: ConnectorFailure) -> String {
         var lines = ["error[\(failure.code)]: \(failure.message)"]
         if let setting = failure.setting { lines.append("  at   \(setting)") }

@@ -19,7 +19,9 @@ struct LogLines: LogHandler {
 
     func log(event: LogEvent) {
         var line = "\(Self.timestamp()) \(event.level.rawValue.uppercased()) \(event.message)"
-        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
+        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: {
+            $0.key < $1.key
+        }) {
             line += " \(key)=\(Self.quoted("\(value)"))"
         }
         Terminal.printError(line)

@@ -6,8 +6,8 @@ package struct MillraceCommand: AsyncParsableCommand {
         commandName: "millrace",
         abstract: "Turns the database you already have into a stream of events you can trust.",
         discussion: """
-            Point it at PostgreSQL or SQLite: it captures every committed row change, keeps it in a durable ordered log, \
-            and delivers it to your sinks at least once, each event under an id that never changes.
+            Point it at PostgreSQL or SQLite: it captures every committed row change, keeps it in a durable ordered \
+            log, and delivers it to your sinks at least once, each event under an id that never changes.
 
             Everything is configured in millrace.yaml (see docs/reference/configuration.md).
 

@@ -19,7 +19,9 @@ final class ProgressDisplay: Sendable {
             while !hasEnded.load(ordering: .acquiring) {
                 usleep(500_000)
                 let now = progress.snapshot
-                if !hasEnded.load(ordering: .acquiring) { Terminal.showProgress(Self.line(now, since: last, seconds: 0.5)) }
+                if !hasEnded.load(ordering: .acquiring) {
+                    Terminal.showProgress(Self.line(now, since: last, seconds: 0.5))
+                }
                 last = now
             }
         }

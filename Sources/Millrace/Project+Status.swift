@@ -17,7 +17,8 @@ extension Project {
                 return report(try SQLiteStatus.read(settings, checkpoint: checkpoint))
             }
         } catch {
-            return SourceReport(figures: [], kind: configuration.sourceKind, failure: "[\(error.code)] \(error.message)")
+            return SourceReport(
+                figures: [], kind: configuration.sourceKind, failure: "[\(error.code)] \(error.message)")
         }
     }
 

@@ -29,20 +29,22 @@ struct Project {
         var format: EventFormat
     }
 
-    /// Reads the configuration file. All problems, also those that only a connector can see, are thrown together.
+    /// Reads the configuration file. All problems, also those that only a connector can see, are thrown together: the
+    /// loader runs the connectors' checks, see ``ConnectorCatalog``.
     static func load(_ path: String) throws(ConfigurationProblems) -> Project {
         let configuration = try ConfigurationLoader(tables: ConnectorCatalog.tables).load(path)
-        var problems: [ConfigurationProblem] = []
-        let source = checked(.source, configuration, &problems) { () throws(SettingProblem) in
-            try sourceSettings(configuration)
-        }
-        let sinks = configuration.sinks.map { sink in
-            checked(.sink(sink.name), configuration, &problems) { () throws(SettingProblem) in
-                try sinkEntry(sink, configuration)
+        var place = ConnectorPlace.source
+        do throws(SettingProblem) {
+            let source = try sourceSettings(configuration)
+            var sinks: [SinkEntry] = []
+            for sink in configuration.sinks {
+                place = .sink(sink.name)
+                sinks.append(try sinkEntry(sink, configuration))
             }
+            return Project(configuration: configuration, source: source, sinks: sinks)
+        } catch {
+            throw ConfigurationProblems([configuration.describe(error, in: place)])
         }
-        guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }
-        return Project(configuration: configuration, source: source, sinks: sinks.compactMap { $0 })
     }
 
     /// Where the event log is.
@@ -94,27 +96,16 @@ struct LocatedFailure: Error {
     var problem: ConfigurationProblem?
 }
 
-// MARK: - Connectors' own checks
+// MARK: - Connectors' settings
 
 extension Project {
-    private static func checked<T>(
-        _ place: ConnectorPlace, _ configuration: PipelineConfiguration, _ problems: inout [ConfigurationProblem],
-        _ make: () throws(SettingProblem) -> T
-    ) -> T? {
-        do throws(SettingProblem) {
-            return try make()
-        } catch {
-            problems.append(configuration.describe(error, in: place))
-            return nil
-        }
-    }
-
     private static func sourceSettings(
         _ configuration: PipelineConfiguration
     ) throws(SettingProblem) -> SourceSettings {
         let name = configuration.name
         if configuration.sourceKind == "sqlite" {
-            return .sqlite(try SQLiteSettings(values: withPath(configuration.source, configuration), pipelineName: name))
+            return .sqlite(
+                try SQLiteSettings(values: withPath(configuration.source, configuration), pipelineName: name))
         }
         return .postgres(try PostgresSettings(values: configuration.source, pipelineName: name))
     }

@@ -25,7 +25,9 @@ final class SignalWatcher: Sendable {
             while true {
                 var number: UInt8 = 0
                 guard read(reading, &number, 1) == 1 else { continue }
-                if first.compareExchange(expected: 0, desired: Int32(number), ordering: .acquiringAndReleasing).exchanged {
+                if first.compareExchange(expected: 0, desired: Int32(number), ordering: .acquiringAndReleasing)
+                    .exchanged
+                {
                     onRequest()
                 } else {
                     _exit(128 + Int32(number))

@@ -15,7 +15,8 @@ enum UTCTime {
             guard let clock = parts.first, let read = numbers(clock, ":", [2, 2, 2]) else { return nil }
             seconds = read
             if parts.count == 2 {
-                guard parts[1].count <= 6, let digits = Int(parts[1] + String(repeating: "0", count: 6 - parts[1].count))
+                guard parts[1].count <= 6,
+                    let digits = Int(parts[1] + String(repeating: "0", count: 6 - parts[1].count))
                 else { return nil }
                 fraction = digits
             }

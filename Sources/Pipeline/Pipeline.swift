@@ -50,11 +50,11 @@ package struct Pipeline: Sendable {
         self.logger = logger
     }
 
-    /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed before the
-    /// start is durable in every sink.
+    /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed before
+    /// the start is durable in every sink.
     ///
-    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even be
-    /// opened, when it was the last one, or at the end of the run.
+    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even
+    /// be opened, when it was the last one, or at the end of the run.
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
         let captureEnd = CaptureEnd()
@@ -125,7 +125,9 @@ package struct Pipeline: Sendable {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
                 let step = try await parts.log.retain(activeSinks: names)
-                if step.changeCount > 0 { logger.info("old events removed", metadata: ["events": "\(step.changeCount)"]) }
+                if step.changeCount > 0 {
+                    logger.info("old events removed", metadata: ["events": "\(step.changeCount)"])
+                }
                 if step.isUnfinished { continue }
             } catch {
                 logger.warning("old events could not be removed", metadata: .failure(error))

@@ -4,14 +4,26 @@ package import ConnectorKit
 ///
 /// The main program makes it from the tables that the connectors declare, so that this module knows no connector.
 package struct ConnectorTables: Sendable {
+    /// What a connector finds wrong with its own settings beyond their kinds, given them and the pipeline's name.
+    package typealias Check = @Sendable (SettingValues, String) -> SettingProblem?
+
     /// The sources, such as `postgres`.
     package var sources: [String: [Setting]]
     /// The sinks, such as `file`.
     package var sinks: [String: [Setting]]
+    /// The sources' own checks; a source without one takes whatever fits its table.
+    package var sourceChecks: [String: Check]
+    /// The sinks' own checks; a sink without one takes whatever fits its table.
+    package var sinkChecks: [String: Check]
 
-    /// Tables by connector.
-    package init(sources: [String: [Setting]], sinks: [String: [Setting]]) {
+    /// Tables and checks by connector.
+    package init(
+        sources: [String: [Setting]], sinks: [String: [Setting]], sourceChecks: [String: Check] = [:],
+        sinkChecks: [String: Check] = [:]
+    ) {
         self.sources = sources
         self.sinks = sinks
+        self.sourceChecks = sourceChecks
+        self.sinkChecks = sinkChecks
     }
 }

@@ -25,10 +25,13 @@ package struct PipelineConfiguration: Sendable {
 
     /// `text` without any value of a secret setting, for messages of libraries that may quote what they were given.
     /// Secrets of fewer than four characters stay: taking them out would tell what they are.
-    package func redacting(_ text: String) -> String {
-        secrets.reduce(text) { text, secret in
-            secret.utf8.count < 4 ? text : text.replacing(secret, with: "[secret]")
-        }
+    package func redacting(_ text: String) -> String { redacted(text, secrets) }
+}
+
+/// `text` without these secrets; those of fewer than four characters stay.
+func redacted(_ text: String, _ secrets: [String]) -> String {
+    secrets.reduce(text) { text, secret in
+        secret.utf8.count < 4 ? text : text.replacing(secret, with: "[secret]")
     }
 }
 

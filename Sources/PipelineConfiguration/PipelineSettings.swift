@@ -52,7 +52,7 @@ enum PipelineSettings {
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
         "transforms", "server", "schemas.on_new_table", "schemas.on_change", "log.acknowledge",
-        "source.postgres.snapshot", "source.postgres.slot", "source.postgres.publication",
+        "source.postgres.snapshot",
         "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",
     ]

@@ -29,6 +29,14 @@ package struct SettingLocations: Sendable, Equatable {
             part = part[..<end]
         }
     }
+
+    /// A problem that a connector found in its own settings, whose table stands at `outer`.
+    func describe(_ problem: SettingProblem, _ outer: String, secrets: [String]) -> ConfigurationProblem {
+        let path = "\(outer).\(problem.setting)"
+        return ConfigurationProblem(
+            "config.bad_value", redacted(problem.message, secrets), path: path, file: file,
+            position: position(of: path), hint: problem.hint.map { redacted($0, secrets) })
+    }
 }
 
 extension PipelineConfiguration {
@@ -45,10 +53,7 @@ extension PipelineConfiguration {
 
     /// A problem that a connector found in its own settings, with its place in the file.
     package func describe(_ problem: SettingProblem, in place: ConnectorPlace) -> ConfigurationProblem {
-        let path = path(of: place).map { "\($0).\(problem.setting)" } ?? problem.setting
-        return ConfigurationProblem(
-            "config.bad_value", redacting(problem.message), path: path, file: locations.file,
-            position: locations.position(of: path), hint: problem.hint.map(redacting))
+        locations.describe(problem, path(of: place) ?? "sinks", secrets: secrets)
     }
 
     /// A connector's failure with the place of the setting that has to do with it; nil when it names no setting.

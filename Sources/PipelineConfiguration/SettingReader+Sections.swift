@@ -11,6 +11,14 @@ extension SettingReader {
         var settings: SettingValues
     }
 
+    /// What may stand in a section, and who looks at it.
+    private struct Choice {
+        var tables: [String: [Setting]]
+        var checks: [String: ConnectorTables.Check]
+        /// For the checks: defaults are made from it.
+        var pipelineName: String
+    }
+
     /// The whole file; nil only with problems reported.
     mutating func configuration(of root: YAMLNode, _ tables: ConnectorTables) -> PipelineConfiguration? {
         let start = FilePosition(line: 1, column: 1)
@@ -25,8 +33,13 @@ extension SettingReader {
             let hint = "add source: with one of \(tables.sources.keys.sorted().joined(separator: ", "))"
             report("config.missing_key", "\"source\" is missing", "source", start, hint)
         }
-        let connector = source.flatMap { self.source($0, tables.sources) }
-        let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, tables.sinks) } ?? []
+        // A name that was refused or is missing is no reason not to check the rest.
+        let nameForChecks = name ?? "millrace"
+        let sourceChoice = Choice(
+            tables: tables.sources, checks: tables.sourceChecks, pipelineName: nameForChecks)
+        let sinkChoice = Choice(tables: tables.sinks, checks: tables.sinkChecks, pipelineName: nameForChecks)
+        let connector = source.flatMap { self.source($0, sourceChoice) }
+        let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, sinkChoice) } ?? []
         guard problems.isEmpty, let name, let connector else { return nil }
         let log = top.group("log")
         let retention = log?.group("retention")
@@ -53,24 +66,24 @@ extension SettingReader {
         for entry in all where !known.contains(entry.name) { refuse(entry, path, candidates: known) }
     }
 
-    private mutating func source(_ section: Entry, _ tables: [String: [Setting]]) -> Connector? {
+    private mutating func source(_ section: Entry, _ choice: Choice) -> Connector? {
         guard let inner = entries(of: section.value, "source", at: section.keyPosition) else { return nil }
-        refuseUnknown(inner, "source", known: Array(tables.keys))
-        let hasStranger = inner.contains { tables[$0.name] == nil }
+        refuseUnknown(inner, "source", known: Array(choice.tables.keys))
+        let hasStranger = inner.contains { choice.tables[$0.name] == nil }
         return connector(
-            in: inner, tables, "source", at: section.keyPosition, what: "source", isMissingKnown: hasStranger)
+            in: inner, choice, "source", at: section.keyPosition, what: "source", isMissingKnown: hasStranger)
     }
 
-    private mutating func sinks(_ section: Entry, _ tables: [String: [Setting]]) -> [SinkConfiguration] {
+    private mutating func sinks(_ section: Entry, _ choice: Choice) -> [SinkConfiguration] {
         guard let inner = entries(of: section.value, "sinks", at: section.keyPosition) else { return [] }
         guard inner.count <= Self.sinkCountMax else {
             report("config.bad_value", "there are more than \(Self.sinkCountMax) sinks", "sinks", section.keyPosition)
             return []
         }
-        return inner.compactMap { sink($0, tables) }
+        return inner.compactMap { sink($0, choice) }
     }
 
-    private mutating func sink(_ section: Entry, _ tables: [String: [Setting]]) -> SinkConfiguration? {
+    private mutating func sink(_ section: Entry, _ choice: Choice) -> SinkConfiguration? {
         let path = joined("sinks", printable(section.name))
         if !PipelineSettings.isName(section.name) {
             report(
@@ -80,10 +93,10 @@ extension SettingReader {
         }
         guard let inner = entries(of: section.value, path, at: section.keyPosition) else { return nil }
         let common = PipelineSettings.sink.map(\.name)
-        refuseUnknown(inner, path, known: common + tables.keys)
-        let hasStranger = inner.contains { !common.contains($0.name) && tables[$0.name] == nil }
+        refuseUnknown(inner, path, known: common + choice.tables.keys)
+        let hasStranger = inner.contains { !common.contains($0.name) && choice.tables[$0.name] == nil }
         let found = connector(
-            in: inner, tables, path, at: section.keyPosition, what: "sink", isMissingKnown: hasStranger)
+            in: inner, choice, path, at: section.keyPosition, what: "sink", isMissingKnown: hasStranger)
         let own = inner.filter { common.contains($0.name) }
         let values = values(of: own, PipelineSettings.sink, path, at: section.keyPosition)
         let patterns = self.patterns(values, inner, path)
@@ -107,25 +120,31 @@ extension SettingReader {
     /// The one connector of a mapping. When a key was refused already, which may have been meant as the connector, that
     /// none is there is not said again.
     private mutating func connector(
-        in inner: [Entry], _ tables: [String: [Setting]], _ path: String, at position: FilePosition, what: String,
+        in inner: [Entry], _ choice: Choice, _ path: String, at position: FilePosition, what: String,
         isMissingKnown: Bool
     ) -> Connector? {
-        let found = inner.filter { tables[$0.name] != nil }
+        let found = inner.filter { choice.tables[$0.name] != nil }
         for extra in found.dropFirst() {
             report(
                 "config.bad_value", "the \(what) has \(quoted(found[0].name)) already", joined(path, extra.name),
                 extra.keyPosition, "keep one of them")
         }
-        guard let entry = found.first, let table = tables[entry.name] else {
+        guard let entry = found.first, let table = choice.tables[entry.name] else {
             if !isMissingKnown {
                 report(
                     "config.missing_key", "the \(what) names no connector", path, position,
-                    "add one of \(tables.keys.sorted().joined(separator: ", "))")
+                    "add one of \(choice.tables.keys.sorted().joined(separator: ", "))")
             }
             return nil
         }
         let inside = joined(path, entry.name)
         guard let settings = entries(of: entry.value, inside, at: entry.keyPosition) else { return nil }
-        return Connector(kind: entry.name, settings: values(of: settings, table, inside, at: entry.keyPosition))
+        let problemCount = problems.count
+        let values = values(of: settings, table, inside, at: entry.keyPosition)
+        // Where the file itself is wrong, what the connector would say may only be what follows from that.
+        if problems.count == problemCount, let problem = choice.checks[entry.name]?(values, choice.pipelineName) {
+            problems.append(locations.describe(problem, inside, secrets: secrets))
+        }
+        return Connector(kind: entry.name, settings: values)
     }
 }

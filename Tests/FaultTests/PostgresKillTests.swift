@@ -2,8 +2,9 @@ import Foundation
 import ProgramTesting
 import Testing
 
-/// The program is killed at named points of its way over a live PostgreSQL, rows change while it is dead, and it is started
-/// again on the same disk. What is in the file must then be the server's own ledger, exactly, and fold to the tables.
+/// The program is killed at named points of its way over a live PostgreSQL, rows change while it is dead, and it is
+/// started again on the same disk. What is in the file must then be the server's own ledger, exactly, and fold to the
+/// tables.
 @Suite(.serialized)
 struct PostgresKillTests {
     @Test(arguments: [
@@ -92,8 +93,8 @@ struct Shop {
         ledger = try PostgresLedger(database, publication: publication)
     }
 
-    /// Random transactions, the same for the same seed: inserts, updates, key updates, deletes, large values, rollbacks, a
-    /// truncate now and then.
+    /// Random transactions, the same for the same seed: inserts, updates, key updates, deletes, large values,
+    /// rollbacks, a truncate now and then.
     func work(transactions: Int, seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         var script = ""
@@ -103,7 +104,8 @@ struct Shop {
             script += Int.random(in: 0..<10, using: &random) == 0 ? "ROLLBACK;\n" : "COMMIT;\n"
         }
         let file = try program.folder.write("work.sql", script)
-        let result = try runProgram("/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.name, "-f", file])
+        let result = try runProgram(
+            "/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.name, "-f", file])
         guard result.exitCode == 0 else { throw ChildFailure(description: "workload: \(result.errors)") }
     }
 
@@ -111,14 +113,18 @@ struct Shop {
         let id = Int.random(in: 1...60, using: &random)
         switch Int.random(in: 0..<20, using: &random) {
         case 0..<6:
-            return "INSERT INTO orders VALUES (\(id), 'new', \(id).5, repeat('n', \(id * 80)), now()) ON CONFLICT DO NOTHING;"
+            return
+                "INSERT INTO orders VALUES (\(id), 'new', \(id).5, repeat('n', \(id * 80)), now()) "
+                + "ON CONFLICT DO NOTHING;"
         case 6..<10: return "UPDATE orders SET status = 'paid', amount = amount + 1 WHERE id = \(id);"
-        case 10: return "UPDATE orders SET id = id + 1000 WHERE id = \(id) AND NOT EXISTS "
-            + "(SELECT FROM orders WHERE id = \(id) + 1000);"
+        case 10:
+            return "UPDATE orders SET id = id + 1000 WHERE id = \(id) AND NOT EXISTS "
+                + "(SELECT FROM orders WHERE id = \(id) + 1000);"
         case 11..<13: return "DELETE FROM orders WHERE id = \(id);"
         case 13..<17:
-            return "INSERT INTO lines VALUES (\(id), E'q\"\\\\\\n\\t\u{1F600}', NULL) ON CONFLICT (id) DO UPDATE SET big = "
-                + "repeat('b', 3000);"
+            return
+                "INSERT INTO lines VALUES (\(id), E'q\"\\\\\\n\\t\u{1F600}', NULL) "
+                + "ON CONFLICT (id) DO UPDATE SET big = repeat('b', 3000);"
         case 17..<19: return "DELETE FROM lines WHERE id = \(id);"
         default: return id < 6 ? "TRUNCATE lines;" : "UPDATE lines SET \"Odd \"\"name\" = 'x' WHERE id < \(id);"
         }

@@ -2,8 +2,8 @@ import Foundation
 import ProgramTesting
 import Testing
 
-/// The program is killed at named points of its way over a SQLite file, rows change while it is dead, and it is started again
-/// on the same disk. The file must then hold each event once and fold to the table.
+/// The program is killed at named points of its way over a SQLite file, rows change while it is dead, and it is started
+/// again on the same disk. The file must then hold each event once and fold to the table.
 @Suite(.serialized)
 struct SQLiteKillTests {
     @Test(arguments: [
@@ -132,5 +132,7 @@ struct Till {
         }
     }
 
-    private static func integer(_ value: AnyHashable?) -> Int { (value as? NSNumber)?.intValue ?? (value as? Int) ?? .min }
+    private static func integer(_ value: AnyHashable?) -> Int {
+        (value as? NSNumber)?.intValue ?? (value as? Int) ?? .min
+    }
 }

@@ -1,6 +1,7 @@
 import ChangeModel
 import ConnectorKit
 import Foundation
+import Synchronization
 import Glibc
 import Testing
 
@@ -286,9 +287,8 @@ struct FileSinkTests {
 }
 
 /// Notes from concurrent code, in order.
-private final class LengthsSeen: @unchecked Sendable {
-    private let lock = NSLock()
-    private var lists: [[String]] = []
-    var all: [[String]] { lock.withLock { lists } }
-    func add(_ list: [String]) { lock.withLock { lists.append(list) } }
+private final class LengthsSeen: Sendable {
+    private let lists = Mutex<[[String]]>([])
+    var all: [[String]] { lists.withLock { $0 } }
+    func add(_ list: [String]) { lists.withLock { $0.append(list) } }
 }

@@ -11,7 +11,8 @@ struct BadEnvironmentTests {
         let result = try MillraceProgram(configuration: configuration(database)).run("run", "--until-caught-up")
         expect(result, "postgres.no_replica_identity", hint: "REPLICA IDENTITY FULL")
         try database.sql("INSERT INTO orders VALUES (1, 'a'); UPDATE orders SET status = 'b'")
-        #expect(try database.sql("SELECT count(*) FROM pg_replication_slots WHERE database = '\(database.name)'") == ["0"])
+        #expect(
+            try database.sql("SELECT count(*) FROM pg_replication_slots WHERE database = '\(database.name)'") == ["0"])
     }
 
     @Test func aTableThatDoesNotExistIsNamed() throws {
@@ -116,7 +117,8 @@ struct BadEnvironmentTests {
         let program = try MillraceProgram(
             configuration: configuration(database) + "\nlog: {directory: \(disk.path)/state}\n")
         try program.catchUp()
-        let ledger = try PostgresLedger(database, publication: try database.sql("SELECT pubname FROM pg_publication")[0])
+        let ledger = try PostgresLedger(
+            database, publication: try database.sql("SELECT pubname FROM pg_publication")[0])
         let filler = disk.path + "/filler"
         try Data(count: 4 << 20).write(to: URL(fileURLWithPath: filler))
         let running = try program.start("run")

@@ -12,7 +12,9 @@ struct LimitTests {
         let running = try program.start("run")
         try running.waitForError(containing: "capturing")
         try database.sql(
-            "INSERT INTO orders SELECT i, 'new', 'a parcel that goes to the back office ' || i FROM generate_series(1, 500000) i")
+            "INSERT INTO orders SELECT i, 'new', 'a parcel that goes to the back office ' || i "
+                + "FROM generate_series(1, 500000) i"
+        )
         try running.wait(for: "500,000 events") { try lineCount(program.folder.path("out/orders.jsonl")) >= 500_000 }
         let peak = try peakMegabytes(of: running.id)
         running.send(SIGTERM)

@@ -67,13 +67,15 @@ struct PostgresRunTests {
 
     @Test func anIdleSlotAdvancesWhileOthersWrite() throws {
         let database = try PostgresDatabase()
-        try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric); CREATE TABLE noise (n int)")
+        try database.sql(
+            "CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric); CREATE TABLE noise (n int)")
         let program = try MillraceProgram(configuration: configuration(database))
         let running = try program.start("run")
         try running.waitForError(containing: "capturing")
         func confirmed() throws -> String {
             try database.sql(
-                "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = '\(database.name)'").first ?? ""
+                "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = '\(database.name)'"
+            ).first ?? ""
         }
         let before = try confirmed()
         try database.sql("INSERT INTO noise SELECT generate_series(1, 10000)")

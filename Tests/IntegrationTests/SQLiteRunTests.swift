@@ -9,7 +9,9 @@ struct SQLiteRunTests {
         let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, data BLOB)")
         try sql(program, "INSERT INTO orders VALUES (1, 'new', x'00ff'), (2, 'new', NULL)")
         try program.catchUp()
-        try sql(program, "INSERT OR REPLACE INTO orders VALUES (2, 'replaced', NULL); UPDATE orders SET id = 5 WHERE id = 1")
+        try sql(
+            program, "INSERT OR REPLACE INTO orders VALUES (2, 'replaced', NULL); UPDATE orders SET id = 5 WHERE id = 1"
+        )
         try sql(program, "DELETE FROM orders WHERE id = 5")
         try program.catchUp()
         let events = try program.events(in: "out/orders.jsonl")
@@ -56,7 +58,8 @@ struct SQLiteRunTests {
 
     @Test func aMissingDatabaseFileIsNamedAndNotMade() throws {
         let program = try MillraceProgram(
-            configuration: "name: shop\nsource:\n  sqlite: {path: nowhere.db}\nsinks:\n  a:\n    file: {path: a.jsonl}\n")
+            configuration:
+                "name: shop\nsource:\n  sqlite: {path: nowhere.db}\nsinks:\n  a:\n    file: {path: a.jsonl}\n")
         let result = try program.run("run", "--until-caught-up")
         #expect(result.exitCode == 3)
         #expect(result.errors.contains("nowhere.db"))

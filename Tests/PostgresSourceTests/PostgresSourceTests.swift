@@ -34,8 +34,8 @@ struct PostgresSourceTests {
         try database.run(
             """
             CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN cents AS bigint; CREATE DOMAIN price AS cents;
-            CREATE TABLE t (b int, a varchar(20), m mood, p price, j jsonb, ts timestamptz(3), f float8, d numeric(12,2),
-                z text[], y bytea, PRIMARY KEY (a, b))
+            CREATE TABLE t (b int, a varchar(20), m mood, p price, j jsonb, ts timestamptz(3), f float8,
+                d numeric(12,2), z text[], y bytea, PRIMARY KEY (a, b))
             """)
         let reader = try SourceReader(database, tables: ["public.*"])
         try await reader.open()
@@ -117,7 +117,8 @@ struct PostgresSourceTests {
         let database = try TestDatabase()
         try database.run(
             """
-            CREATE SCHEMA "We ird"; CREATE TABLE "We ird"."ta""b.le 'ü" ("i d" int PRIMARY KEY, "sel""ect" text, "" text)
+            CREATE SCHEMA "We ird";
+            CREATE TABLE "We ird"."ta""b.le 'ü" ("i d" int PRIMARY KEY, "sel""ect" text, "" text)
             """.replacing(", \"\" text", with: ""))
         let reader = try SourceReader(database, tables: ["We ird.*"], publication: "pub'li\"cation ö")
         try await reader.open()

@@ -39,8 +39,8 @@ final class PrivateServer: Sendable {
         _ = try client.execute("SELECT pg_reload_conf()")
     }
 
-    /// Runs commands after the functions of `scripts/lib/postgres.sh`; gives their first line. The end of the output is not
-    /// waited for, because a server that was started keeps it open.
+    /// Runs commands after the functions of `scripts/lib/postgres.sh`; gives their first line. The end of the output is
+    /// not waited for, because a server that was started keeps it open.
     private static func shell(_ commands: String) -> String {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         guard let output = popen("set -e; . '/\(root)/scripts/lib/postgres.sh'; \(commands)", "r") else { return "" }

@@ -51,7 +51,8 @@ struct RefusalTests {
     @Test func aViewOrAnUnloggedTableCannotBeNamed() async throws {
         let database = try TestDatabase()
         try database.run(
-            "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; CREATE UNLOGGED TABLE u (id int PRIMARY KEY)"
+            "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; "
+                + "CREATE UNLOGGED TABLE u (id int PRIMARY KEY)"
         )
         #expect(await refusal(try SourceReader(database, tables: ["public.v"]))?.code == "postgres.table_unsupported")
         #expect(await refusal(try SourceReader(database, tables: ["public.u"]))?.code == "postgres.table_unsupported")

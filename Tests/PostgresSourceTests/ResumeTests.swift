@@ -88,7 +88,8 @@ struct ResumeTests {
         #expect(
             try await database.waits(
                 for:
-                    "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'WalSenderWriteData' AND datname = current_database())"
+                    "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'WalSenderWriteData' "
+                    + "AND datname = current_database())"
             ))
         try await reader.catchUp()
         #expect(reader.seen.count == 200_000)
@@ -109,7 +110,8 @@ struct ResumeTests {
         #expect(
             try await database.waits(
                 for:
-                    "(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '\(database.name)') >= '\(written)'"
+                    "(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '\(database.name)') "
+                    + ">= '\(written)'"
             ))
         #expect(try confirmed(database) > start)
         await reader.source.close()

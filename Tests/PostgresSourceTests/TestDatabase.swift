@@ -35,7 +35,8 @@ final class TestDatabase: Sendable {
 
     deinit {
         _ = try? run(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database() AND active"
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+                + "WHERE database = current_database() AND active"
         )
         for _ in 0..<100 {
             let drop = """

@@ -68,7 +68,8 @@ package struct FoldedTables {
     /// What does not fit together, such as an update of a row that is not there.
     package private(set) var contradictions: [String] = []
 
-    /// Plays the events in order. As long as snapshot rows are still to come, a change may speak of a row that is not there yet.
+    /// Plays the events in order. As long as snapshot rows are still to come, a change may speak of a row that is not
+    /// there yet.
     package init(_ events: [Event]) {
         let lastSnapshot = events.lastIndex { $0.operation == "snapshot" } ?? -1
         for (index, event) in events.enumerated() { apply(event, mayPrecedeSnapshot: index < lastSnapshot) }
@@ -93,7 +94,9 @@ package struct FoldedTables {
             rows[event.table]?[key] = nil
         default:
             if event.operation == "insert", old != nil { contradictions.append("\(event.id) inserts a row again") }
-            if event.operation == "update", old == nil, !mayPrecedeSnapshot { contradictions.append("\(event.id) updates no row") }
+            if event.operation == "update", old == nil, !mayPrecedeSnapshot {
+                contradictions.append("\(event.id) updates no row")
+            }
             var row = event.after ?? [:]
             for column in event.unchanged { row[column] = old?[column] }
             if let previous = event.previousKey { rows[event.table]?[previous] = nil }

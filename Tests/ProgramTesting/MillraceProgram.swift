@@ -40,7 +40,9 @@ package struct MillraceProgram: Sendable {
     /// The events in a file of the folder, in order. While the program runs, the last line may be unfinished.
     package func events(in file: String, ignoringTornEnd: Bool = false) throws -> [Event] {
         guard var text = try? String(contentsOfFile: folder.path(file), encoding: .utf8) else { return [] }
-        if ignoringTornEnd { text = String(text[..<(text.lastIndex(of: "\n").map(text.index(after:)) ?? text.startIndex)]) }
+        if ignoringTornEnd {
+            text = String(text[..<(text.lastIndex(of: "\n").map(text.index(after:)) ?? text.startIndex)])
+        }
         return try Event.parse(lines: text)
     }
 

@@ -17,14 +17,18 @@ package final class OwnServer: Sendable {
         self.port = String(port)
     }
 
-    deinit { _ = try? Self.shell("MILLRACE_PGBIN=$(postgres_bin) MILLRACE_PGDATA='\(folder.path("server"))/data' && postgres_stop") }
+    deinit {
+        _ = try? Self.shell(
+            "MILLRACE_PGBIN=$(postgres_bin) MILLRACE_PGDATA='\(folder.path("server"))/data' && postgres_stop")
+    }
 
     /// A connection string for the program.
     package var url: String { "postgresql://postgres@127.0.0.1:\(port)/postgres" }
 
     /// Runs statements.
     package func sql(_ statements: String) throws {
-        let result = try runProgram("/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statements])
+        let result = try runProgram(
+            "/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statements])
         guard result.exitCode == 0 else { throw ChildFailure(description: "psql: \(result.errors)") }
     }
 

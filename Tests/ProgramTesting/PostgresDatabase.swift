@@ -39,7 +39,8 @@ package final class PostgresDatabase: Sendable {
         return result.output.split(separator: "\n").map(String.init)
     }
 
-    /// The rows of a query by key text (`column=value`). The query casts to text what events carry as text (numeric, times).
+    /// The rows of a query by key text (`column=value`). The query casts to text what events carry as text (numeric,
+    /// times).
     package func rows(_ query: String, key: String) throws -> [String: [String: AnyHashable]] {
         let lines = try sql("SELECT row_to_json(t)::text FROM (\(query)) t")
         var rows: [String: [String: AnyHashable]] = [:]

@@ -1,5 +1,5 @@
-/// The exact set of changes that a PostgreSQL server committed, read through a second slot that nobody else touches: what any
-/// sink must have in the end.
+/// The exact set of changes that a PostgreSQL server committed, read through a second slot that nobody else touches:
+/// what any sink must have in the end.
 package struct PostgresLedger {
     private let database: PostgresDatabase
     private let slot: String

@@ -70,8 +70,12 @@ import Testing
             }
             if table.hasPlainKey {
                 let folded = lax.rows(table.name)
-                #expect(folded == rows, "seed \(seed), recursive \(recursive), table \(table.name)")
-                if folded != rows { print(history.suffix(40).joined(separator: "\n")) }
+                #expect(
+                    folded == rows,
+                    """
+                    seed \(seed), recursive \(recursive), table \(table.name), the last statements:
+                    \(history.suffix(40).joined(separator: "\n"))
+                    """)
             }
         }
         if !tables.contains(where: \.hasNestedWrites) {

@@ -102,7 +102,8 @@ import Testing
         let source = source(database)
         _ = try await source.open(resumingAfter: nil, of: nil)
         try database.run(
-            "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 5000) INSERT INTO t SELECT i FROM s",
+            "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 5000) "
+                + "INSERT INTO t SELECT i FROM s",
             "INSERT OR IGNORE INTO t VALUES(1)")
         let checkpoint = try #require(try await take(5000, from: source).last?.checkpoint)
         source.acknowledge(checkpoint.resume)

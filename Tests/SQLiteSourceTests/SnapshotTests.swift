@@ -50,8 +50,8 @@ import Testing
         #expect(try session.drainEvents().map(\.operation) == [.delete])
     }
 
-    /// A process that dies after any batch, and goes on from any older checkpoint, gives the same state and never an identity
-    /// for two different events.
+    /// A process that dies after any batch, and goes on from any older checkpoint, gives the same state and never an
+    /// identity for two different events.
     @Test(arguments: ["wal", "delete"])
     func stateIsRightWhenTheProcessDiesAtEachBatchWhileRowsChange(journal: String) throws {
         let database = try SourceDatabase(

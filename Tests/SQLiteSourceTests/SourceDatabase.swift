@@ -2,6 +2,7 @@ import ByteKit
 import ChangeModel
 import ConnectorKit
 import Foundation
+import Synchronization
 import Testing
 
 @testable import SQLiteSource
@@ -62,12 +63,11 @@ final class SourceDatabase {
 }
 
 /// Sentences for the operator.
-final class Notices: @unchecked Sendable {
-    private let lock = NSLock()
-    private var lines: [String] = []
+final class Notices: Sendable {
+    private let lines = Mutex<[String]>([])
 
-    func add(_ line: String) { lock.withLock { lines.append(line) } }
-    var all: [String] { lock.withLock { lines } }
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+    var all: [String] { lines.withLock { $0 } }
 }
 
 /// A change taken out of a batch.
@@ -167,7 +167,6 @@ extension CaptureSession {
                 idle = 0
             } else {
                 idle += 1
-                usleep(1000)
             }
         }
         return batches

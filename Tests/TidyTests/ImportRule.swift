@@ -13,14 +13,17 @@ enum ImportRule {
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
-        "Pipeline": ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging"],
+        "Pipeline": [
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging",
+        ],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
-            "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "Pipeline", "PipelineConfiguration",
-            "PostgresSource", "SQLiteSource", "SchemaRegistry", "ArgumentParser", "Logging", "Foundation",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Pipeline",
+            "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "ArgumentParser", "Logging",
+            "Foundation",
         ],
     ]
 

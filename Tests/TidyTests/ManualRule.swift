@@ -10,27 +10,37 @@ enum ManualRule {
     }
 
     /// Literals of a code's form that are no codes: settings of the configuration.
-    static let notCodes: Set<String> = ["log.directory", "log.retention", "log.acknowledge", "schema.directory"]
+    static let notCodes: Set<String> = ["log.acknowledge"]
+    /// Modules whose failures no user meets.
+    private static let testingModules = ["Sources/ConnectorTesting/"]
     /// What stands before literals of a code's form that are no codes.
     private static let notCodeCalls = ["HaltPoint(", "setting:"]
+    /// What stands before literals that are codes, whatever their first word is.
+    private static let codeCalls = ["ConnectorFailure(", "ConfigurationProblem(", "report("]
     private static let parts: Set<Substring> = [
         "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "command", "event",
     ]
 
-    /// True for `part.what`.
+    /// True for `part.what`, whether the part is known or not.
     static func isCode(_ text: some StringProtocol) -> Bool {
         let words = String(text).split(separator: ".", omittingEmptySubsequences: false)
-        guard words.count == 2, parts.contains(words[0]), !words[1].isEmpty else { return false }
-        return words[1].utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "_") }
+        return words.count == 2
+            && words.allSatisfy { word in
+                !word.isEmpty && word.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "_") }
+            }
     }
 
     /// The failure codes that a file can give.
     static func codes(_ file: RepositoryFile) -> [Named] {
-        SwiftText(file.text).literals.filter { literal in
-            isCode(literal.text) && !notCodes.contains(literal.text)
-                && !notCodeCalls.contains { literal.before.hasSuffix($0) }
+        guard !testingModules.contains(where: file.path.hasPrefix) else { return [] }
+        return SwiftText(file.text).literals.filter { literal in
+            guard isCode(literal.text), !notCodes.contains(literal.text) else { return false }
+            if notCodeCalls.contains(where: literal.before.hasSuffix) { return false }
+            return codeCalls.contains(where: literal.before.hasSuffix) || parts.contains(part(of: literal.text))
         }.map { Named(name: $0.text, path: file.path, line: $0.line) }
     }
+
+    private static func part(of code: String) -> Substring { code.prefix { $0 != "." } }
 
     /// The codes that the manual explains: each begins a row of a table.
     static func explainedCodes(_ manual: RepositoryFile) -> [Named] {
@@ -57,6 +67,23 @@ enum ManualRule {
             Violation(path: $0.element.path, line: $0.element.line, remedy: "\($0.element.name) is explained twice")
         }
         return missing + stale + twice
+    }
+
+    /// Links of a Markdown file to files that are not there. Addresses of the web and places in the same file pass.
+    static func brokenLinks(_ manual: RepositoryFile, exists: (String) -> Bool) -> [Violation] {
+        let folder = manual.path.split(separator: "/").dropLast().map(String.init)
+        return zip(1..., manual.lines).flatMap { number, line in
+            line.split(separator: "](", omittingEmptySubsequences: false).dropFirst().compactMap { rest -> Violation? in
+                let target = rest.prefix { $0 != ")" && $0 != "#" }
+                guard !target.isEmpty, !target.contains("://") else { return nil }
+                var parts = folder
+                for part in target.split(separator: "/") where part != "." {
+                    if part == ".." { _ = parts.popLast() } else { parts.append(String(part)) }
+                }
+                if exists(parts.joined(separator: "/")) { return nil }
+                return Violation(path: manual.path, line: number, remedy: "the link to \(target) leads nowhere")
+            }
+        }
     }
 
     /// The settings that a file declares.

@@ -96,13 +96,17 @@ struct RuleTests {
             throw ConnectorFailure("postgres.slot_lost", .stop, "x", setting: "log.size")
             static let reached = HaltPoint("log.appended")
             case gone = "file.gone"  // "file.commented"
-            let path = "log.directory", other = "file.A", long = "file.a.b", word = "nothing.else"
+            let path = "log.acknowledge", other = "file.A", long = "file.a.b", word = "nothing.else"
+            throw ConnectorFailure("newpart.gone", .stop, "x", setting: "log.directory")
             report(
                 "config.bad_value", "\\("event.inner")")
             """
         let found = ManualRule.codes(RepositoryFile(path: "A.swift", text: text))
-        #expect(found.map(\.name) == ["postgres.slot_lost", "file.gone", "config.bad_value", "event.inner"])
-        #expect(found.map(\.line) == [1, 3, 6, 6])
+        #expect(
+            found.map(\.name) == ["postgres.slot_lost", "file.gone", "newpart.gone", "config.bad_value", "event.inner"])
+        #expect(found.map(\.line) == [1, 3, 5, 7, 7])
+        let testing = RepositoryFile(path: "Sources/ConnectorTesting/A.swift", text: text)
+        #expect(ManualRule.codes(testing) == [])
     }
 
     @Test func codesAndTheirExplanationsMustAgree() {
@@ -116,6 +120,13 @@ struct RuleTests {
                 "errors.md:4: nothing gives file.stale any longer: take it out",
                 "errors.md:5: file.gone is explained twice",
             ])
+    }
+
+    @Test func linksThatLeadNowhereAreFound() {
+        let text = "[a](b.md) and [c](../d/e.md#f)\n[g](gone.md), [h](https://x.example/y.md)\n[i](#j) [k](../gone/)\n"
+        let manual = RepositoryFile(path: "docs/guides/a.md", text: text)
+        let there: Set = ["docs/guides/b.md", "docs/d/e.md"]
+        #expect(lines(ManualRule.brokenLinks(manual) { there.contains($0) }) == [2, 3])
     }
 
     @Test func settingsThatTheManualLacksAreFound() {

@@ -12,7 +12,8 @@ postgres_bin() {
     ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1
 }
 
-# Runs a command as a user that PostgreSQL accepts: root becomes "postgres", everybody else stays. The process id is kept.
+# Runs a command as a user that PostgreSQL accepts: root becomes "postgres", everybody else stays. The process id is
+# kept.
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then
         setpriv --reuid=postgres --regid=postgres --clear-groups env HOME=/tmp "$@"

@@ -11,7 +11,8 @@ as_root() {
 need_packages() {
     _missing=
     for _package in "$@"; do
-        dpkg-query -W -f '${db:Status-Status}' "$_package" 2>/dev/null | grep -qx installed || _missing="$_missing $_package"
+        dpkg-query -W -f '${db:Status-Status}' "$_package" 2>/dev/null | grep -qx installed ||
+            _missing="$_missing $_package"
     done
     [ -z "$_missing" ] && return 0
     say "installing:$_missing"

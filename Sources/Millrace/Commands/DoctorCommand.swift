@@ -5,7 +5,8 @@ import JSONText
 /// `millrace doctor`
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Check database, privileges, tables, slot and sinks; print the exact fix for each problem.",
+        commandName: "doctor",
+        abstract: "Check database, privileges, tables, slot and sinks; print the exact fix for each problem.",
         discussion: "Changes nothing. Ends with 0 when capture would work, warnings included, otherwise with 3.")
 
     @OptionGroup var shared: SharedOptions
@@ -24,15 +25,18 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     private static func text(_ finding: Finding) -> String {
-        let word = switch finding.level {
-        case .ok: "ok      "
-        case .warning: "warning "
-        case .problem: "problem "
-        }
+        let word =
+            switch finding.level {
+            case .ok: "ok      "
+            case .warning: "warning "
+            case .problem: "problem "
+            }
         // The code names what was looked for: beside an "ok" it would read like a failure.
         let code = finding.level == .ok ? "" : "[\(finding.code)] "
         var text = "\(word) \(code)\(finding.message)"
-        if let fix = finding.fix { text += "\n         fix: " + fix.split(separator: "\n").joined(separator: "\n              ") }
+        if let fix = finding.fix {
+            text += "\n         fix: " + fix.split(separator: "\n").joined(separator: "\n              ")
+        }
         return text
     }
 

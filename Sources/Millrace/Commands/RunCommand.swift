@@ -11,8 +11,8 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Capture and deliver until stopped.",
         discussion: """
-            Continues where the last run ended. SIGINT and SIGTERM end it cleanly; a second signal ends it at once, which \
-            loses nothing either.
+            Continues where the last run ended. SIGINT and SIGTERM end it cleanly; a second signal ends it at once, \
+            which loses nothing either.
             """)
 
     @OptionGroup var shared: SharedOptions

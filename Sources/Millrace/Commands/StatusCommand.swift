@@ -28,7 +28,7 @@ private struct StatusReport {
     let project: Project
     let log: LogStatistics
     let source: SourceReport
-    
+
     init(project: Project, log: LogStatistics, source: SourceReport) {
         self.project = project
         self.log = log
@@ -50,7 +50,8 @@ private struct StatusReport {
             "name": .string(project.configuration.name),
             "source": source.json,
             "log": [
-                "first_offset": .number(JSONNumber(log.firstOffset)), "next_offset": .number(JSONNumber(log.nextOffset)),
+                "first_offset": .number(JSONNumber(log.firstOffset)),
+                "next_offset": .number(JSONNumber(log.nextOffset)),
                 "bytes": .number(JSONNumber(log.byteCount)), "file_bytes": .number(JSONNumber(log.fileByteCount)),
                 "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
             ],

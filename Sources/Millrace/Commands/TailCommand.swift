@@ -45,11 +45,14 @@ struct TailCommand: AsyncParsableCommand {
                     logged.batch, versions: logged.versions, firstOffset: logged.firstOffset, from: index,
                     bytesMax: 1 << 20
                 ) { relation in
-                    patterns.isEmpty || patterns.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
+                    patterns.isEmpty
+                        || patterns.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
                 }
                 for record in part.records.records {
                     // The reader of a pipe that went away has seen enough.
-                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else { return }
+                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else {
+                        return
+                    }
                 }
                 index = part.nextIndex
             }
