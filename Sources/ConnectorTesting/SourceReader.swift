@@ -13,13 +13,16 @@ package struct SourceReader: Sendable {
         self.patience = patience
     }
 
-    /// Opens the source. A failure that asks for a retry (a slot that is still held) is retried while patience lasts.
+    /// Opens the source, which is to be the database of `expected`. A failure that asks for a retry (a slot that is still held) is retried while patience lasts.
     @discardableResult
-    package func open(after checkpoint: SourceCheckpoint?) async throws -> SourceIdentity {
+    package func open(
+        after checkpoint: SourceCheckpoint?, of expected: SourceIdentity? = nil
+    ) async throws -> SourceIdentity {
         let limit = ContinuousClock.now + patience
         while true {
             do {
-                return try await within(patience, "open") { [source] in try await source.open(resumingAfter: checkpoint, of: nil)
+                return try await within(patience, "open") { [source] in
+                    try await source.open(resumingAfter: checkpoint, of: expected)
                 }
             } catch let failure as ConnectorFailure where failure.remedy == .retry && ContinuousClock.now < limit {
                 try await close()

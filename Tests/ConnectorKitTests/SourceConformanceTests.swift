@@ -44,6 +44,7 @@ import Testing
         (.checkpointLagsBehindBatch, [.checkpointNamesLastChange]),
         (.secondCloseHangs, [.closeIsCallableTwice]),
         (.opensOnlyOnce, [.opensAgainAfterClose]),
+        (.opensForAnyIdentity, [.refusesAnotherDatabase]),
         (.batchesGrowWithoutBound, [.boundedReadAhead]),
         (.trailingByteAfterTuple, [.tuplesAreWellFormed]),
         (.endPositionTooFar, [.endPositionIsReached]),
