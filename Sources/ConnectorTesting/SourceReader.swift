@@ -52,17 +52,18 @@ package struct SourceReader: Sendable {
     /// Reads until everything that is committed by now was read.
     ///
     /// Ends when the checkpoint reaches the end position; or a few empty batches after `count` changes, because not
-    /// every rule is about the end position; or when patience ends. The caller compares what came with what was to
-    /// come.
+    /// every rule is about the end position; or when no change came for as long as patience lasts. The caller compares
+    /// what came with what was to come.
     package func drain(expecting count: Int) async throws -> [ReadBatch] {
         let end = try await endPosition()
-        let limit = ContinuousClock.now + patience
+        var limit = ContinuousClock.now + patience
         var batches: [ReadBatch] = []
         var (seen, rest) = (0, 5)
         while rest > 0 && ContinuousClock.now < limit {
             let batch = try await next()
             batches.append(batch)
             seen += batch.changes.count
+            if !batch.changes.isEmpty { limit = ContinuousClock.now + patience }
             if let checkpoint = batch.checkpoint, checkpoint.resume >= end { break }
             if seen >= count && batch.changes.isEmpty { rest -= 1 }
         }
