@@ -10,19 +10,22 @@ struct Intake: ~Copyable {
 
     var decoder: ChangeDecoder
     private var input: OutputBuffer
+    /// A batch of this size is full.
+    private let batchBytes: Int
     /// Bytes that the message at the front of ``input`` takes in all.
     private var needed = 0
     /// The most that ``input`` held since it was made.
     private var peak = 0
 
-    init(decoder: consuming ChangeDecoder, input: consuming OutputBuffer) {
+    init(decoder: consuming ChangeDecoder, input: consuming OutputBuffer, batchBytes: Int) {
         self.decoder = decoder
         self.input = input
+        self.batchBytes = batchBytes
     }
 
     /// Decodes what was received; true when the batch is full and must be sealed before more can be decoded.
     mutating func decode(_ catalogue: some RelationSource) throws(ConnectorFailure) -> Bool {
-        let outcome = try Self.decode(input, with: &decoder, catalogue)
+        let outcome = try Self.decode(input, with: &decoder, upTo: batchBytes, catalogue)
         input.removeFirst(outcome.taken)
         needed = outcome.needed
         if input.count == 0, peak > Self.keptBytes {
@@ -33,9 +36,10 @@ struct Intake: ~Copyable {
     }
 
     private static func decode(
-        _ input: borrowing OutputBuffer, with decoder: inout ChangeDecoder, _ catalogue: some RelationSource
+        _ input: borrowing OutputBuffer, with decoder: inout ChangeDecoder, upTo batchBytes: Int,
+        _ catalogue: some RelationSource
     ) throws(ConnectorFailure) -> (taken: Int, needed: Int) {
-        try decoder.consume(input.bytes, byteLimit: ReplicationStream.batchBytes, relations: catalogue)
+        try decoder.consume(input.bytes, byteLimit: batchBytes, relations: catalogue)
     }
 
     /// Reads what has arrived; how many bytes there were.

@@ -51,10 +51,11 @@ actor PostgresSession {
         let stream = ReplicationStream(
             transport: transport, mailbox: mailbox, wakeUp: wakeUp,
             catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
-            decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
+            intake: Intake(
+                decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
+                input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
-                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
-            input: input)
+                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now))
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
         return identity

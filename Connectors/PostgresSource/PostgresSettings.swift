@@ -15,6 +15,8 @@ package struct PostgresSettings: Sendable {
     package var statusInterval: Duration
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
+    /// A batch is handed over at this size in bytes, before it is complete. Smaller for tests.
+    var batchBytes = 768 << 10
 
     /// The settings of `source.postgres`.
     package static let table: [Setting] = [

@@ -9,8 +9,6 @@ private import Glibc
 /// Nothing here waits for the pipeline: when the mailbox is full it stops reading and goes on telling the server that
 /// it lives. Only the thread touches it after ``start(_:)``.
 @safe final class ReplicationStream: @unchecked Sendable {
-    /// A batch is handed over at this size, before it is complete.
-    static let batchBytes = 768 << 10
     /// A batch is handed over at this age during a backlog, or in the middle of a transaction.
     static let batchAge = Duration.milliseconds(5)
 
@@ -33,14 +31,14 @@ private import Glibc
 
     init(
         transport: any ReplicationTransport, mailbox: BatchMailbox, wakeUp: WakeUp, catalogue: RelationCatalogue,
-        decoder: consuming ChangeDecoder, feedback: FeedbackClock, input: consuming OutputBuffer
+        intake: consuming Intake, feedback: FeedbackClock
     ) {
         self.transport = transport
         self.mailbox = mailbox
         self.wakeUp = wakeUp
         self.catalogue = catalogue
         self.feedback = feedback
-        intake = Intake(decoder: decoder, input: input)
+        self.intake = intake
     }
 
     /// Runs until the mailbox is closed or the stream fails, then says goodbye and calls `ended`.

@@ -6,30 +6,21 @@ extension CaptureSession {
     private static let installWait: Int32 = 5000
     private static let lookWait: Int32 = 50
 
-    /// What opening gives: no session when the checkpoint belongs to another database, which the caller then refuses.
-    struct Opened {
-        var database: String
-        var session: CaptureSession?
-    }
-
-    /// Connects, checks that the log goes on where `checkpoint` ends, and installs tables and triggers.
+    /// Connects, checks that the database is the one of `checkpoint` and `expected` and that its log goes on where the
+    /// checkpoint ends, and installs tables and triggers. What is refused is left as it was.
     static func open(
-        _ settings: SQLiteSettings, resumingAfter checkpoint: SourceCheckpoint?,
+        _ settings: SQLiteSettings, resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?,
         notice: @escaping @Sendable (String) -> Void
-    ) throws(SQLiteError) -> Opened {
+    ) throws(SQLiteError) -> CaptureSession {
         let connection = try connect(settings.path)
         let usesWAL = try connection.text("PRAGMA journal_mode") == "wal"
         guard let watch = DatabaseFileWatch(path: settings.path, usesWAL: usesWAL) else {
             throw SQLiteError(refusal: .fileMissing(settings.path))
         }
         if usesWAL { try connection.execute("PRAGMA synchronous = NORMAL") }
+        if let expected { try checkIsSame(expected, connection) }
         var resumed: SourceProgress?
-        if let checkpoint {
-            let progress = try readBack(checkpoint, connection)
-            let database = try ChangeLogTables.identity(connection).database
-            guard progress.database == database else { return Opened(database: database) }
-            resumed = progress
-        }
+        if let checkpoint { resumed = try readBack(checkpoint, connection) }
         let installer = CaptureInstaller(connection: connection, patterns: settings.tables)
         let (installed, progress) = try connection.transaction("IMMEDIATE") { () throws(SQLiteError) in
             if let resumed { try checkContinues(resumed, connection) }
@@ -39,9 +30,7 @@ extension CaptureSession {
         }
         for line in installed.notices { notice(line) }
         connection.setBusyTimeout(milliseconds: lookWait)
-        return Opened(
-            database: progress.database,
-            session: try CaptureSession(connection, settings, progress, installed, watch, notice: notice))
+        return try CaptureSession(connection, settings, progress, installed, watch, notice: notice)
     }
 
     /// Opens the file for writing; the first statement tells whether it is a database.
@@ -63,7 +52,23 @@ extension CaptureSession {
         guard try ChangeLogTables.exist(connection) else {
             throw SQLiteError(refusal: .captureMissing(connection.path))
         }
+        try checkIsSame(CaptureSession.identity(progress.database), connection)
         return progress
+    }
+
+    /// Throws when the database is another one than a log was made from. One that was never captured is another one
+    /// too, or has lost its capture.
+    private static func checkIsSame(
+        _ expected: SourceIdentity, _ connection: SQLiteConnection
+    ) throws(SQLiteError) {
+        guard expected.kind == CaptureSession.kind else {
+            throw SQLiteError(refusal: .otherKind(connection.path, expected.kind))
+        }
+        guard try ChangeLogTables.exist(connection) else {
+            throw SQLiteError(refusal: .captureMissing(connection.path))
+        }
+        let found = CaptureSession.identity(try ChangeLogTables.identity(connection).database)
+        if found != expected { throw SQLiteError(refusal: .otherDatabase(connection.path, found, expected)) }
     }
 
     /// Throws when changes between the checkpoint and now are gone, or the file is an older copy.

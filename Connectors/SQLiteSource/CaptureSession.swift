@@ -5,8 +5,6 @@ internal import ConnectorKit
 ///
 /// Every call blocks for a bounded time and ends without an open transaction or statement.
 final class CaptureSession {
-    /// Bytes of tuples and descriptors after which a batch is sealed.
-    static let batchByteCountMax = 512 * 1024
     /// Snapshot rows under one commit before the log gets a mark, so that their ordinals never run out.
     static let chunkRowsMax: UInt32 = 1 << 30
 
@@ -26,7 +24,7 @@ final class CaptureSession {
 
     private static let snapshotChunk = HaltPoint("sqlite.snapshot_chunk")
 
-    /// Goes on after an installation; see ``CaptureSession/open(_:resumingAfter:notice:)``.
+    /// Goes on after an installation; see ``CaptureSession/open(_:resumingAfter:of:notice:)``.
     init(
         _ connection: SQLiteConnection, _ settings: SQLiteSettings, _ progress: SourceProgress,
         _ installed: CaptureInstaller.Outcome, _ watch: DatabaseFileWatch, notice: @escaping @Sendable (String) -> Void
@@ -41,6 +39,13 @@ final class CaptureSession {
         reader = try ChangeLogReader(connection)
         pruner = ChangeLogPruner(connection)
         isTakingSnapshot = !pendingTables.isEmpty
+    }
+
+    static let kind = "sqlite"
+
+    /// What tells a database from every other, by the number in it.
+    static func identity(_ database: String) -> SourceIdentity {
+        SourceIdentity(kind: kind, fingerprint: ["database": database])
     }
 
     /// The captured tables whose rows are still to be read.
@@ -120,13 +125,14 @@ extension CaptureSession {
             mayHaveMore = false
             return nil
         }
-        var batch = ChangeBatchBuilder(capacity: Self.batchByteCountMax + Self.batchByteCountMax / 8)
-        let isAtEnd = try reader.read(into: &batch, byteCountMax: Self.batchByteCountMax, &next)
+        let limit = settings.batchByteCountMax
+        var batch = ChangeBatchBuilder(capacity: limit + limit / 8)
+        let isAtEnd = try reader.read(into: &batch, byteCountMax: limit, &next)
         let changeCount = batch.changeCount
         if isAtEnd && !pending.isEmpty, try connection.integer("PRAGMA schema_version") == schemaVersion {
             try reader.checkAnchor(next)
             let snapshot = SnapshotReader(connection: connection, now: DatabaseFileWatch.wallClockMicroseconds())
-            try snapshot.read(pending, into: &batch, byteCountMax: Self.batchByteCountMax, &next)
+            try snapshot.read(pending, into: &batch, byteCountMax: limit, &next)
         }
         try connection.execute("COMMIT")
         return try handOver(batch, next, hasChunk: isAtEnd && !pending.isEmpty, streamed: changeCount, isAtEnd: isAtEnd)

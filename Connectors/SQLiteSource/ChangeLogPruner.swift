@@ -40,7 +40,9 @@ struct ChangeLogPruner {
         let oldest = try connection.integer("SELECT min(seq) FROM \(log)") ?? seq
         let end = min(seq, oldest + Self.rowCountMax)
         try connection.execute("DELETE FROM \(log) WHERE seq < \(end)")
-        try connection.execute("UPDATE \(ChangeLogTables.source) SET acknowledged = \(seq)")
+        // A pipeline that starts with an older state may acknowledge less than was acknowledged before.
+        try connection.execute(
+            "UPDATE \(ChangeLogTables.source) SET acknowledged = max(ifnull(acknowledged, \(seq)), \(seq))")
         for capture in captures {
             let records = TriggerGenerator.conflictsTable(capture: capture)
             if try connection.integer("SELECT 1 FROM \(records) LIMIT 1") != nil {

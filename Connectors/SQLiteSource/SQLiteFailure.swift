@@ -1,4 +1,5 @@
 private import CSQLite
+internal import ChangeModel
 internal import ConnectorKit
 
 extension ConnectorFailure {
@@ -48,8 +49,25 @@ extension ConnectorFailure {
     static func captureMissing(_ path: String) -> ConnectorFailure {
         .sqlite(
             "sqlite.capture_missing", .stop,
-            "\(path) was captured before, but the tables named _millrace_ that hold its changes are gone",
+            "\(path) was captured before, but the tables named _millrace_ that hold its changes are gone, or it is"
+                + " another file",
             hint: .startAnew)
+    }
+
+    static func otherKind(_ path: String, _ kind: String) -> ConnectorFailure {
+        .sqlite(
+            "sqlite.other_database", .stop, "the log was made from a source of the kind \(kind), not from \(path)",
+            hint: .useOwnFolder)
+    }
+
+    static func otherDatabase(
+        _ path: String, _ found: SourceIdentity, _ expected: SourceIdentity
+    ) -> ConnectorFailure {
+        .sqlite(
+            "sqlite.other_database", .stop,
+            "the log was made from another database than \(path)"
+                + " (\(found.differences(from: expected).joined(separator: "; ")))",
+            hint: .useOwnFolder)
     }
 
     static func logWentBack(_ path: String) -> ConnectorFailure {
@@ -116,7 +134,7 @@ extension ConnectorFailure {
 
 /// What to do next, in one place so that equal advice reads equally.
 private enum Hint {
-    case waitForLock, checkPath, grantAccess, makeRoom, lookAtDisk, lookAtMemory, reportIt, startAnew
+    case waitForLock, checkPath, grantAccess, makeRoom, lookAtDisk, lookAtMemory, reportIt, startAnew, useOwnFolder
     case checkIntegrity(String)
     case words(String)
 
@@ -136,6 +154,8 @@ private enum Hint {
             "changes may be lost to this pipeline: move the state folder away and start again, which reads all rows"
                 + " anew as"
                 + " snapshot events"
+        case .useOwnFolder:
+            "name the file that the log belongs to, or give this one a state folder of its own (log.directory)"
         case .checkIntegrity(let path): "check it with: sqlite3 \(path) 'PRAGMA integrity_check'"
         case .words(let text): text
         }

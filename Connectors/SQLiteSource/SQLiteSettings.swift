@@ -10,6 +10,8 @@ package struct SQLiteSettings: Sendable {
     package var takesSnapshot: Bool
     /// The longest pause between two looks at a database where nothing happens.
     package var pollInterval: Duration
+    /// Bytes of tuples and descriptors after which a batch is sealed. Smaller for tests.
+    var batchByteCountMax = 512 << 10
 
     /// The table from which parser, schema and manual are made.
     package static let table: [Setting] = [

@@ -25,20 +25,17 @@ package actor SQLiteSource: ChangeSource {
 
     /// Installs tables and triggers where they are missing, in one transaction, and begins after `checkpoint`.
     ///
-    /// The checkpoint's notes name the database; another one is refused before anything is installed in it.
+    /// Another database than the one of the checkpoint, or than `expected`, is refused before anything is installed in
+    /// it.
     package func open(
         resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) async throws(ConnectorFailure) -> SourceIdentity {
         session = nil
-        if let expected, expected.kind != "sqlite" {
-            throw ConnectorFailure(
-                "sqlite.other_database", .stop, "the log was made from a source of the kind \(expected.kind)",
-                setting: "source.sqlite.path", hint: "give this source a state folder of its own (log.directory)")
-        }
         do {
-            let opened = try CaptureSession.open(settings, resumingAfter: checkpoint, notice: notice)
-            session = opened.session
-            return SourceIdentity(kind: "sqlite", fingerprint: ["database": opened.database])
+            let opened = try CaptureSession.open(
+                settings, resumingAfter: checkpoint, of: expected, notice: notice)
+            session = opened
+            return CaptureSession.identity(opened.progress.database)
         } catch {
             throw ConnectorFailure(error, path: settings.path, while: "preparing the capture")
         }
@@ -89,7 +86,7 @@ package actor SQLiteSource: ChangeSource {
     private func openSession() throws(ConnectorFailure) -> CaptureSession {
         guard let session else {
             throw ConnectorFailure(
-                "sqlite.not_open", .retry, "\(settings.path) is not open for this checkpoint",
+                "sqlite.not_open", .retry, "\(settings.path) is not open",
                 setting: "source.sqlite.path")
         }
         return session

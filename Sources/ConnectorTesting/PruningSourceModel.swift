@@ -38,13 +38,18 @@ package final class PruningSourceModel: ChangeSource {
             if session.wasOpened && faults.contains(.opensOnlyOnce) {
                 throw ConnectorFailure("model.opened_before", .stop, "the model was opened before")
             }
+            if let expected, expected != Self.identity, !faults.contains(.opensForAnyIdentity) {
+                throw ConnectorFailure("model.other_database", .stop, "the log was made from another database")
+            }
             guard let opening = database.open(after: checkpoint) else {
                 throw ConnectorFailure("model.pruned", .stop, "what follows the checkpoint is gone")
             }
             session.begin(opening: opening, after: checkpoint, faults: faults)
         }
-        return SourceIdentity(kind: "model", fingerprint: ["database": "model"])
+        return Self.identity
     }
+
+    private static let identity = SourceIdentity(kind: "model", fingerprint: ["database": "model"])
 
     /// The position of the last commit, or a little behind.
     package func endPosition() async throws(ConnectorFailure) -> ResumePosition {

@@ -53,6 +53,44 @@ extension SourceConformance {
         return explanations
     }
 
+    static func refusesAnotherDatabase(_ subject: SourceUnderTest) async throws -> [String] {
+        let recording = try await record(subject)
+        let confirmed = try await subject.confirmedPosition?()
+        var explanations: [String] = []
+        for other in others(than: recording.identity) {
+            let what = other.differences(from: recording.identity).joined(separator: ", ")
+            for checkpoint in [recording.end, nil] {
+                let reader = try await subject.reader()
+                do {
+                    try await reader.open(after: checkpoint, of: other)
+                    explanations.append("it opened for a log of another database (\(what))")
+                } catch let failure as ConnectorFailure where failure.remedy == .stop {}
+                try await reader.close()
+            }
+        }
+        if try await subject.confirmedPosition?() != confirmed { explanations.append("the confirmed position moved") }
+
+        try await subject.apply(.insert(rows: 1))
+        let reader = try await subject.reader()
+        let identity = try await reader.open(after: recording.end, of: recording.identity)
+        if identity != recording.identity { explanations.append("the identity is another than before") }
+        let changes = try await reader.drain(expecting: 1).flatMap(\.changes)
+        try await reader.close()
+        if changes.isEmpty { explanations.append("a change that was made afterwards did not come") }
+        return explanations
+    }
+
+    /// Identities that differ from this one in one part each.
+    private static func others(than identity: SourceIdentity) -> [SourceIdentity] {
+        let kind = SourceIdentity(kind: identity.kind + "-other", fingerprint: identity.fingerprint)
+        return [kind]
+            + identity.fingerprint.map { name, value in
+                var other = identity
+                other.fingerprint[name] = value + "0"
+                return other
+            }
+    }
+
     static func boundedReadAhead(_ subject: SourceUnderTest) async throws -> [String] {
         let reader = try await subject.reader()
         try await reader.open(after: nil)

@@ -48,6 +48,7 @@ package enum SourceConformance {
         case .checkpointNamesLastChange: return try await checkpointNamesLastChange(subject)
         case .closeIsCallableTwice: return try await closeIsCallableTwice(subject)
         case .opensAgainAfterClose: return try await opensAgainAfterClose(subject)
+        case .refusesAnotherDatabase: return try await refusesAnotherDatabase(subject)
         case .boundedReadAhead: return try await boundedReadAhead(subject)
         case .tuplesAreWellFormed: return try await tuplesAreWellFormed(subject)
         case .endPositionIsReached: return try await endPositionIsReached(subject)

@@ -26,6 +26,8 @@ package enum SourceFault: String, CaseIterable, Sendable {
     case secondCloseHangs
     /// A source object opens one time only.
     case opensOnlyOnce
+    /// Whatever identity is expected, a source opens.
+    case opensForAnyIdentity
     /// A batch takes everything that is waiting.
     case batchesGrowWithoutBound
     /// One byte follows each after image.

@@ -13,14 +13,16 @@ package struct SourceReader: Sendable {
         self.patience = patience
     }
 
-    /// Opens the source. A failure that asks for a retry (a slot that is still held) is retried while patience lasts.
+    /// Opens the source, which is to be the database of `expected`. A failure that asks for a retry (a slot that is still held) is retried while patience lasts.
     @discardableResult
-    package func open(after checkpoint: SourceCheckpoint?) async throws -> SourceIdentity {
+    package func open(
+        after checkpoint: SourceCheckpoint?, of expected: SourceIdentity? = nil
+    ) async throws -> SourceIdentity {
         let limit = ContinuousClock.now + patience
         while true {
             do {
                 return try await within(patience, "open") { [source] in
-                    try await source.open(resumingAfter: checkpoint, of: nil)
+                    try await source.open(resumingAfter: checkpoint, of: expected)
                 }
             } catch let failure as ConnectorFailure where failure.remedy == .retry && ContinuousClock.now < limit {
                 try await close()
@@ -50,17 +52,18 @@ package struct SourceReader: Sendable {
     /// Reads until everything that is committed by now was read.
     ///
     /// Ends when the checkpoint reaches the end position; or a few empty batches after `count` changes, because not
-    /// every rule is about the end position; or when patience ends. The caller compares what came with what was to
-    /// come.
+    /// every rule is about the end position; or when no change came for as long as patience lasts. The caller compares
+    /// what came with what was to come.
     package func drain(expecting count: Int) async throws -> [ReadBatch] {
         let end = try await endPosition()
-        let limit = ContinuousClock.now + patience
+        var limit = ContinuousClock.now + patience
         var batches: [ReadBatch] = []
         var (seen, rest) = (0, 5)
         while rest > 0 && ContinuousClock.now < limit {
             let batch = try await next()
             batches.append(batch)
             seen += batch.changes.count
+            if !batch.changes.isEmpty { limit = ContinuousClock.now + patience }
             if let checkpoint = batch.checkpoint, checkpoint.resume >= end { break }
             if seen >= count && batch.changes.isEmpty { rest -= 1 }
         }

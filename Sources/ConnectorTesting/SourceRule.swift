@@ -26,6 +26,8 @@ package enum SourceRule: String, CaseIterable, Sendable {
     case closeIsCallableTwice
     /// A closed source object opens again, says the same identity, and goes on.
     case opensAgainAfterClose
+    /// Opened for a log of another database, a source refuses for good and changes nothing; then it opens for its own.
+    case refusesAnotherDatabase
     /// However much is waiting, a batch stays under the limit.
     case boundedReadAhead
     /// Every tuple parses to its end and has its relation's columns; text is UTF-8; images fit the operation.

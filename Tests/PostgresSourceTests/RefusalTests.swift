@@ -105,6 +105,39 @@ struct RefusalTests {
         await first.source.close()
     }
 
+    @Test func anotherDatabaseIsRefusedBeforeAnythingIsMadeThere() async throws {
+        let database = try TestDatabase()
+        let other = try TestDatabase()
+        for one in [database, other] { try one.run("CREATE TABLE t (id int PRIMARY KEY)") }
+        let reader = try SourceReader(database, tables: ["public.t"])
+        let identity = try await reader.open()
+        try await reader.catchUp()
+        await reader.source.close()
+        // The same names elsewhere, and the same database with another slot.
+        let sources = [
+            try SourceReader(other, tables: ["public.t"], slot: other.name, publication: "p"),
+            try SourceReader(database, tables: ["public.t"], slot: database.name + "_2", publication: "p"),
+        ]
+        for stranger in sources {
+            for checkpoint in [nil, reader.checkpoint] {
+                let failure = await #expect(throws: ConnectorFailure.self) {
+                    try await stranger.source.open(resumingAfter: checkpoint, of: identity)
+                }
+                #expect(failure?.code == "postgres.other_database")
+                #expect(failure?.remedy == .stop)
+                #expect(failure?.hint?.contains("log.directory") == true)
+                await stranger.source.close()
+            }
+            #expect(stranger.notices.all.isEmpty)
+        }
+        #expect(try other.value("SELECT count(*) FROM pg_publication") == "0")
+        #expect(try database.value("SELECT count(*) FROM pg_publication WHERE pubname = 'p'") == "0")
+        let slots = "SELECT count(*) FROM pg_replication_slots WHERE database IN ('\(database.name)', '\(other.name)')"
+        #expect(try database.value(slots) == "1")
+        #expect(try await reader.source.open(resumingAfter: reader.checkpoint, of: identity) == identity)
+        await reader.source.close()
+    }
+
     @Test func aCheckpointWithoutItsSlotIsRefused() async throws {
         let database = try TestDatabase()
         try database.run("CREATE TABLE t (id int PRIMARY KEY)")

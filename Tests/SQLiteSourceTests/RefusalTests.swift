@@ -44,13 +44,53 @@ import Testing
         #expect(code { _ = try database.open(after: checkpoint) } == "sqlite.capture_missing")
     }
 
-    @Test func checkpointOfAnotherDatabaseIsLeftToThePipelineAndInstallsNothing() throws {
-        let (_, checkpoint) = try captured()
+    @Test func anotherDatabaseIsRefusedBeforeAnythingIsInstalled() async throws {
+        let (database, checkpoint) = try captured()
         let (other, _) = try captured()
+        let expected = try await identity(database)
         try other.run("CREATE TABLE later(id INTEGER PRIMARY KEY)")
-        let opened = try CaptureSession.open(other.settings(), resumingAfter: checkpoint) { _ in }
-        #expect(opened.session == nil)
-        #expect(try InstalledTrigger.all(other.writer).allSatisfy { $0.table == "t" })
+        let before = try contents(other)
+        let openings: [(SourceCheckpoint?, SourceIdentity?)] = [
+            (checkpoint, nil), (nil, expected), (checkpoint, expected),
+            (nil, SourceIdentity(kind: "postgres", fingerprint: expected.fingerprint)),
+        ]
+        for (checkpoint, expected) in openings {
+            let source = SQLiteSource(other.settings()) { _ in }
+            let failure = await #expect(throws: ConnectorFailure.self) {
+                try await source.open(resumingAfter: checkpoint, of: expected)
+            }
+            #expect(failure?.code == "sqlite.other_database")
+            #expect(failure?.remedy == .stop)
+            #expect(failure?.hint?.contains("state folder") == true)
+            await source.close()
+        }
+        #expect(try contents(other) == before)
+    }
+
+    @Test func aDatabaseThatWasNeverCapturedIsRefusedForALogOfAnother() async throws {
+        let (database, _) = try captured()
+        let expected = try await identity(database)
+        let other = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+        let before = try contents(other)
+        let failure = await #expect(throws: ConnectorFailure.self) {
+            try await SQLiteSource(other.settings()) { _ in }.open(resumingAfter: nil, of: expected)
+        }
+        #expect(failure?.code == "sqlite.capture_missing")
+        #expect(try contents(other) == before)
+    }
+
+    private func identity(_ database: SourceDatabase) async throws -> SourceIdentity {
+        let source = SQLiteSource(database.settings()) { _ in }
+        let identity = try await source.open(resumingAfter: nil, of: nil)
+        await source.close()
+        return identity
+    }
+
+    /// Everything that the file says of itself and of our tables.
+    private func contents(_ database: SourceDatabase) throws -> [String] {
+        let tables = ["sqlite_schema", "_millrace_source", "_millrace_changes"]
+        let present = try database.writer.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_millrace_source'")
+        return try tables.prefix(present == 1 ? 3 : 1).flatMap { try database.rows($0) }
     }
 
     @Test func strangeCheckpointIsRefused() throws {
@@ -77,12 +117,12 @@ import Testing
         let later = try #require(try session.drain().last?.checkpoint)
         let settings = SQLiteSettings(path: copy, takesSnapshot: false)
         #expect(
-            code { _ = try CaptureSession.open(settings, resumingAfter: later) { _ in } } == "sqlite.log_went_back")
+            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } } == "sqlite.log_went_back")
         // Also when the copy has gone on by itself, to the same number.
         let writer = try SQLiteConnection(path: copy)
         try writer.execute("INSERT INTO t VALUES(4, 'another'), (5, 'more')")
         #expect(
-            code { _ = try CaptureSession.open(settings, resumingAfter: later) { _ in } } == "sqlite.log_went_back")
+            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } } == "sqlite.log_went_back")
     }
 
     @Test(arguments: ["DELETE FROM _millrace_changes", "DELETE FROM _millrace_changes WHERE seq <= 4"])

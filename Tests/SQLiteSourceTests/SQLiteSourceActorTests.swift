@@ -121,6 +121,23 @@ import Testing
         #expect(try await take(1, from: again).flatMap { try changes(of: $0) }.map(\.line) == ["insert t 6000"])
     }
 
+    @Test func anEarlierAcknowledgementDoesNotTakeTheLogsNoteBack() async throws {
+        let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+        let source = source(database)
+        _ = try await source.open(resumingAfter: nil, of: nil)
+        try database.run("INSERT INTO t VALUES(1)", "INSERT INTO t VALUES(2)", "INSERT INTO t VALUES(3)")
+        let checkpoint = try #require(try await take(3, from: source).last?.checkpoint)
+        source.acknowledge(checkpoint.resume)
+        await source.close()
+        let acknowledged = try ChangeLogTables.identity(database.writer).acknowledged
+        #expect(acknowledged == SourceProgress.seq(of: checkpoint.resume))
+        let again = self.source(database)
+        _ = try await again.open(resumingAfter: checkpoint, of: nil)
+        again.acknowledge(ResumePosition(checkpoint.resume.value - 2))
+        await again.close()
+        #expect(try ChangeLogTables.identity(database.writer).acknowledged == acknowledged)
+    }
+
     @Test func pruningGivesWayToAWriter() async throws {
         let database = try SourceDatabase("CREATE TABLE t(id INTEGER PRIMARY KEY)")
         let source = source(database)

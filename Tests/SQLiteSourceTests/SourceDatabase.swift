@@ -45,10 +45,9 @@ final class SourceDatabase {
         _ tables: [String] = ["*"], snapshot: Bool = false, after checkpoint: SourceCheckpoint? = nil,
         notices: Notices = Notices()
     ) throws -> CaptureSession {
-        let opened = try CaptureSession.open(settings(tables, snapshot: snapshot), resumingAfter: checkpoint) {
+        try CaptureSession.open(settings(tables, snapshot: snapshot), resumingAfter: checkpoint, of: nil) {
             notices.add($0)
         }
-        return try #require(opened.session)
     }
 
     /// The rows of a table, as text that tells every value and type apart.
