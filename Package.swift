@@ -92,8 +92,8 @@ let package = Package(
         .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Pipeline", "SchemaRegistry",
-                logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline",
+                "SchemaRegistry", logging,
             ],
             swiftSettings: house),
         .testTarget(

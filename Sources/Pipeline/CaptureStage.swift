@@ -6,8 +6,8 @@ package import SchemaRegistry
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
-/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and events
-/// of the log go back together, and what is captured again has the same identities.
+/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and events of the
+/// log go back together, and what is captured again has the same identities.
 package struct CaptureStage {
     let source: any ChangeSource
     let log: any CaptureLog
@@ -45,8 +45,8 @@ package struct CaptureStage {
         contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
     }
 
-    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for
-    /// ever with growing pauses; others are thrown.
+    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for ever with
+    /// growing pauses; others are thrown.
     package mutating func run() async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
@@ -67,12 +67,11 @@ package struct CaptureStage {
         try await log.bind(to: identity)
         if endsWhenCaughtUp, target == nil { target = try await source.endPosition() }
         logger.info("capturing", metadata: ["source": "\(identity.kind)"])
-        var turn = Turn(resume: checkpoint?.resume)
+        var turn = Turn(after: checkpoint)
         while !stop.isRequested {
             try await take(&turn)
             if let target, let resume = turn.appended, resume >= target {
-                try await sync(&turn)
-                progress.caughtUp()
+                if try await sync(&turn) { progress.caughtUp() }
                 return
             }
         }
@@ -87,14 +86,21 @@ package struct CaptureStage {
         var unsyncedSince: ContinuousClock.Instant?
         /// When a checkpoint without changes was last stored.
         var idleCheckpointAt = ContinuousClock.now - CaptureStage.idleCheckpointInterval
+        /// When the source was opened.
+        let openedAt = ContinuousClock.now
 
-        init(resume: ResumePosition?) { appended = resume }
+        /// What an earlier attempt or process appended may not be synced, nor acknowledged.
+        init(after checkpoint: SourceCheckpoint?) {
+            appended = checkpoint?.resume
+            unsyncedSince = checkpoint == nil ? nil : .now
+        }
     }
 
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
         let batch = try await source.nextBatch(until: .now + patience)
-        backoff.reset()
+        // An answer without changes proves little: many a source can still say that much just before it fails again.
+        if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {
             try await append(batch, &turn)
         } else {
@@ -115,7 +121,9 @@ package struct CaptureStage {
         guard let logged else { return }
         turn.appended = batch.checkpoint?.resume ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
-        if batch.mustBeDurableBeforeDelivery { try await sync(&turn) }
+        if batch.mustBeDurableBeforeDelivery {
+            guard try await sync(&turn) else { return }
+        }
         feed.publish(logged)
         let newest = batch.transactionCount > 0 ? batch.transaction(at: batch.transactionCount - 1).committedAt : nil
         progress.captured(
@@ -127,36 +135,31 @@ package struct CaptureStage {
         guard let resume = batch.checkpoint?.resume, turn.appended.map({ resume > $0 }) ?? true else { return }
         let isTarget = target.map { resume >= $0 } ?? false
         guard isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else { return }
-        _ = try await log.append(batch, versions: [])
+        let logged = try await patiently { (stage) async throws(ConnectorFailure) in
+            try await stage.log.append(batch, versions: [])
+        }
+        guard logged != nil else { return }
         turn.idleCheckpointAt = .now
         turn.appended = resume
         turn.unsyncedSince = turn.unsyncedSince ?? .now
     }
 
-    private func sync(_ turn: inout Turn) async throws(ConnectorFailure) {
-        guard turn.unsyncedSince != nil else { return }
-        let durable = try await log.sync()
+    /// Makes what was appended durable, and only then tells the source. False when asked to stop before it worked.
+    @discardableResult
+    private mutating func sync(_ turn: inout Turn) async throws(ConnectorFailure) -> Bool {
+        guard turn.unsyncedSince != nil else { return true }
+        let synced = try await patiently { (stage) async throws(ConnectorFailure) in try await stage.log.sync() }
+        guard let synced else { return false }
         turn.unsyncedSince = nil
-        if let durable { source.acknowledge(durable.resume) }
+        if let durable = synced { source.acknowledge(durable.resume) }
+        return true
     }
 
-    /// Repeats what the log or the schema folder cannot do now but may do later, such as a write on a full disk. The
-    /// source stays open and keeps its server content meanwhile. Nil when asked to stop first.
+    /// Repeats what the log or the schema folder cannot do now; the source stays open and keeps what is not acknowledged.
     private mutating func patiently<T: Sendable>(
         _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {
-        var pauses = Backoff()
-        while true {
-            do throws(ConnectorFailure) {
-                return try await work(&self)
-            } catch {
-                guard error.remedy == .retry else { throw error }
-                let pause = pauses.nextPause()
-                logger.error("capture waits", metadata: .failure(error, retryIn: pause))
-                await stop.wait(upTo: pause)
-                if stop.isRequested { return nil }
-            }
-        }
+        try await stop.retrying("capture waits", logger, on: &self, work)
     }
 
     private mutating func pause(after failure: ConnectorFailure) async {

@@ -43,6 +43,8 @@ package struct DeliveryStage {
     let stop: StopSignal
     let logger: Logger
     private var backoff = Backoff()
+    /// True while the log holds a failure of this sink, for `status`.
+    private var hasStoredError = false
 
     /// How long records that the sink took may stay without being durable while more keep coming.
     static let flushInterval = Duration.milliseconds(100)
@@ -102,6 +104,7 @@ package struct DeliveryStage {
 
     private mutating func deliverUntilFailure(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
         let cursor = try await openCursor()
+        hasStoredError = cursor.lastError != nil
         let context = SinkContext(name: plan.name, state: cursor.state, nextOffset: cursor.offset) {
             [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(of: plan.name, state)
         }
@@ -131,16 +134,17 @@ package struct DeliveryStage {
         if turn.current == nil { turn.current = try await waitForBatch(turn) }
         guard let current = turn.current else {
             try await flush(&turn)
+            await noteSuccess()
             return
         }
         let records = try encode(current, from: turn.next, with: &encoder)
-        let receipt = try await plan.sink.write(records, durability(for: turn, adding: records.body.count))
-        backoff.reset()
+        let durability = durability(for: turn, adding: records.body.count)
+        let receipt = try await plan.sink.write(records, durability)
         turn.next = records.nextOffset
         if turn.next >= current.nextOffset { turn.current = nil }
         turn.unflushedSince = turn.unflushedSince ?? .now
         turn.unflushedBytes += records.body.count
-        try await settle(receipt, &turn)
+        try await settle(receipt, durability, &turn)
     }
 
     private func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> LoggedBatch? {
@@ -170,21 +174,63 @@ package struct DeliveryStage {
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
 
-    private func flush(_ turn: inout Turn) async throws(ConnectorFailure) {
+    private mutating func flush(_ turn: inout Turn) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
-        try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), &turn)
+        try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), .required, &turn)
     }
 
     /// Moves the cursor behind what the sink called durable.
-    private func settle(_ receipt: DeliveryReceipt, _ turn: inout Turn) async throws(ConnectorFailure) {
-        guard let durable = receipt.durableBefore else { return }
+    private mutating func settle(
+        _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn
+    ) async throws(ConnectorFailure) {
+        guard let durable = try checked(receipt, durability, turn) else { return }
         HaltPoint("sink.durable").reached()
-        try await log.moveCursor(of: plan.name, to: durable, state: receipt.state)
+        // The log may have no room now. The sink stays open meanwhile: opening it again would only write all again.
+        let moved: Void? = try await stop.retrying("delivery waits", logger, on: &self) {
+            (stage) async throws(ConnectorFailure) in
+            try await stage.log.moveCursor(of: stage.plan.name, to: durable, state: receipt.state)
+        }
+        guard moved != nil else { return }
         turn.durable = durable
         if durable >= turn.next {
             turn.unflushedSince = nil
             turn.unflushedBytes = 0
         }
         progress.delivered(by: plan.name, before: durable)
+        await noteSuccess()
+    }
+
+    /// The offset that a receipt calls durable. A cursor that moved beyond what was written would lose events, and a sink
+    /// that never makes anything durable would be asked for ever.
+    private func checked(
+        _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: Turn
+    ) throws(ConnectorFailure) -> UInt64? {
+        let least = durability == .required ? turn.next : turn.durable
+        guard let durable = receipt.durableBefore else {
+            if durability == .whenConvenient { return nil }
+            throw wrongReceipt("nothing", least...turn.next)
+        }
+        guard (least...turn.next).contains(durable) else {
+            throw wrongReceipt("log offset \(durable)", least...turn.next)
+        }
+        return durable
+    }
+
+    private func wrongReceipt(_ what: String, _ expected: ClosedRange<UInt64>) -> ConnectorFailure {
+        ConnectorFailure(
+            "pipeline.wrong_receipt", .stop,
+            "the sink called \(what) durable where \(expected.lowerBound) to \(expected.upperBound) was possible",
+            setting: "sinks.\(plan.name)",
+            hint: "this is a fault of the sink connector: please report it; its cursor was left as it was")
+    }
+
+    /// Something was delivered, or there is nothing to deliver: pauses begin anew, and `status` shows no failure any more.
+    private mutating func noteSuccess() async {
+        backoff.reset()
+        guard hasStoredError else { return }
+        // When that fails, for example on a full disk, the next success tries again.
+        guard (try? await log.setError(of: plan.name, nil)) != nil else { return }
+        hasStoredError = false
+        logger.notice("sink works again")
     }
 }

@@ -18,19 +18,22 @@ package struct Pipeline: Sendable {
         package var sinks: [SinkPlan]
         /// The durable log.
         package var log: EventLog
+        /// What capture writes to: the log, unless a test wraps it.
+        package var captureLog: any CaptureLog
         /// The contracts.
         package var schemas: SchemaFolder
 
-        /// The parts, named.
+        /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            schemas: SchemaFolder
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder
         ) {
             self.name = name
             self.sourceKind = sourceKind
             self.source = source
             self.sinks = sinks
             self.log = log
+            self.captureLog = captureLog ?? log
             self.schemas = schemas
         }
     }
@@ -43,6 +46,8 @@ package struct Pipeline: Sendable {
     private let logger: Logger
     /// How often old events are looked for.
     static let retentionInterval = Duration.seconds(10)
+    /// How long sinks may go on after capture failed for good.
+    static let graceTime = Duration.seconds(5)
 
     /// A pipeline that does not run yet.
     package init(_ parts: Parts, logger: Logger) {
@@ -50,33 +55,59 @@ package struct Pipeline: Sendable {
         self.logger = logger
     }
 
-    /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed before
-    /// the start is durable in every sink.
+    /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed before the
+    /// start is durable in every sink.
     ///
-    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even
-    /// be opened, when it was the last one, or at the end of the run.
+    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even be
+    /// opened, when it was the last one, or at the end of the run. When capture fails for good, sinks may still deliver what
+    /// was captured, for a few seconds. Cancelling the task asks to stop.
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
+        guard try await syncEarlierWork() else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
-        let captureEnd = CaptureEnd()
-        var failure: ConnectorFailure?
-        await withTaskGroup(of: Outcome.self) { group in
-            group.addTask { await capture(feed, captureEnd, untilCaughtUp) }
-            for plan in parts.sinks { group.addTask { await deliver(plan, feed, captureEnd) } }
-            group.addTask { await retain() }
-            var delivering = parts.sinks.count
-            for await outcome in group {
-                if case .delivery = outcome.stage { delivering -= 1 }
-                if let new = outcome.failure {
-                    failure = failure ?? new
-                    if isFatal(outcome, delivering) { stop.request() }
-                }
-                if delivering == 0 && (captureEnd.offset != nil || failure != nil) { stop.request() }
-            }
+        let failure = await withTaskCancellationHandler {
+            await runStages(feed, untilCaughtUp)
+        } onCancel: {
+            stop.request()
         }
         if let failure { throw failure }
     }
 
-    private enum Stage { case capture, delivery(String), retention }
+    /// A process that was killed may have appended what no sync covered, and some of it must be durable before any sink sees
+    /// it. False when asked to stop before it worked.
+    private func syncEarlierWork() async throws(ConnectorFailure) -> Bool {
+        var log = parts.captureLog
+        return try await stop.retrying("capture waits", logger, on: &log) { (log) async throws(ConnectorFailure) in
+            _ = try await log.sync()
+        } != nil
+    }
+
+    /// Runs all stages to their ends and returns the first failure.
+    private func runStages(_ feed: LogFeed, _ untilCaughtUp: Bool) async -> ConnectorFailure? {
+        let captureEnd = CaptureEnd()
+        return await withTaskGroup(of: Outcome.self) { group in
+            group.addTask { await capture(feed, captureEnd, untilCaughtUp) }
+            for plan in parts.sinks { group.addTask { await deliver(plan, feed, captureEnd) } }
+            group.addTask { await retain() }
+            var delivering = parts.sinks.count
+            var failure: ConnectorFailure?
+            for await outcome in group {
+                failure = failure ?? outcome.failure
+                switch outcome.stage {
+                case .capture where outcome.failure != nil:
+                    captureEnd.offset = feed.nextOffset
+                    group.addTask { await endGrace() }
+                case .delivery(let sink):
+                    delivering -= 1
+                    if outcome.failure != nil && progress.snapshot.cursors[sink] == nil { stop.request() }
+                case .capture, .upkeep: break
+                }
+                if delivering == 0 && (captureEnd.offset != nil || failure != nil) { stop.request() }
+            }
+            return failure
+        }
+    }
+
+    private enum Stage { case capture, delivery(String), upkeep }
 
     /// How a stage ended.
     private struct Outcome {
@@ -84,20 +115,20 @@ package struct Pipeline: Sendable {
         var failure: ConnectorFailure?
     }
 
-    private func isFatal(_ outcome: Outcome, _ delivering: Int) -> Bool {
-        switch outcome.stage {
-        case .capture, .retention: true
-        case .delivery(let sink): delivering == 0 || progress.snapshot.cursors[sink] == nil
-        }
+    /// Ends the run once sinks had time to deliver what was captured before capture failed.
+    private func endGrace() async -> Outcome {
+        await stop.wait(upTo: Self.graceTime)
+        stop.request()
+        return Outcome(stage: .upkeep)
     }
 
     private func capture(_ feed: LogFeed, _ end: CaptureEnd, _ untilCaughtUp: Bool) async -> Outcome {
         var stage = CaptureStage(
-            source: parts.source, log: parts.log, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
+            source: parts.source, log: parts.captureLog, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
             progress: progress, stop: stop, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
             try await stage.run()
-            if untilCaughtUp { end.offset = try await parts.log.statistics().nextOffset }
+            if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)
         } catch {
             logger.error("capture stopped", metadata: .failure(error))
@@ -134,11 +165,11 @@ package struct Pipeline: Sendable {
             }
             await stop.wait(upTo: Self.retentionInterval)
         }
-        return Outcome(stage: .retention)
+        return Outcome(stage: .upkeep)
     }
 }
 
-/// The log offset at which a run until caught up ends; nil while capture goes on.
+/// The log offset at which delivery ends; nil while capture goes on.
 private final class CaptureEnd: Sendable {
     private let value = Mutex<UInt64?>(nil)
 
