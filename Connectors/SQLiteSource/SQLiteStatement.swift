@@ -2,7 +2,7 @@ private import ByteKit
 internal import CSQLite
 
 /// A value as SQLite stores it, kept outside of a row: the keys between chunks of a snapshot.
-enum SQLiteValue: Equatable, Sendable {
+enum SQLiteValue: Hashable, Sendable {
     case null
     case integer(Int64)
     case real(Double)
