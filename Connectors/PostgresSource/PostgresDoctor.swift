@@ -199,7 +199,7 @@ extension Examination {
         case "unreserved":
             add(
                 .problem, "postgres.slot_endangered", "slot \"\(name)\" loses its WAL at the next checkpoint (\(kept))",
-                fix: "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf(); and run millrace now")
+                fix: "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf(); then millrace run")
         case "extended":
             add(
                 .warning, "postgres.slot_endangered",

@@ -82,8 +82,7 @@ package struct SQLiteDoctor: Sendable {
             return Finding(
                 .warning, "sqlite.trigger_order",
                 what + "; trigger \"\(newer.name)\" is newer than ours and fires before them",
-                fix: "run millrace once: it"
-                    + " makes its triggers anew")
+                fix: "millrace run, which makes its triggers anew")
         }
         return Finding(.ok, "sqlite.table", what + " and our triggers")
     }

@@ -26,7 +26,7 @@ package struct ConfigurationLoader {
             case .system(let words):
                 let problem = ConfigurationProblem(
                     "config.unreadable", "the configuration cannot be read: \(words)", file: path,
-                    hint: "name the file with --config, or make one with millrace init URL")
+                    hint: "name the file with --config, or write one as in README.md")
                 throw ConfigurationProblems([problem])
             case .tooLarge:
                 let problem = ConfigurationProblem("config.too_large", "the file is larger than 1 MiB", file: path)

@@ -29,7 +29,7 @@ struct YAMLDocument {
             problems = [
                 ConfigurationProblem(
                     "config.empty", "the file holds no configuration", file: file,
-                    hint: "millrace init URL writes a first one")
+                    hint: "write one as in README.md; docs/reference/configuration.md has every setting")
             ]
         }
     }

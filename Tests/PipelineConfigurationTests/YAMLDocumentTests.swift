@@ -3,10 +3,14 @@ import Testing
 
 struct YAMLDocumentTests {
     static let files = [
-        BadFile("empty", "", "config.empty - - the file holds no configuration (millrace init URL writes a first one)"),
+        BadFile(
+            "empty", "",
+            "config.empty - - the file holds no configuration ("
+                + "write one as in README.md; docs/reference/configuration.md has every setting)"),
         BadFile(
             "only comments", "# nothing\n\n",
-            "config.empty - - the file holds no configuration (millrace init URL writes a first one)"),
+            "config.empty - - the file holds no configuration ("
+                + "write one as in README.md; docs/reference/configuration.md has every setting)"),
         BadFile("a list", "- a\n", "config.wrong_type - 1:1 the file should hold keys with values, and is a list"),
         BadFile(
             "two documents", "name: a\n---\nname: b\n",

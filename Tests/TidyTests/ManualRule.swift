@@ -86,6 +86,27 @@ enum ManualRule {
         }
     }
 
+    /// The commands that a file of the program declares.
+    static func commands(_ file: RepositoryFile) -> [String] {
+        SwiftText(file.text).literals.filter { $0.before.hasSuffix("commandName:") }.map(\.text)
+    }
+
+    /// Places that tell the user to run a command that there is not: in texts of the program, in the manual after a
+    /// backtick or at the beginning of a line.
+    static func unknownCommands(_ file: RepositoryFile, known: Set<String>) -> [Violation] {
+        let isManual = file.path.hasSuffix(".md")
+        let texts =
+            isManual
+            ? zip(1..., file.lines).map { ($0, String($1)) }
+            : SwiftText(file.text).literals.map { ($0.line, $0.text) }
+        let word = isManual ? /(?:^|`)millrace ([a-z]+)/ : /\bmillrace ([a-z]+)/
+        return texts.flatMap { line, text in
+            text.matches(of: word).filter { !known.contains(String($0.1)) }.map {
+                Violation(path: file.path, line: line, remedy: "there is no command millrace \($0.1)")
+            }
+        }
+    }
+
     /// The settings that a file declares.
     static func settings(_ file: RepositoryFile) -> [Named] {
         SwiftText(file.text).literals.filter { $0.before.hasSuffix("Setting(") && !$0.before.hasSuffix("_Setting(") }

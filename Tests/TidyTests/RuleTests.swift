@@ -122,6 +122,15 @@ struct RuleTests {
             ])
     }
 
+    @Test func commandsThatAreNotThereAreFound() {
+        let code = "f(commandName: \"run\")\nhint: \"then millrace rnu, or millrace run\"  // millrace gone\n"
+        let file = RepositoryFile(path: "Sources/A/A.swift", text: code)
+        #expect(ManualRule.commands(file) == ["run"])
+        #expect(lines(ManualRule.unknownCommands(file, known: ["run"])) == [2])
+        let manual = RepositoryFile(path: "docs/a.md", text: "how millrace works\n`millrace rnu`\nmillrace run -x\n")
+        #expect(lines(ManualRule.unknownCommands(manual, known: ["run"])) == [2])
+    }
+
     @Test func linksThatLeadNowhereAreFound() {
         let text = "[a](b.md) and [c](../d/e.md#f)\n[g](gone.md), [h](https://x.example/y.md)\n[i](#j) [k](../gone/)\n"
         let manual = RepositoryFile(path: "docs/guides/a.md", text: text)

@@ -107,6 +107,17 @@ struct TidyTests {
         }
     }
 
+    @Test func everyCommandThatIsNamedIsThereAndInTheManual() throws {
+        let commands = Set(Repository.productFiles.flatMap(ManualRule.commands)).subtracting(["millrace"])
+        #expect(commands.count > 3)
+        let manuals = Repository.files(in: "docs") + [Repository.file("README.md")].compactMap { $0 }
+        expectNone((manuals + Repository.productFiles).flatMap { ManualRule.unknownCommands($0, known: commands) })
+        let reference = try #require(Repository.file("docs/reference/commands.md"))
+        for command in commands.subtracting(["generate"]) {
+            #expect(reference.text.contains("\n## millrace \(command)"), "\(reference.path): explain \(command)")
+        }
+    }
+
     @Test func linksOfTheManualLeadSomewhere() {
         let manuals = Repository.files(in: "docs") + [Repository.file("README.md")].compactMap { $0 }
         #expect(manuals.count > 5)
