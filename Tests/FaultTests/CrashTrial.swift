@@ -31,8 +31,8 @@ struct TrialResult: Sendable {
     var committedCount: Int
 }
 
-/// Runs a pipeline over a database that forgets what was acknowledged, lets it crash again and again, runs it to the end,
-/// and compares exact sets. Everything but the timing follows from the seed.
+/// Runs a pipeline over a database that forgets what was acknowledged, lets it crash again and again, runs it to the
+/// end, and compares exact sets. Everything but the timing follows from the seed.
 struct CrashTrial {
     private let folder: TemporaryFolder
     private let database: PruningDatabase
@@ -43,7 +43,8 @@ struct CrashTrial {
     private let seed: UInt64
     private var session = 0
     private var logPath: String
-    private var result = TrialResult(violations: [], explanations: [], crashCount: 0, powerCutCount: 0, committedCount: 0)
+    private var result = TrialResult(
+        violations: [], explanations: [], crashCount: 0, powerCutCount: 0, committedCount: 0)
 
     init(seed: UInt64, _ perturbation: Perturbation = Perturbation()) throws {
         folder = try TemporaryFolder()

@@ -117,12 +117,14 @@ import Testing
         let later = try #require(try session.drain().last?.checkpoint)
         let settings = SQLiteSettings(path: copy, takesSnapshot: false)
         #expect(
-            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } } == "sqlite.log_went_back")
+            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } }
+                == "sqlite.log_went_back")
         // Also when the copy has gone on by itself, to the same number.
         let writer = try SQLiteConnection(path: copy)
         try writer.execute("INSERT INTO t VALUES(4, 'another'), (5, 'more')")
         #expect(
-            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } } == "sqlite.log_went_back")
+            code { _ = try CaptureSession.open(settings, resumingAfter: later, of: nil) { _ in } }
+                == "sqlite.log_went_back")
     }
 
     @Test(arguments: ["DELETE FROM _millrace_changes", "DELETE FROM _millrace_changes WHERE seq <= 4"])
