@@ -210,7 +210,9 @@ package struct DeliveryStage {
             if durability == .whenConvenient { return nil }
             throw wrongReceipt("nothing", least...turn.next)
         }
-        guard (least...turn.next).contains(durable) else { throw wrongReceipt("log offset \(durable)", least...turn.next) }
+        guard (least...turn.next).contains(durable) else {
+            throw wrongReceipt("log offset \(durable)", least...turn.next)
+        }
         return durable
     }
 

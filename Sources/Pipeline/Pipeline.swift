@@ -156,7 +156,9 @@ package struct Pipeline: Sendable {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
                 let step = try await parts.log.retain(activeSinks: names)
-                if step.changeCount > 0 { logger.info("old events removed", metadata: ["events": "\(step.changeCount)"]) }
+                if step.changeCount > 0 {
+                    logger.info("old events removed", metadata: ["events": "\(step.changeCount)"])
+                }
                 if step.isUnfinished { continue }
             } catch {
                 logger.warning("old events could not be removed", metadata: .failure(error))
