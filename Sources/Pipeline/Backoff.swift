@@ -1,5 +1,5 @@
-/// Growing pauses between attempts: 0.2 s, doubled each time up to 30 s, each shortened by up to a third at random so that
-/// many clients of one server do not come back together. A success starts over.
+/// Growing pauses between attempts: 0.2 s, doubled each time up to 30 s, each shortened by up to a third at random so
+/// that many clients of one server do not come back together. A success starts over.
 package struct Backoff: Sendable {
     private var attempts = 0
     /// The first pause before it is shortened.

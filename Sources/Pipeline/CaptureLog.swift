@@ -2,8 +2,8 @@ package import ChangeModel
 package import ConnectorKit
 package import EventLog
 
-/// What the capture stage needs of the event log. ``EventLog`` is the one implementation; tests wrap it to break a promise
-/// on purpose and see the proof notice.
+/// What the capture stage needs of the event log. ``EventLog`` is the one implementation; tests wrap it to break a
+/// promise on purpose and see the proof notice.
 package protocol CaptureLog: Sendable {
     /// Which source the log belongs to; nil for a new log.
     func source() async throws(ConnectorFailure) -> SourceIdentity?

@@ -6,8 +6,8 @@ package import SchemaRegistry
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
-/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and events of the
-/// log go back together, and what is captured again has the same identities.
+/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and
+/// events of the log go back together, and what is captured again has the same identities.
 package struct CaptureStage {
     let source: any ChangeSource
     let log: any CaptureLog
@@ -45,8 +45,8 @@ package struct CaptureStage {
         contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
     }
 
-    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for ever with
-    /// growing pauses; others are thrown.
+    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for
+    /// ever with growing pauses; others are thrown.
     package mutating func run() async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
@@ -155,7 +155,8 @@ package struct CaptureStage {
         return true
     }
 
-    /// Repeats what the log or the schema folder cannot do now; the source stays open and keeps what is not acknowledged.
+    /// Repeats what the log or the schema folder cannot do now; the source stays open and keeps what is not
+    /// acknowledged.
     private mutating func patiently<T: Sendable>(
         _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {

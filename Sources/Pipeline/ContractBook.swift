@@ -2,8 +2,8 @@ package import ChangeModel
 package import ConnectorKit
 package import SchemaRegistry
 
-/// Knows the contract of each relation that was met: registers the derived schema when a relation is new, and remembers the
-/// log's entry for it. Used by one task.
+/// Knows the contract of each relation that was met: registers the derived schema when a relation is new, and
+/// remembers the log's entry for it. Used by one task.
 package struct ContractBook {
     private let pipelineName: String
     private let schemas: SchemaFolder
@@ -16,7 +16,8 @@ package struct ContractBook {
         let version: RelationVersion
     }
 
-    /// How many relations are remembered before the book starts over; each relation message of a source may be a new object.
+    /// How many relations are remembered before the book starts over; each relation message of a source may be a new
+    /// object.
     private static let entriesMax = 4096
 
     /// An empty book.

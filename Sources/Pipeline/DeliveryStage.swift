@@ -200,8 +200,8 @@ package struct DeliveryStage {
         await noteSuccess()
     }
 
-    /// The offset that a receipt calls durable. A cursor that moved beyond what was written would lose events, and a sink
-    /// that never makes anything durable would be asked for ever.
+    /// The offset that a receipt calls durable. A cursor that moved beyond what was written would lose events, and a
+    /// sink that never makes anything durable would be asked for ever.
     private func checked(
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: Turn
     ) throws(ConnectorFailure) -> UInt64? {
@@ -224,7 +224,8 @@ package struct DeliveryStage {
             hint: "this is a fault of the sink connector: please report it; its cursor was left as it was")
     }
 
-    /// Something was delivered, or there is nothing to deliver: pauses begin anew, and `status` shows no failure any more.
+    /// Something was delivered, or there is nothing to deliver: pauses begin anew, and `status` shows no failure any
+    /// more.
     private mutating func noteSuccess() async {
         backoff.reset()
         guard hasStoredError else { return }

@@ -2,8 +2,9 @@ import ConnectorKit
 import Logging
 
 extension StopSignal {
-    /// Repeats what cannot be done now but may be done later, such as a write on a full disk, with growing pauses and `line`
-    /// in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown at once.
+    /// Repeats what cannot be done now but may be done later, such as a write on a full disk, with growing pauses and
+    /// `line` in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown
+    /// at once.
     func retrying<Subject, T: Sendable>(
         _ line: Logger.Message, _ logger: Logger, on subject: inout Subject,
         _ work: (inout Subject) async throws(ConnectorFailure) -> T

@@ -31,8 +31,8 @@ struct TrialResult: Sendable {
     var committedCount: Int
 }
 
-/// Runs a pipeline over a database that forgets what was acknowledged, lets it crash again and again, runs it to the end,
-/// and compares exact sets. Everything but the timing follows from the seed.
+/// Runs a pipeline over a database that forgets what was acknowledged, lets it crash again and again, runs it to the
+/// end, and compares exact sets. Everything but the timing follows from the seed.
 struct CrashTrial {
     private let folder: TemporaryFolder
     private let database: PruningDatabase

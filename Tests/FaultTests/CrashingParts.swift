@@ -5,7 +5,8 @@ import Foundation
 import Pipeline
 import Synchronization
 
-/// The power switch of a process that is simulated inside of the test: after a number of steps everything is down at once.
+/// The power switch of a process that is simulated inside of the test: after a number of steps everything is down at
+/// once.
 final class CrashSwitch: Sendable {
     private let left: Mutex<Int>
 
@@ -94,8 +95,8 @@ final class DurableCopy: Sendable {
     /// What may be acknowledged.
     var resume: ResumePosition { state.withLock(\.resume) }
 
-    /// Copies the log's files. The database comes before its write-ahead log: nothing moves from one to the other while the
-    /// log is this small and open.
+    /// Copies the log's files. The database comes before its write-ahead log: nothing moves from one to the other
+    /// while the log is this small and open.
     func take(from log: String, covering checkpoint: SourceCheckpoint?) throws {
         let copy = state.withLock { state in
             state.copies += 1

@@ -2,8 +2,8 @@ import ConnectorKit
 import Pipeline
 import Testing
 
-/// The proof of the order append, sync, acknowledge; sink durable, cursor. First that the pipeline keeps it through crashes,
-/// then that each way of breaking it is noticed under its name: a proof that no bug can fail proves nothing.
+/// The proof of the order append, sync, acknowledge; sink durable, cursor. First that the pipeline keeps it through
+/// crashes, then that each way of breaking it is noticed under its name: a proof that no bug can fail proves nothing.
 struct PerturbationTests {
     @Test(arguments: UInt64(1)...12)
     func nothingIsLostDoubledOrConfirmedTooEarlyThroughCrashes(seed: UInt64) async throws {
