@@ -1,0 +1,134 @@
+import ChangeModel
+import ConnectorKit
+import ConnectorTesting
+import EventLog
+import Pipeline
+import Synchronization
+import Testing
+
+struct DeliveryTests {
+    private let place: Workplace
+    private let database = PruningDatabase(seed: 11)
+    private let good = LedgerStore()
+    private let bad = LedgerStore()
+
+    init() throws {
+        place = try Workplace()
+        database.commitRandom(transactions: 30)
+    }
+
+    private var source: PruningSourceModel { PruningSourceModel(of: database) }
+
+    @Test func aSinkThatFailsDelaysOnlyItself() async throws {
+        let isDown = Mutex(true)
+        let attempts = Counter()
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { (_) async throws(ConnectorFailure) in
+                attempts.next()
+                if isDown.withLock({ $0 }) { throw failure("down", .retry) }
+            })
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
+        async let code = pipeline.finish()
+        let end = UInt64(database.committed.count)
+        try await eventually("the good sink's end") { pipeline.progress.snapshot.cursors["good"] == end }
+        try await eventually("three attempts") { attempts.value >= 3 }
+        #expect(good.identities == database.committed)
+        #expect(bad.entries.isEmpty)
+        try await eventually("the error in the log") {
+            try await place.log.cursor(of: "bad")?.lastError?.code == "test.down"
+        }
+        isDown.withLock { $0 = false }
+        #expect(try await code == nil)
+        #expect(bad.identities == database.committed)
+        #expect(try await place.log.cursor(of: "bad")?.lastError == nil, "a sink that works again has no error")
+        #expect(good.violations == [] && bad.violations == [])
+    }
+
+    @Test func anErrorOfAnEarlierRunIsClearedOnceTheSinkWorks() async throws {
+        _ = try await place.log.createCursor(of: "good", at: 0)
+        try await place.log.setError(of: "good", failure("earlier", .stop))
+        let pipeline = place.pipeline(from: source, to: [plan("good", LedgerSink(on: good))])
+        #expect(try await pipeline.finish() == nil)
+        #expect(try await place.log.cursor(of: "good")?.lastError == nil)
+    }
+
+    @Test func writesThatFailInTheMiddleLoseNothing() async throws {
+        let pipeline = place.pipeline(
+            from: source,
+            to: [
+                plan("good", LedgerSink(on: good, buffersAccepted: true, failures: [2, 3, 5])),
+                plan("bad", LedgerSink(on: bad, keepsState: false, failures: [1, 4])),
+            ])
+        #expect(try await pipeline.finish() == nil)
+        #expect(good.identities == database.committed)
+        var ledger = ChangeLedger(expected: database.committed)
+        ledger.saw(bad.identities)
+        #expect(ledger.violations(allowingRepeats: true) == [])
+    }
+
+    @Test func aSinkThatFailsForGoodStopsAloneAndIsReportedAtTheEnd() async throws {
+        let writes = Counter()
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { (_) async throws(ConnectorFailure) in
+                if writes.next() == 2 { throw failure("refused", .stop) }
+            })
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
+        #expect(try await pipeline.finish() == "test.refused")
+        #expect(good.identities == database.committed)
+        #expect(try await place.log.cursor(of: "bad")?.lastError?.code == "test.refused")
+    }
+
+    @Test func theLastSinkThatFailsForGoodEndsTheRun() async throws {
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { (_) async throws(ConnectorFailure) in throw failure("refused", .stop) })
+        let pipeline = place.pipeline(from: source, to: [plan("bad", failing)])
+        #expect(try await pipeline.finish(untilCaughtUp: false) == "test.refused")
+    }
+
+    @Test func aSinkThatCannotBeOpenedAtTheStartEndsTheRun() async throws {
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad), onOpen: { () async throws(ConnectorFailure) in throw failure("closed", .stop) })
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
+        #expect(try await pipeline.finish(untilCaughtUp: false) == "test.closed")
+    }
+
+    @Test func aSinkThatWantsOtherTablesAdvancesOverTheEventsOfThese() async throws {
+        let pipeline = place.pipeline(
+            from: source,
+            to: [
+                plan("good", LedgerSink(on: good), tables: ["public.lines"]),
+                plan("bad", LedgerSink(on: bad), tables: ["elsewhere"]),
+            ])
+        #expect(try await pipeline.finish() == nil)
+        #expect(!good.entries.isEmpty && good.entries.count < database.committed.count)
+        #expect(good.entries.allSatisfy { $0.topic.table == "lines" })
+        #expect(bad.entries.isEmpty)
+        let end = UInt64(database.committed.count)
+        #expect(pipeline.progress.snapshot.cursors == ["good": end, "bad": end])
+        #expect(try await place.log.cursor(of: "bad")?.offset == end)
+    }
+
+    @Test(arguments: [Int64(1), -1000])
+    func aReceiptForWhatWasNotWrittenMovesNoCursor(distance: Int64) async throws {
+        let lying = ScriptedSink(
+            inner: LedgerSink(on: bad, keepsState: false),
+            receipt: { _, batch in .durable(before: UInt64(max(0, Int64(batch.nextOffset) + distance))) })
+        let pipeline = place.pipeline(from: source, to: [plan("bad", lying)])
+        _ = try await place.log.createCursor(of: "bad", at: 0)
+        let code = try await pipeline.finish()
+        #expect(code == "pipeline.wrong_receipt")
+        #expect(try await place.log.cursor(of: "bad")?.offset == 0)
+    }
+
+    @Test func aSinkThatNeverMakesAnythingDurableIsNotAskedForEver() async throws {
+        let lying = ScriptedSink(inner: LedgerSink(on: bad), receipt: { _, _ in .accepted })
+        let pipeline = place.pipeline(from: source, to: [plan("bad", lying)])
+        #expect(try await pipeline.finish() == "pipeline.wrong_receipt")
+    }
+}
