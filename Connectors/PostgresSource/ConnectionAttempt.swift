@@ -94,8 +94,9 @@ extension ConnectionAttempt {
                 guard passOverAddress() else { return unsafe .silent(HostList(of: handle).without(handle)) }
             }
             let events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT
-            _ = waitFor(unsafe PQsocket(handle), events, milliseconds: min(1000, left.milliseconds + 1))
-            state = unsafe PQconnectPoll(handle)
+            // Asked too early, libpq takes a socket for connected, and then waits for it without end.
+            let isReady = waitFor(unsafe PQsocket(handle), events, milliseconds: min(1000, left.milliseconds + 1))
+            if isReady { state = unsafe PQconnectPoll(handle) }
         }
         return .connected
     }

@@ -27,7 +27,8 @@ struct HostListTests {
             let connection = try PostgresConnection(opening: url, for: purpose)
             #expect(connection.processID > 0)
         }
-        #expect(start.duration(to: .now) >= .milliseconds(3900))
+        let waited = start.duration(to: .now)
+        #expect(waited >= .milliseconds(3900) && waited < .seconds(30))
     }
 
     @Test func severalSilentAndRefusingHostsArePassedOver() throws {
