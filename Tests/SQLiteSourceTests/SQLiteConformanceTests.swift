@@ -23,7 +23,8 @@ private final class Application: Sendable {
     init(journal: String) throws {
         let database = try SourceDatabase(
             journal: journal,
-            "CREATE TABLE items(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL, picture BLOB, note)")
+            "CREATE TABLE items(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL, picture BLOB, note)"
+        )
         path = database.path
         self.database = Mutex(database)
     }
@@ -64,7 +65,9 @@ private final class Application: Sendable {
     }
 
     /// Rows from all over the table, the same ones for the same table.
-    private static func some(_ rows: Int) -> String { "SELECT id FROM items ORDER BY id * 7919 % 101, id LIMIT \(rows)" }
+    private static func some(_ rows: Int) -> String {
+        "SELECT id FROM items ORDER BY id * 7919 % 101, id LIMIT \(rows)"
+    }
 
     /// The table as folded events show it: bytes as `x'…'`, other values as their texts.
     private func tableState() throws -> [String: String] {
