@@ -19,7 +19,7 @@ private import Glibc
 
     /// Connects and sets the session up. Throws what the server or the network said.
     init(opening url: String, for purpose: Purpose) throws(ServerError) {
-        unsafe handle = try Self.connect(url, purpose)
+        unsafe handle = try ConnectionAttempt.connect(url, purpose)
         _ = try execute(Self.session(purpose))
     }
 
@@ -160,65 +160,6 @@ extension PostgresConnection {
         case .catalogue: return spelling + " SET statement_timeout TO '20s'; SET lock_timeout TO '10s';"
         }
     }
-
-    /// Connects step by step, because only so the verbosity can be set before an error, which then has its SQLSTATE.
-    private static func connect(_ url: String, _ purpose: Purpose) throws(ServerError) -> OpaquePointer {
-        let parameters = parameters(url, purpose)
-        let started = unsafe withCStrings(parameters.map(\.0)) { keywords in
-            unsafe withCStrings(parameters.map(\.1)) { values in unsafe PQconnectStartParams(keywords, values, 1) }
-        }
-        guard let handle = unsafe started else { throw ServerError(sqlState: nil, message: "out of memory") }
-        _ = unsafe PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
-        unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
-        let deadline = unsafe ContinuousClock.now + connectTimeout(of: handle)
-        var state = unsafe PQstatus(handle) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
-        while state != PGRES_POLLING_OK {
-            let left = ContinuousClock.now.duration(to: deadline)
-            if state == PGRES_POLLING_FAILED || left <= .zero {
-                let error =
-                    state == PGRES_POLLING_FAILED
-                    ? ServerError(libpqMessage: unsafe String(cString: PQerrorMessage(handle)))
-                    : ServerError(sqlState: nil, message: "no answer in time", isConnectionLost: true)
-                unsafe PQfinish(handle)
-                throw error
-            }
-            let events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT
-            _ = waitFor(unsafe PQsocket(handle), events, milliseconds: min(1000, left.milliseconds + 1))
-            state = unsafe PQconnectPoll(handle)
-        }
-        return unsafe handle
-    }
-
-    /// What stands before `dbname` is a default that the user's string overrides; what stands after it always holds.
-    private static func parameters(_ url: String, _ purpose: Purpose) -> [(String, String)] {
-        var parameters = [
-            ("fallback_application_name", "millrace"), ("connect_timeout", "10"), ("keepalives_idle", "10"),
-            ("keepalives_interval", "5"), ("keepalives_count", "4"), ("tcp_user_timeout", "45000"),
-            ("dbname", url), ("client_encoding", "UTF8"),
-        ]
-        if purpose == .replication { parameters.append(("replication", "database")) }
-        return parameters
-    }
-
-    /// The connect_timeout that holds for this connection, for each of its hosts; ten seconds when it is unlimited.
-    private static func connectTimeout(of handle: OpaquePointer) -> Duration {
-        guard let options = unsafe PQconninfo(handle) else { return .seconds(10) }
-        defer { unsafe PQconninfoFree(options) }
-        var (seconds, hosts) = (10, 1)
-        var option = unsafe options
-        while let keyword = unsafe option.pointee.keyword {
-            if let value = unsafe option.pointee.val {
-                let text = unsafe String(cString: value)
-                switch unsafe String(cString: keyword) {
-                case "connect_timeout": seconds = Int(text).flatMap { $0 > 0 ? $0 : nil } ?? 10
-                case "host": hosts = text.split(separator: ",").count
-                default: break
-                }
-            }
-            unsafe option += 1
-        }
-        return .seconds(max(2, seconds) * max(1, hosts))
-    }
 }
 
 /// Waits for a descriptor; true when something happened before the time was over.
@@ -228,7 +169,7 @@ func waitFor(_ descriptor: Int32, _ events: Int32, milliseconds: Int) -> Bool {
 }
 
 /// Lends texts to C as an array of C strings with a null pointer behind the last.
-private func withCStrings<R>(
+func withCStrings<R>(
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> R
 ) -> R {
     let copies = unsafe texts.map { unsafe strdup($0) }

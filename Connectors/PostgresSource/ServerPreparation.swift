@@ -112,7 +112,7 @@ extension ServerPreparation {
         let name = settings.slot
         guard let slot = try releasedSlot() else {
             if checkpoint != nil { throw PostgresFailure.slotMissing(name) }
-            return try createSlot(replication.connection, isCancelled)
+            return try createSlot(replication.connection, role: facts.role, isCancelled)
         }
         if slot.plugin != "pgoutput" {
             let kind = slot.plugin.isEmpty ? "is a physical slot" : "decodes by \(slot.plugin), not pgoutput"
@@ -150,8 +150,9 @@ extension ServerPreparation {
     }
 
     /// The server waits for every transaction that runs now; the wait is shown and ends when the source is closed.
-    private func createSlot(_ connection: PostgresConnection, _ isCancelled: () -> Bool) throws(ConnectorFailure) -> LSN
-    {
+    private func createSlot(
+        _ connection: PostgresConnection, role: String, _ isCancelled: () -> Bool
+    ) throws(ConnectorFailure) -> LSN {
         let name = settings.slot
         let command = "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput NOEXPORT_SNAPSHOT"
         notice("slot \"\(name)\" is missing: \(command)")
@@ -169,6 +170,7 @@ extension ServerPreparation {
             }
             return position
         } catch {
+            if error.sqlState == "42501" { throw PostgresFailure.noReplicationPrivilege(role: role) }
             throw PostgresFailure.because(of: error, .creatingSlot(name))
         }
     }

@@ -71,11 +71,15 @@ package struct SourceReader: Sendable {
         return batches
     }
 
-    /// Reads until a batch has changes, at most `limit` batches; nil when none had.
-    package func nextWithChanges(limit: Int = 40) async throws -> ReadBatch? {
-        for _ in 0..<limit {
+    /// Reads until a batch has changes; nil when everything that is committed by now was read, or patience ends, before
+    /// one had.
+    package func nextWithChanges() async throws -> ReadBatch? {
+        let end = try await endPosition()
+        let limit = ContinuousClock.now + patience
+        while ContinuousClock.now < limit {
             let batch = try await next()
             if !batch.changes.isEmpty { return batch }
+            if let checkpoint = batch.checkpoint, checkpoint.resume >= end { break }
         }
         return nil
     }

@@ -1,4 +1,4 @@
-import ByteKit
+@testable import ByteKit
 import Testing
 
 @Suite struct JSONEscapingTests {
@@ -80,6 +80,15 @@ import Testing
         let bytes = [UInt8](repeating: 0, count: 5000)
         #expect(escaped(bytes) == reference(bytes))
         #expect(escaped(bytes).count == 30_000)
+    }
+
+    @Test func aLongTextDoesNotAskForSixTimesItsLength() {
+        for text in [[UInt8](repeating: 0x61, count: 8 << 20), Array(String(repeating: "ä", count: 4 << 20).utf8)] {
+            var buffer = OutputBuffer(capacity: 16)
+            buffer.append(jsonEscaping: text.rawBytes)
+            #expect(buffer.count == 8 << 20)
+            #expect(buffer.capacity <= 17 << 20)
+        }
     }
 
     @Test func stringsGetQuotes() {
