@@ -6,13 +6,8 @@ package import SchemaRegistry
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
-<<<<<<< HEAD
-/// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and events
-/// of the log go back together, and what is captured again has the same identities.
-=======
 /// Delivery may see a batch before it is synced, unless the batch says otherwise: after a power cut cursors and
 /// events of the log go back together, and what is captured again has the same identities.
->>>>>>> g-prove
 package struct CaptureStage {
     let source: any ChangeSource
     let log: any CaptureLog

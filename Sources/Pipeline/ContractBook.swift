@@ -2,13 +2,8 @@ package import ChangeModel
 package import ConnectorKit
 package import SchemaRegistry
 
-<<<<<<< HEAD
-/// Knows the contract of each relation that was met: registers the derived schema when a relation is new, and remembers
-/// the log's entry for it. Used by one task.
-=======
 /// Knows the contract of each relation that was met: registers the derived schema when a relation is new, and
 /// remembers the log's entry for it. Used by one task.
->>>>>>> g-prove
 package struct ContractBook {
     private let pipelineName: String
     private let schemas: SchemaFolder

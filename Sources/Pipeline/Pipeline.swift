@@ -55,21 +55,12 @@ package struct Pipeline: Sendable {
         self.logger = logger
     }
 
-<<<<<<< HEAD
-    /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed before
-    /// the start is durable in every sink.
-    ///
-    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not even
-    /// be opened, when it was the last one, or at the end of the run. When capture fails for good, sinks may still
-    /// deliver what was captured, for a few seconds. Cancelling the task asks to stop.
-=======
     /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed
     /// before the start is durable in every sink.
     ///
     /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not
     /// even be opened, when it was the last one, or at the end of the run. When capture fails for good, sinks may
     /// still deliver what was captured, for a few seconds. Cancelling the task asks to stop.
->>>>>>> g-prove
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
         guard try await syncEarlierWork() else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
@@ -81,13 +72,8 @@ package struct Pipeline: Sendable {
         if let failure { throw failure }
     }
 
-<<<<<<< HEAD
-    /// A process that was killed may have appended what no sync covered, and some of it must be durable before any sink
-    /// sees it. False when asked to stop before it worked.
-=======
     /// A process that was killed may have appended what no sync covered, and some of it must be durable before any
     /// sink sees it. False when asked to stop before it worked.
->>>>>>> g-prove
     private func syncEarlierWork() async throws(ConnectorFailure) -> Bool {
         var log = parts.captureLog
         return try await stop.retrying("capture waits", logger, on: &log) { (log) async throws(ConnectorFailure) in

@@ -3,13 +3,8 @@ import Logging
 
 extension StopSignal {
     /// Repeats what cannot be done now but may be done later, such as a write on a full disk, with growing pauses and
-<<<<<<< HEAD
-    /// `line` in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown at
-    /// once.
-=======
     /// `line` in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown
     /// at once.
->>>>>>> g-prove
     func retrying<Subject, T: Sendable>(
         _ line: Logger.Message, _ logger: Logger, on subject: inout Subject,
         _ work: (inout Subject) async throws(ConnectorFailure) -> T

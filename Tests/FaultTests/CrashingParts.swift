@@ -95,13 +95,8 @@ final class DurableCopy: Sendable {
     /// What may be acknowledged.
     var resume: ResumePosition { state.withLock(\.resume) }
 
-<<<<<<< HEAD
-    /// Copies the log's files. The database comes before its write-ahead log: nothing moves from one to the other while
-    /// the log is this small and open.
-=======
     /// Copies the log's files. The database comes before its write-ahead log: nothing moves from one to the other
     /// while the log is this small and open.
->>>>>>> g-prove
     func take(from log: String, covering checkpoint: SourceCheckpoint?) throws {
         let copy = state.withLock { state in
             state.copies += 1

@@ -23,14 +23,7 @@ private final class Application: Sendable {
     init(journal: String) throws {
         let database = try SourceDatabase(
             journal: journal,
-<<<<<<< HEAD
-            """
-            CREATE TABLE items(
-                id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL, picture BLOB, note)
-            """
-=======
             "CREATE TABLE items(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL, picture BLOB, note)"
->>>>>>> g-conform
         )
         path = database.path
         self.database = Mutex(database)
