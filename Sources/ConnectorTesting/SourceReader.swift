@@ -13,7 +13,8 @@ package struct SourceReader: Sendable {
         self.patience = patience
     }
 
-    /// Opens the source, which is to be the database of `expected`. A failure that asks for a retry (a slot that is still held) is retried while patience lasts.
+    /// Opens the source, which is to be the database of `expected`. A failure that asks for a retry (a slot that is
+    /// still held) is retried while patience lasts.
     @discardableResult
     package func open(
         after checkpoint: SourceCheckpoint?, of expected: SourceIdentity? = nil

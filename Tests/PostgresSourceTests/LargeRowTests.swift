@@ -18,7 +18,8 @@ struct LargeRowTests {
     }
 }
 
-/// Fails when memory grows by more than `limit` times the length of a row while several large rows are taken, one by one.
+/// Fails when memory grows by more than `limit` times the length of a row while several large rows are taken, one by
+/// one.
 private func takeLargeRows(throughLibPQ: Bool, limit: Int) async throws {
     let database = try TestDatabase()
     try database.run("CREATE TABLE t (id int PRIMARY KEY, v text)")
