@@ -3,8 +3,9 @@ private import Glibc
 
 /// Connecting to the first host that answers, of those that a URL names.
 ///
-/// It goes step by step, because only so the verbosity can be set before an error, which then has its SQLSTATE; the price is
-/// that connect_timeout is ours to keep, for each address of each host, as libpq keeps it when it connects by itself.
+/// It goes step by step, because only so the verbosity can be set before an error, which then has its SQLSTATE; the
+/// price is that connect_timeout is ours to keep, for each address of each host, as libpq keeps it when it connects by
+/// itself.
 @safe struct ConnectionAttempt {
     private let handle: OpaquePointer
     private let timeout: Duration
@@ -110,8 +111,8 @@ extension ConnectionAttempt {
         (current, isShutDown, deadline) = (now, false, .now + timeout)
     }
 
-    /// Ends the wait for the current address. While TCP still connects, libpq takes a shut-down socket for a refusal and goes
-    /// on with the next address. False when only another attempt without this host helps.
+    /// Ends the wait for the current address. While TCP still connects, libpq takes a shut-down socket for a refusal and
+    /// goes on with the next address. False when only another attempt without this host helps.
     private mutating func passOverAddress() -> Bool {
         if !isShutDown {
             let place = current.map { "\($0.address.isEmpty ? $0.host : $0.address), port \($0.port)" } ?? "the server"
@@ -128,7 +129,9 @@ extension ConnectionAttempt {
     private var failure: ServerError {
         if isShutDown { return Self.noAnswer(silent) }
         var error = ServerError(libpqMessage: unsafe String(cString: PQerrorMessage(handle)))
-        if !silent.isEmpty, error.sqlState == nil { error.message = (silent + [error.message]).joined(separator: "; ") }
+        if !silent.isEmpty, error.sqlState == nil {
+            error.message = (silent + [error.message]).joined(separator: "; ")
+        }
         return error
     }
 

@@ -23,7 +23,8 @@ private final class Application: Sendable {
     init(journal: String) throws {
         let database = try SourceDatabase(
             journal: journal,
-            "CREATE TABLE items(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL, picture BLOB, note)"
+            "CREATE TABLE items(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, price REAL,"
+                + " picture BLOB, note)"
         )
         path = database.path
         self.database = Mutex(database)
