@@ -111,8 +111,8 @@ extension ConnectionAttempt {
         (current, isShutDown, deadline) = (now, false, .now + timeout)
     }
 
-    /// Ends the wait for the current address. While TCP still connects, libpq takes a shut-down socket for a refusal and
-    /// goes on with the next address. False when only another attempt without this host helps.
+    /// Ends the wait for the current address. While TCP still connects, libpq takes a shut-down socket for a refusal
+    /// and goes on with the next address. False when only another attempt without this host helps.
     private mutating func passOverAddress() -> Bool {
         if !isShutDown {
             let place = current.map { "\($0.address.isEmpty ? $0.host : $0.address), port \($0.port)" } ?? "the server"
