@@ -224,6 +224,14 @@ extension PostgresFailure {
                 + "(log.directory)")
     }
 
+    static func publicationMissing(_ name: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.publication_missing", .stop,
+            "publication \"\(name)\" was dropped: what was committed since cannot be decoded, now or later",
+            setting: "source.postgres.publication",
+            hint: "drop the slot too (SELECT pg_drop_replication_slot), move the log's folder away and start anew")
+    }
+
     static func slotMissing(_ slot: String) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.slot_missing", .stop,

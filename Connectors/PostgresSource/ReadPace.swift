@@ -12,19 +12,23 @@ struct ReadPace {
     static let runLength = 24
     /// So many bytes in one read are a backlog.
     static let gulp = 64 << 10
-    /// Fewer bytes after a pause are none any more.
+    /// Fewer bytes after a pause are a sign that it ends.
     static let trickle = 6 << 10
+    /// So many such reads in a row are its end. One is not: on a busy machine the server may just have had no turn.
+    static let trickleLength = 4
 
     /// True during a backlog.
     private(set) var isBacklog = false
     private var run = 0
+    private var trickles = 0
     private var lastRead: ContinuousClock.Instant?
 
     /// A read brought `bytes` at `now`.
     mutating func didRead(_ bytes: Int, at now: ContinuousClock.Instant) {
         defer { lastRead = now }
         if isBacklog {
-            if bytes < Self.trickle { (isBacklog, run) = (false, 0) }
+            trickles = bytes < Self.trickle ? trickles + 1 : 0
+            if trickles >= Self.trickleLength { (isBacklog, run, trickles) = (false, 0, 0) }
             return
         }
         let follows = lastRead.map { $0.duration(to: now) <= Self.gap } ?? false

@@ -57,13 +57,22 @@ struct ServerPreparation {
 extension ServerPreparation {
     /// Makes the publication, or adds the tables that it lacks. A table is never published before it is certain that
     /// the application's UPDATE and DELETE go on working.
-    func preparePublication() throws(ConnectorFailure) {
+    ///
+    /// A source that was read before and whose publication is gone is refused: the server decodes old changes by the
+    /// publication of their time, so one that is made now helps none of them.
+    func preparePublication(isResuming: Bool) throws(ConnectorFailure) {
         let selection = try TableSelection(settings, side)
         for pattern in selection.idlePatterns { notice("no table matches \(pattern)") }
         let name = settings.publication
         let state = try PublicationState(name, side)
         if state.needsReplicaIdentity || !state.exists { try checkReplicaIdentity(selection.tables) }
         guard state.exists else {
+            if isResuming {
+                guard try SlotState.find(settings.slot, side) != nil else {
+                    throw PostgresFailure.slotMissing(settings.slot)
+                }
+                throw PostgresFailure.publicationMissing(name)
+            }
             return try execute(
                 PublicationState.createStatement(name, selection.tables), "publication \"\(name)\" is missing")
         }
@@ -72,7 +81,8 @@ extension ServerPreparation {
         if missing.isEmpty { return }
         try execute(
             PublicationState.addStatement(name, missing),
-            "publication \"\(name)\" lacks \(missing.map(\.qualifiedName).joined(separator: ", "))")
+            "publication \"\(name)\" lacks \(missing.map(\.qualifiedName).joined(separator: ", "))"
+                + (isResuming ? "; what changed there until now is not captured" : ""))
     }
 
     private func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {

@@ -117,10 +117,11 @@ extension CaptureSession {
         try makeRoomForOrdinals()
         var next = progress
         try connection.execute("BEGIN")
+        // In this very view: a file that was restored under us may have grown past our place again.
+        try reader.checkAnchor(next)
         let newest = try reader.newest()
         let pending = pendingTables
         if newest <= next.seq && pending.isEmpty && !isTakingSnapshot {
-            try reader.checkAnchor(next)
             try connection.execute("COMMIT")
             mayHaveMore = false
             return nil

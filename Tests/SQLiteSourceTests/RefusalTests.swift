@@ -140,6 +140,19 @@ import Testing
         #expect(refused.contains(code { _ = try database.open(after: checkpoint) }))
     }
 
+    @Test func logThatWasReplacedWhileRunningAndGrewPastOurPlaceIsNoticed() throws {
+        let (database, checkpoint) = try captured()
+        let session = try database.open(after: checkpoint)
+        _ = try session.drain()
+        let begin = ContinuousClock.now
+        while ContinuousClock.now - begin < .milliseconds(3) {}
+        try database.run(
+            "BEGIN", "DELETE FROM _millrace_changes",
+            "WITH n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 30) INSERT INTO t SELECT i, 'r' FROM n",
+            "COMMIT")
+        #expect(code { _ = try session.drain() } == "sqlite.log_went_back")
+    }
+
     @Test func rowsRemovedFromTheLogWhileRunningAreNoticed() throws {
         let (database, checkpoint) = try captured()
         let session = try database.open(after: checkpoint)
