@@ -18,7 +18,7 @@ struct ReadPaceTests {
         }
     }
 
-    @Test func aTrickleWithoutPauseIsABacklogUntilAPauseBringsLittle() {
+    @Test func aTrickleWithoutPauseIsABacklogUntilSeveralPausesBringLittle() {
         var pace = ReadPace()
         var now = ContinuousClock.now
         for _ in 0...ReadPace.runLength {
@@ -28,7 +28,10 @@ struct ReadPaceTests {
         #expect(pace.isBacklog)
         pace.didRead(100_000, at: now + .milliseconds(1))
         #expect(pace.isBacklog)
-        pace.didRead(150, at: now + .milliseconds(2))
+        for number in 1...ReadPace.trickleLength {
+            #expect(pace.isBacklog)
+            pace.didRead(150, at: now + .milliseconds(1 + number))
+        }
         #expect(!pace.isBacklog)
     }
 
