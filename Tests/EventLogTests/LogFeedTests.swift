@@ -139,6 +139,5 @@ struct LogFeedTests {
             }
             for await isRight in group { #expect(isRight) }
         }
-        #expect(ContinuousClock.now - start < .seconds(30))
     }
 }
