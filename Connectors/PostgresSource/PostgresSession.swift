@@ -32,7 +32,7 @@ actor PostgresSession {
         let replication = try preparation.connectReplication(facts)
         let identity = identity(facts, replication)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
-        try preparation.preparePublication(isResuming: checkpoint != nil)
+        try preparation.preparePublication(facts, isResuming: checkpoint != nil)
         let confirmed = try preparation.prepareSlot(
             resumingAfter: checkpoint, facts, replication, isCancelled: { Task.isCancelled })
         let senderTimeout = try preparation.senderTimeout(replication.connection)

@@ -20,7 +20,9 @@ final class RelationCatalogue: RelationSource {
         self.notice = notice
     }
 
-    func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
+    /// The relation has the columns that are captured, which may be fewer than were announced.
+    func relation(for announced: RelationMessage) throws(ConnectorFailure) -> Relation? {
+        let message = announced.keeping(settings.choices)
         guard settings.captures(schema: message.namespace, table: message.relationName) else {
             noteDropped(message)
             return nil
@@ -122,4 +124,14 @@ final class RelationCatalogue: RelationSource {
              WHERE b.type = w.type AND t.typtype IS DISTINCT FROM 'd' LIMIT 1) AS base
         FROM wanted w ORDER BY w.n
         """
+}
+
+extension RelationMessage {
+    /// The message with the columns that the configuration chooses.
+    fileprivate func keeping(_ choices: TableChoices) -> RelationMessage {
+        guard let choice = choices.choice(schema: namespace, table: relationName) else { return self }
+        var message = self
+        message.columns.removeAll { !choice.keeps($0.name) }
+        return message
+    }
 }

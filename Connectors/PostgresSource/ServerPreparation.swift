@@ -60,35 +60,26 @@ extension ServerPreparation {
     ///
     /// A source that was read before and whose publication is gone is refused: the server decodes old changes by the
     /// publication of their time, so one that is made now helps none of them.
-    func preparePublication(isResuming: Bool) throws(ConnectorFailure) {
+    func preparePublication(_ facts: ServerFacts, isResuming: Bool) throws(ConnectorFailure) {
         let selection = try TableSelection(settings, side)
-        for pattern in selection.idlePatterns { notice("no table matches \(pattern)") }
+        for line in selection.idlePatterns { notice(line) }
         let name = settings.publication
         let state = try PublicationState(name, side)
-        if state.needsReplicaIdentity || !state.exists { try checkReplicaIdentity(selection.tables) }
-        guard state.exists else {
-            if isResuming {
-                guard try SlotState.find(settings.slot, side) != nil else {
-                    throw PostgresFailure.slotMissing(settings.slot)
-                }
-                throw PostgresFailure.publicationMissing(name)
+        let difference = try PublicationDifference(settings, selection, state, facts, side)
+        for line in difference.notices { notice(line) }
+        if state.exists {
+            try check(state, against: selection)
+        } else if isResuming {
+            guard try SlotState.find(settings.slot, side) != nil else {
+                throw PostgresFailure.slotMissing(settings.slot)
             }
-            return try execute(
-                PublicationState.createStatement(name, selection.tables), "publication \"\(name)\" is missing")
+            throw PostgresFailure.publicationMissing(name)
         }
-        try check(state, against: selection)
-        let missing = selection.tables.filter { !state.tables.contains($0.qualifiedName) }
-        if missing.isEmpty { return }
-        try execute(
-            PublicationState.addStatement(name, missing),
-            "publication \"\(name)\" lacks \(missing.map(\.qualifiedName).joined(separator: ", "))"
-                + (isResuming ? "; what changed there until now is not captured" : ""))
-    }
-
-    private func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
-        let without = tables.filter { !$0.hasReplicaIdentity }
-        if without.isEmpty { return }
-        throw PostgresFailure.noReplicaIdentity(without.map { ($0.schema, $0.name) })
+        if isResuming, !difference.missing.isEmpty {
+            let names = difference.missing.map(\.qualifiedName).joined(separator: ", ")
+            notice("what changed in \(names) until now is not captured")
+        }
+        try difference.apply(side, notice: notice)
     }
 
     /// A publication that somebody else made may leave things out.
@@ -97,16 +88,11 @@ extension ServerPreparation {
         if !state.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             throw PostgresFailure.publicationOptions(
                 name, "sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationState.rootStatement(name))
+                fix: PublicationDifference.rootStatement(name))
         }
         if !state.unpublished.isEmpty {
             notice("publication \"\(name)\" leaves out \(state.unpublished.joined(separator: ", "))")
         }
-    }
-
-    private func execute(_ statement: String, _ why: String) throws(ConnectorFailure) {
-        notice("\(why): \(statement)")
-        _ = try side.query(statement)
     }
 }
 
