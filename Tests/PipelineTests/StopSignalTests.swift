@@ -20,4 +20,29 @@ struct StopSignalTests {
         #expect(ContinuousClock.now - begin >= .milliseconds(300))
         #expect(!stop.isRequested)
     }
+
+    @Test func workThatWaitsIsCancelledSoonAfterTheRequest() async {
+        let stop = StopSignal()
+        async let ended = stop.cancelling {
+            try? await Task.sleep(for: .seconds(60))
+            return Task.isCancelled
+        }
+        stop.request()
+        #expect(await ended)
+        #expect(await stop.cancelling { 7 } == 7)
+    }
+
+    @Test func workThatEndsByItselfIsNotCancelled() async {
+        let stop = StopSignal()
+        #expect(await stop.cancelling { Task.isCancelled } == false)
+        #expect(!stop.isRequested)
+    }
+
+    @Test func aCancelledWaitReturns() async {
+        let stop = StopSignal()
+        let task = Task { await stop.wait() }
+        task.cancel()
+        await task.value
+        #expect(!stop.isRequested)
+    }
 }
