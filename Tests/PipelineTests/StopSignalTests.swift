@@ -4,13 +4,11 @@ import Testing
 struct StopSignalTests {
     @Test func aWaitEndsSoonAfterTheRequest() async {
         let stop = StopSignal()
-        let begin = ContinuousClock.now
-        async let waited: Void = stop.wait(upTo: .seconds(60))
+        async let waited: Void = stop.wait(upTo: .seconds(86_400))
         stop.request()
         stop.request()
         await waited
         #expect(stop.isRequested)
-        #expect(ContinuousClock.now - begin < .seconds(5))
     }
 
     @Test func aWaitWithoutARequestTakesItsTime() async {
@@ -24,7 +22,7 @@ struct StopSignalTests {
     @Test func workThatWaitsIsCancelledSoonAfterTheRequest() async {
         let stop = StopSignal()
         async let ended = stop.cancelling {
-            try? await Task.sleep(for: .seconds(60))
+            await StopSignal().wait()
             return Task.isCancelled
         }
         stop.request()
