@@ -22,11 +22,11 @@ final class RelationCatalogue: RelationSource {
 
     /// The relation has the columns that are captured, which may be fewer than were announced.
     func relation(for announced: RelationMessage) throws(ConnectorFailure) -> Relation? {
-        let message = announced.keeping(settings.choices)
-        guard settings.captures(schema: message.namespace, table: message.relationName) else {
-            noteDropped(message)
+        guard settings.captures(schema: announced.namespace, table: announced.relationName) else {
+            noteDropped(announced)
             return nil
         }
+        let message = keepingChosenColumns(announced)
         let types = try describe(message.columns)
         let keyNames = try keyNames(of: message)
         let columns = zip(message.columns, types).map { column, type in
@@ -95,6 +95,21 @@ final class RelationCatalogue: RelationSource {
         }
     }
 
+    /// A chosen column that is renamed is not chosen any more; somebody should know.
+    private func keepingChosenColumns(_ announced: RelationMessage) -> RelationMessage {
+        let (schema, table) = (announced.namespace, announced.relationName)
+        guard let choice = settings.choices.choice(schema: schema, table: table) else { return announced }
+        let missing = Set(choice.columns ?? []).subtracting(announced.columns.map(\.name)).sorted()
+        if !missing.isEmpty {
+            notice(
+                "\(schema).\(table) has no column \(missing.joined(separator: ", ")) any more, which "
+                    + "\(PostgresFailure.choicesSetting) names")
+        }
+        var message = announced
+        message.columns.removeAll { !choice.keeps($0.name) }
+        return message
+    }
+
     private func noteDropped(_ message: RelationMessage) {
         let name = message.namespace + "." + message.relationName
         guard droppedTables.insert(name).inserted else { return }
@@ -124,14 +139,4 @@ final class RelationCatalogue: RelationSource {
              WHERE b.type = w.type AND t.typtype IS DISTINCT FROM 'd' LIMIT 1) AS base
         FROM wanted w ORDER BY w.n
         """
-}
-
-extension RelationMessage {
-    /// The message with the columns that the configuration chooses.
-    fileprivate func keeping(_ choices: TableChoices) -> RelationMessage {
-        guard let choice = choices.choice(schema: namespace, table: relationName) else { return self }
-        var message = self
-        message.columns.removeAll { !choice.keeps($0.name) }
-        return message
-    }
 }

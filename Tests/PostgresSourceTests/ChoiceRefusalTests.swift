@@ -82,8 +82,12 @@ struct ChoiceRefusalTests {
                 try await code(database, [["tables": a, "where": .text(condition)]]) == "postgres.where_invalid",
                 "\(condition)")
         }
-        #expect(
-            try await code(database, [["tables": a, "where": .text("random() > 0.5")]]) == "postgres.where_invalid")
+        // What only the publication refuses is named with the statement, and nothing is left behind.
+        let random = SettingValues(["tables": a, "where": .text("random() > 0.5")])
+        let failure = await refusal(try SourceReader(database, tables: ["public.a"], choices: [random]))
+        #expect(failure?.code == "postgres.publication_refused" && failure?.remedy == .stop)
+        #expect(failure?.hint?.contains("CREATE PUBLICATION") == true)
+        #expect(try database.value("SELECT count(*) FROM pg_publication") == "0")
     }
 
     @Test func aProblemOfTheConfigurationNamesItsEntry() {
