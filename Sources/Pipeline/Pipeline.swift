@@ -1,6 +1,7 @@
 package import ConnectorKit
 package import EventLog
 package import Logging
+package import Masking
 package import SchemaRegistry
 private import Synchronization
 
@@ -22,13 +23,16 @@ package struct Pipeline: Sendable {
         package var captureLog: any CaptureLog
         /// The contracts.
         package var schemas: SchemaFolder
+        /// What is masked before it is stored.
+        package var masks: MaskRules
         /// Where commands leave requests; nil for none.
         package var requests: RequestBox?
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, requests: RequestBox? = nil
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
+            requests: RequestBox? = nil
         ) {
             self.name = name
             self.sourceKind = sourceKind
@@ -37,6 +41,7 @@ package struct Pipeline: Sendable {
             self.log = log
             self.captureLog = captureLog ?? log
             self.schemas = schemas
+            self.masks = masks
             self.requests = requests
         }
     }
@@ -135,10 +140,11 @@ package struct Pipeline: Sendable {
     private func capture(
         _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ untilCaughtUp: Bool
     ) async -> Outcome {
-        var stage = CaptureStage(
-            source: parts.source, log: parts.captureLog, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
-            progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
+            var stage = CaptureStage(
+                source: parts.source, masking: try BatchMasking(parts.masks), log: parts.captureLog, feed: feed,
+                schemas: parts.schemas, pipelineName: parts.name, progress: progress, stop: stop, desk: desk,
+                logger: logger, endsWhenCaughtUp: untilCaughtUp)
             try await stage.run()
             if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)
