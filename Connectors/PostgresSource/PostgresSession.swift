@@ -45,7 +45,7 @@ actor PostgresSession {
             isResuming: checkpoint != nil, memory: notes.publication, version: facts.versionNumber)
         notes.publication = publication
         let confirmed = try preparation.prepareSlot(
-resumingAfter: checkpoint, facts, replication)
+            resumingAfter: checkpoint, facts, replication)
         let senderTimeout = try preparation.senderTimeout(replication.connection)
         let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
         let transport: any ReplicationTransport =

@@ -89,7 +89,8 @@ struct ChangeDecoderTests {
 
     @Test func changesThatTheLogHoldsAreLeftOutAndCounted() throws {
         let last = ChangeIdentity(commit: 100, ordinal: 2)
-        var decoder = decoder(after: SourceCheckpoint(last: last, resume: ResumePosition(60), notes: Self.notes.encoded))
+        var decoder = decoder(
+            after: SourceCheckpoint(last: last, resume: ResumePosition(60), notes: Self.notes.encoded))
         let later: [UInt8] =
             Wire.xlog(Wire.begin(200)) + Wire.xlog(Wire.insert(7, [.text("2"), .null]))
             + Wire.xlog(Wire.commit(200, end: 210))
