@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized)
 struct SlotLifeTests {
     /// Waited for hours before: the server makes a slot only when every transaction that runs has ended.
-    @Test func SIGTERMEndsTheWaitForASlotBehindALongTransaction() throws {
+    @Test func aStopEndsTheWaitForASlotBehindALongTransaction() throws {
         let database = try PostgresDatabase()
         try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY)")
         let holder = try ChildProcess(
@@ -47,7 +47,8 @@ struct SlotLifeTests {
         let reader = try ChildProcess(
             Self.receiver,
             [
-                "-d", database.name, "--slot", slot, "--start", "-f", "/dev/null", "-o", "proto_version=1", "-o",
+                "-d", database.name, "--slot", slot, "--start", "-s", "0", "-f", "/dev/null", "-o", "proto_version=1",
+                "-o",
                 "publication_names=\(slot)",
             ], environment: ["PGAPPNAME": "the other one"])
         defer { reader.kill() }
