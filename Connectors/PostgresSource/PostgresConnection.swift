@@ -46,8 +46,8 @@ private import Glibc
     /// Runs SQL and waits for its result.
     ///
     /// With arguments it is one statement with `$1`, `$2` …; without, it may be several. `whileWaiting` is called now
-    /// and then during a long wait; when it answers false, or the task is cancelled, the query is cancelled and an error
-    /// is thrown.
+    /// and then during a long wait; when it answers false, or the task is cancelled, the query is cancelled and an
+    /// error is thrown.
     func execute(
         _ sql: String, _ arguments: [String] = [], within limit: Duration = .seconds(30),
         whileWaiting: (Duration) -> Bool = { _ in true }

@@ -40,7 +40,8 @@ extension PostgresFailure {
             "nothing has come for \(time.components.seconds) s although the server has WAL up to \(end) and we have "
                 + "\(reached)",
             hint:
-                "connecting again; when it happens often, look at the walsender in pg_stat_replication and at the network"
+                "connecting again; when it happens often, look at the walsender in pg_stat_replication and at the "
+                + "network"
         )
     }
 

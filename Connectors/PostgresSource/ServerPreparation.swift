@@ -43,8 +43,8 @@ struct ServerPreparation {
         }
     }
 
-    /// The timeline with the ends of those before it. Its history file may be gone on a server that was restored without
-    /// it; then the number alone counts.
+    /// The timeline with the ends of those before it. Its history file may be gone on a server that was restored
+    /// without it; then the number alone counts.
     private static func timeline(
         _ number: Int, _ connection: PostgresConnection
     ) throws(ServerError) -> TimelineMemory {
@@ -169,8 +169,8 @@ extension ServerPreparation {
         throw PostgresFailure.noReplicaIdentity(tables.map { ($0.schema, $0.name) })
     }
 
-    /// At the first start, and for a table that is named, a missing replica identity is refused. Later a table that only
-    /// a pattern matches is left out with a warning: whoever makes one must not stop the capture of all others.
+    /// At the first start, and for a table that is named, a missing replica identity is refused. Later a table that
+    /// only a pattern matches is left out with a warning: whoever makes one must not stop the capture of all others.
     private func leaveOutKeyless(
         _ review: PublicationReview, _ look: PublicationLook, _ isResuming: Bool
     ) throws(ConnectorFailure) {

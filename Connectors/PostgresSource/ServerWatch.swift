@@ -165,8 +165,8 @@ extension ServerWatch {
         case .held(let time, let retained):
             let holder = try TransactionHolder.oldest(side)
             warning(
-                "slot \"\(settings.slot)\" was confirmed, and yet the server keeps \(retained >> 20) MiB of WAL for it: "
-                    + "nothing was let go for \(TimeText.of(Int(time.components.seconds))). "
+                "slot \"\(settings.slot)\" was confirmed, and yet the server keeps \(retained >> 20) MiB of WAL for "
+                    + "it: nothing was let go for \(TimeText.of(Int(time.components.seconds))). "
                     + (holder?.text ?? "No transaction is known that holds it; a CHECKPOINT may release it"))
         case .released: notice("slot \"\(settings.slot)\": the server lets go of WAL again")
         }

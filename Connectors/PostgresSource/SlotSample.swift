@@ -21,7 +21,8 @@ struct SlotSample {
     }
 
     private static let query = """
-        SELECT e.server_end, r.sent_lsn, a.pid IS NOT NULL AND (a.wait_event IS NULL OR a.wait_event_type = 'IO') AS is_busy
+        SELECT e.server_end, r.sent_lsn,
+            a.pid IS NOT NULL AND (a.wait_event IS NULL OR a.wait_event_type = 'IO') AS is_busy
         FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_flush_lsn() END AS server_end) e
             LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = $1::pg_catalog.int4

@@ -56,8 +56,8 @@ struct Project {
         LogRetention(age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize)
     }
 
-    /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what is
-    /// captured.
+    /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
+    /// is captured.
     func makeSource(
         notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) -> any ChangeSource {
