@@ -114,7 +114,8 @@ struct PublicationWatchTests {
     @Test func aDroppedTableAndARenamedOneAreNoLoss() async throws {
         let database = try TestDatabase()
         try database.run(
-            "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY)"
+            "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); "
+                + "CREATE TABLE c (id int PRIMARY KEY)"
         )
         let reader = try reader(database, ["public.*"])
         try await reader.open()
