@@ -115,8 +115,9 @@ extension Examination {
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
         if publication.needsReplicaIdentity, selection.tables.contains(where: { !$0.hasReplicaIdentity }) { return }
+        let (tables, version) = (selection.tables, facts.versionNumber)
         do throws(ConnectorFailure) {
-            look(at: try PublicationDifference(settings, selection, publication, facts, side), publication, facts)
+            look(at: try PublicationDifference(settings, tables, publication, version, side), publication, facts)
         } catch {
             add(error)
         }
