@@ -45,9 +45,9 @@ package struct PostgresSettings: Sendable {
             default: .duration(.seconds(10))),
         Setting(
             "numeric", .choice(["string", "number"]),
-            "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` keeps "
-                + "them in the event too, but many readers turn numbers into doubles. NaN and infinities are strings in "
-                + "both.",
+            "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` "
+                + "keeps them in the event too, but many readers turn numbers into doubles. NaN and infinities are "
+                + "strings in both.",
             default: .text("string")),
     ]
 
