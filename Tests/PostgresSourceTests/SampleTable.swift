@@ -16,9 +16,10 @@ struct SampleTable {
     var preparation = ""
     /// True when the literals are expressions.
     var areExpressions = false
-    var numeric = "string"
+    var numeric = ValueType.numeric
 
-    init(_ samples: [TypeSample], preparation: String = "", areExpressions: Bool = false, numeric: String = "string") {
+    init(_ samples: [TypeSample], preparation: String = "", areExpressions: Bool = false, numeric: ValueType = .numeric)
+    {
         self.samples = samples
         self.preparation = preparation
         self.areExpressions = areExpressions
@@ -74,7 +75,7 @@ struct SampleTable {
         try database.run(TypeSample.preparation + preparation)
         let columns = samples.enumerated().map { "c\($0.offset) \($0.element.type)" }
         try database.run("CREATE TABLE t (id int PRIMARY KEY, \(columns.joined(separator: ", ")))")
-        let reader = try SourceReader(database, tables: ["public.t"], numeric: numeric)
+        let reader = try SourceReader(database, tables: ["public.t"], adjusting: { $0.numeric = numeric })
         try await reader.open()
         for row in 0..<(samples.map(\.values.count).max() ?? 0) {
             let values = samples.map { sample -> String in

@@ -73,16 +73,16 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, numeric: String = "string"
+        throughLibPQ: Bool = false, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
         ])
-        values["numeric"] = .text(numeric)
         values["slot"] = .text(slot ?? database.name)
         values["publication"] = publication.map { .text($0) }
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
+        adjust(&settings)
         source = PostgresSource(settings: settings) { [notices] in notices.add($0) }
     }
 

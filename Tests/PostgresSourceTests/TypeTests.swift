@@ -97,7 +97,7 @@ struct TypeTests {
                     #"{"lower":1.0,"upper":null,"lower_inclusive":true,"upper_inclusive":false,"empty":false}"#
                 )),
         ]
-        let table = SampleTable(samples, numeric: "number")
+        let table = SampleTable(samples, numeric: .number)
         let rows = try await table.captured()
         for (row, event) in rows.events.enumerated() {
             for (index, sample) in samples.enumerated() where row < sample.values.count {
