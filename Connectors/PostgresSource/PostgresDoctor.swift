@@ -92,7 +92,7 @@ extension Examination {
 
     /// The attribute alone does not tell at every provider; the attempt does.
     private mutating func lookAtReplication(_ facts: ServerFacts) throws(ConnectorFailure) {
-        let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in })
+        let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in }, warning: { _ in })
         do throws(ConnectorFailure) {
             _ = try preparation.connectReplication(facts)
             add(.ok, "postgres.no_replication_privilege", "role \"\(facts.role)\" may replicate")
@@ -118,8 +118,9 @@ extension Examination {
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
         if publication.needsReplicaIdentity, selection.tables.contains(where: { !$0.hasReplicaIdentity }) { return }
+        let (tables, version) = (selection.tables, facts.versionNumber)
         do throws(ConnectorFailure) {
-            look(at: try PublicationDifference(settings, selection, publication, facts, side), publication, facts)
+            look(at: try PublicationDifference(settings, tables, publication, version, side), publication, facts)
         } catch {
             add(error)
         }

@@ -7,14 +7,18 @@ internal import ConnectorKit
 struct PublicationDifference: Equatable {
     /// Statements that belong together, with the reason for them.
     struct Step: Equatable {
+        enum Kind {
+            case creation
+            case addition
+            case replacement
+        }
+        var kind: Kind
         var why: String
         var statement: String
     }
 
     /// The statements in their order; empty when the publication is as it should be.
     private(set) var steps: [Step] = []
-    /// The captured tables that the publication lacks.
-    private(set) var missing: [PublishedTable] = []
     /// What is otherwise than somebody may think, and stays so.
     private(set) var notices: [String] = []
 
@@ -26,14 +30,16 @@ struct PublicationDifference: Equatable {
             table.projection.map { "Millrace leaves columns of \(table.qualifiedName) out itself: \($0)" }
         }
         guard actual.exists else {
-            missing = wanted
-            steps = [Step(why: "publication \"\(name)\" is missing", statement: Self.create(name, wanted))]
+            steps = [
+                Step(kind: .creation, why: "publication \"\(name)\" is missing", statement: Self.create(name, wanted))
+            ]
             return
         }
-        missing = wanted.filter { !actual.tables.contains($0.qualifiedName) }
+        let missing = wanted.filter { !actual.tables.contains($0.qualifiedName) }
         if !missing.isEmpty {
             steps.append(
                 Step(
+                    kind: .addition,
                     why: "publication \"\(name)\" lacks \(missing.map(\.qualifiedName).joined(separator: ", "))",
                     statement: Self.add(name, missing)))
         }
@@ -57,6 +63,7 @@ struct PublicationDifference: Equatable {
         let wanted = Self.words(columns: table.columns, filter: table.filter)
         steps.append(
             Step(
+                kind: .replacement,
                 why: "publication \"\(name)\" sends \(here) of \(table.qualifiedName), and should send \(wanted)",
                 statement: Self.replace(name, table)))
     }
@@ -96,52 +103,28 @@ extension PublicationDifference {
     }
 }
 
-// MARK: - Looking and doing
+// MARK: - Looking
 
 extension PublicationDifference {
     /// Looks at the server. Throws when what the configuration wants cannot be done, or would break the application's
-    /// UPDATE and DELETE.
+    /// UPDATE and DELETE. The tables must have replica identities.
     init(
-        _ settings: PostgresSettings, _ selection: TableSelection, _ state: PublicationState, _ facts: ServerFacts,
+        _ settings: PostgresSettings, _ tables: [TableSelection.Table], _ state: PublicationState, _ version: Int,
         _ side: SideConnection
     ) throws(ConnectorFailure) {
-        if state.needsReplicaIdentity { try Self.checkReplicaIdentity(selection.tables) }
-        try Self.checkPartitions(selection, state, settings.publication)
+        try Self.checkPartitions(tables, state, settings.publication)
         var wanted: [PublishedTable] = []
-        for table in selection.tables { wanted.append(try PublishedTable(table, in: state, facts, side)) }
+        for table in tables { wanted.append(try PublishedTable(table, in: state, version, side)) }
         self.init(settings.publication, wanted: wanted, actual: state)
-    }
-
-    /// Executes the steps, each shown before.
-    func apply(
-        _ side: SideConnection, notice: (String) -> Void
-    ) throws(ConnectorFailure) {
-        for step in steps {
-            notice("\(step.why): \(step.statement)")
-            do throws(ConnectorFailure) {
-                _ = try side.query(step.statement)
-            } catch {
-                // An error inside of BEGIN … COMMIT leaves the transaction open.
-                _ = try? side.query("ROLLBACK")
-                let isRefused = ["postgres.server_error", "postgres.unsupported"].contains(error.code)
-                throw isRefused ? PostgresFailure.publicationRefused(step.statement, error.message) : error
-            }
-        }
-    }
-
-    private static func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
-        let without = tables.filter { !$0.hasReplicaIdentity }
-        if without.isEmpty { return }
-        throw PostgresFailure.noReplicaIdentity(without.map { ($0.schema, $0.name) })
     }
 
     /// A publication with an ancestor of a partition sends the partition's changes under the ancestor's name, so that a
     /// partition that is to be captured by itself would never arrive.
     private static func checkPartitions(
-        _ selection: TableSelection, _ state: PublicationState, _ name: String
+        _ tables: [TableSelection.Table], _ state: PublicationState, _ name: String
     ) throws(ConnectorFailure) {
         guard state.sendsPartitionsAsRoot else { return }
-        for table in selection.tables where !state.tables.contains(table.qualifiedName) {
+        for table in tables where !state.tables.contains(table.qualifiedName) {
             guard let root = table.ancestors.compactMap({ state.tableNames[$0] }).first else { continue }
             throw PostgresFailure.publicationOptions(
                 name, "sends the changes of \(table.qualifiedName) under the name of \(root)",

@@ -31,7 +31,7 @@ extension PublishedTable {
     /// The table with what the configuration says about it. Throws when that would break the application's writes,
     /// when the server cannot do it, or when it means nothing.
     init(
-        _ table: TableSelection.Table, in publication: PublicationState, _ facts: ServerFacts, _ side: SideConnection
+        _ table: TableSelection.Table, in publication: PublicationState, _ version: Int, _ side: SideConnection
     ) throws(ConnectorFailure) {
         schema = table.schema
         name = table.name
@@ -41,14 +41,14 @@ extension PublishedTable {
         let content = try TableContent(table, side)
         try content.check(choice, of: table)
         if let text = choice.filter {
-            try Self.checkFilterIsPossible(table, publication, facts)
+            try Self.checkFilterIsPossible(table, publication, version)
             let condition = try FilterCondition(text, table, side)
             if publication.needsReplicaIdentity { try content.check(condition, of: table) }
             filter = condition.text
         }
         guard choice.columns != nil else { return }
-        if facts.versionNumber < 150_000 {
-            projection = "the server is PostgreSQL \(facts.version), and column lists need 15"
+        if version < 150_000 {
+            projection = "the server is PostgreSQL \(version / 10_000), and column lists need 15"
         } else if content.isFull {
             projection = "its replica identity is FULL, which the server refuses beside a column list"
         } else if publication.holdsAllTables || !publication.schemas.isEmpty {
@@ -59,11 +59,11 @@ extension PublishedTable {
     }
 
     private static func checkFilterIsPossible(
-        _ table: TableSelection.Table, _ publication: PublicationState, _ facts: ServerFacts
+        _ table: TableSelection.Table, _ publication: PublicationState, _ version: Int
     ) throws(ConnectorFailure) {
-        if facts.versionNumber < 150_000 {
+        if version < 150_000 {
             throw PostgresFailure.whereUnavailable(
-                table, "the server is PostgreSQL \(facts.version), and conditions in publications need 15",
+                table, "the server is PostgreSQL \(version / 10_000), and conditions in publications need 15",
                 hint: "take the condition out, or upgrade the server")
         }
         if publication.publishesAsAWhole(schema: table.schema) {
@@ -92,8 +92,8 @@ struct TableContent {
     var isFull: Bool { identities.contains(where: \.isFull) }
 
     init(_ table: TableSelection.Table, _ side: SideConnection) throws(ConnectorFailure) {
-        columns = try side.query(Self.columnsQuery, [table.id]).all.map { $0.text("attname") }
-        for row in try side.query(Self.identityQuery, [table.id]).all {
+        columns = try side.query(Self.columnsQuery, [String(table.id)]).all.map { $0.text("attname") }
+        for row in try side.query(Self.identityQuery, [String(table.id)]).all {
             if identities.last?.table != row.text("name") {
                 identities.append(Identity(table: row.text("name"), isFull: row.flag("is_full")))
             }

@@ -73,7 +73,8 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, exclude: [String] = [], choices: [SettingValues] = []
+        throughLibPQ: Bool = false, exclude: [String] = [], choices: [SettingValues] = [],
+        adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
@@ -84,6 +85,7 @@ final class SourceReader {
         values["choices"] = .groups(choices)
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
+        adjust(&settings)
         source = PostgresSource(settings: settings) { [notices] in notices.add($0) }
     }
 
