@@ -34,9 +34,9 @@ internal import ConnectorKit
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         let isDone = unsafe withUnsafeMutableBytes(of: &words) { result in
             var written = 0
-            let target = result.assumingMemoryBound(to: UInt8.self).baseAddress
+            let target = unsafe result.assumingMemoryBound(to: UInt8.self).baseAddress
             let isUpdated = unsafe bytes.withUnsafeBytes { bytes in
-                let start = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
+                let start = unsafe bytes.assumingMemoryBound(to: UInt8.self).baseAddress
                 // Without a key the context begins anew with the one that it has.
                 return unsafe EVP_MAC_init(context, nil, 0, nil) == 1
                     && (bytes.isEmpty || EVP_MAC_update(context, start, bytes.count) == 1)

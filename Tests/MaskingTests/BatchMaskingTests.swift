@@ -43,7 +43,9 @@ enum Sample: Equatable {
 extension ChangeBatchBuilder {
     mutating func append(_ values: [Sample]?) -> ByteRange {
         guard let values else { return .empty }
-        return appendTuple(columnCount: values.count) { output in for value in values { value.append(to: &output) } }
+        return appendTuple(columnCount: values.count) { (output: inout OutputBuffer) in
+            for value in values { value.append(to: &output) }
+        }
     }
 
     mutating func append(
@@ -68,8 +70,6 @@ extension ChangeBatch {
         }
         return values
     }
-
-    var bytes: [UInt8] { (0..<body.count).map { body.bytes.byte($0) } }
 }
 
 let checkpoint = SourceCheckpoint(last: nil, resume: ResumePosition(7), notes: [1, 2])
@@ -100,7 +100,8 @@ struct BatchMaskingTests {
 
     private func hash(_ text: String) throws -> Sample {
         var output = OutputBuffer()
-        try KeyedHash(key: Array("a salt of some length".utf8)).append(hashOf: Array(text.utf8).rawBytes, to: &output)
+        let bytes = Array(text.utf8)
+        try KeyedHash(key: Array("a salt of some length".utf8)).append(hashOf: bytes.rawBytes, to: &output)
         return .text(String(decoding: (0..<output.count).map { output.bytes.byte($0) }, as: UTF8.self))
     }
 
@@ -140,8 +141,8 @@ struct BatchMaskingTests {
 
     @Test func aBatchWithoutMaskedTablesPassesAsItIs() throws {
         let batch = try batch { $0.append(.insert, 0, ordinal: 0, after: [.text("1"), .null, .null, .null]) }
-        for rules in [MaskRules(), rules(["email": .drop], tables: "public.others"), rules(["other": .drop])] {
-            var masking = try BatchMasking(rules)
+        for others in [MaskRules(), rules(["email": .drop], tables: "public.others"), rules(["other": .drop])] {
+            var masking = try BatchMasking(others)
             #expect(try masking.apply(to: batch) === batch)
         }
     }
@@ -239,11 +240,12 @@ struct BatchMaskingTests {
     @Test func hashesAreThoseOfTheStandard() throws {
         func text(_ key: [UInt8], _ data: String) throws -> String {
             let hash = try KeyedHash(key: key)
+            let bytes = Array(data.utf8)
             var output = OutputBuffer()
             // Twice: the second hash begins anew.
-            try hash.append(hashOf: Array(data.utf8).rawBytes, to: &output)
+            try hash.append(hashOf: bytes.rawBytes, to: &output)
             output.removeAll()
-            try hash.append(hashOf: Array(data.utf8).rawBytes, to: &output)
+            try hash.append(hashOf: bytes.rawBytes, to: &output)
             return String(decoding: (0..<output.count).map { output.bytes.byte($0) }, as: UTF8.self)
         }
         #expect(

@@ -57,9 +57,9 @@ struct TransformTests {
                 "config.missing_key transforms[1].tables 10:5 \"tables\" is missing in \"transforms[1]\" (add tables: […])",
                 "config.bad_value transforms[2].tables 11:5 the list of tables is empty"
                     + " (name tables, or take the entry out)",
+                "config.bad_value transforms[3].mask 13:5 the entry masks no column (write mask: {email: hash})",
                 "config.bad_value transforms[3].tables[0] 13:15 a double quote is not closed"
                     + " (close it, or double a quote that belongs to the name)",
-                "config.bad_value transforms[3].mask 13:5 the entry masks no column (write mask: {email: hash})",
                 "config.wrong_type transforms[4] 14:5 \"transforms[4]\" should hold keys with values, and is a single value",
             ], "\(found.joined(separator: "\n"))")
     }
