@@ -42,6 +42,11 @@ package final class LogReader: Sendable {
         try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
     }
 
+    /// The first dead letters of a subject behind the number `id` (0: the oldest); nil when there are no more.
+    package func deadLetter(of subject: String, after id: Int64) throws(ConnectorFailure) -> StoredDeadLetter? {
+        try read("read dead letters") { db in try DeadLetterQueries.letter(of: subject, after: id, db, relations) }
+    }
+
     /// The offset of the first change that was committed at `time` or later (microseconds since 1970-01-01 00:00 UTC);
     /// the next offset when there is none.
     ///
