@@ -71,13 +71,13 @@ enum DeadLetterQueries {
                 """, arguments: [subject, changes])
     }
 
-    static func discard(_ subject: String, _ db: Database) throws -> DiscardStep {
+    static func discard(_ subject: String, through last: Int64, _ db: Database) throws -> DiscardStep {
         var step = DiscardStep()
         var bytes = 0
         var ids: [Int64] = []
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT id, change_count, length(body) FROM dead_letter WHERE subject = ? ORDER BY id",
-            arguments: [subject])
+            db, sql: "SELECT id, change_count, length(body) FROM dead_letter WHERE subject = ? AND id <= ? ORDER BY id",
+            arguments: [subject, last])
         while let row = try rows.next() {
             if ids.count >= rowsMax || bytes >= bytesMax {
                 step.isUnfinished = true
@@ -91,6 +91,13 @@ enum DeadLetterQueries {
         for id in ids { try remove(id, db) }
         if step.changeCount > 0 { try count(.discarded, step.changeCount, of: subject, db) }
         return step
+    }
+
+    /// The number of the newest letters of a subject; nil when none wait.
+    static func newest(of subject: String, _ db: Database) throws -> Int64? {
+        guard try areThere(db) else { return nil }
+        return try Int64.fetchOne(
+            db, sql: "SELECT max(id) FROM dead_letter WHERE subject = ?", arguments: [subject])
     }
 
     static func byteCount(_ db: Database) throws -> Int {

@@ -1,5 +1,4 @@
 package import ChangeModel
-package import ConnectorKit
 
 /// Changes of one table that must not go on now, with the reason: kept in the log's database until somebody releases
 /// or discards them.
@@ -57,7 +56,7 @@ package struct DeadLetterGroup: Sendable, Equatable {
     package var discardedCount: Int
 }
 
-/// What a step of ``EventLog/discardDeadLetters(of:)`` did.
+/// What a step of ``EventLog/discardDeadLetters(of:through:)`` did.
 package struct DiscardStep: Sendable, Equatable {
     /// How many changes are gone.
     package var changeCount = 0

@@ -1,3 +1,4 @@
+import ByteKit
 package import ChangeModel
 package import ConnectorKit
 import Foundation
@@ -90,11 +91,14 @@ extension EventLog {
         return logged
     }
 
-    /// Removes the oldest dead letters of a subject for good, as many as a short transaction takes; durable on return.
-    package func discardDeadLetters(of subject: String) throws(ConnectorFailure) -> DiscardStep {
+    /// Removes the oldest dead letters of a subject up to the number `last` for good, as many as a short transaction
+    /// takes; durable on return.
+    package func discardDeadLetters(
+        of subject: String, through last: Int64
+    ) throws(ConnectorFailure) -> DiscardStep {
         let covered = try position().checkpoint
         let step = try write("discard dead letters of \(subject)", durably: true) { db in
-            try DeadLetterQueries.discard(subject, db)
+            try DeadLetterQueries.discard(subject, through: last, db)
         }
         // That commit covers every earlier one, like a sync.
         hasUnsynced = false

@@ -20,8 +20,8 @@ package struct ContractBook {
     private let policy: SchemaPolicy
     private let logger: Logger?
     private var known: [ObjectIdentifier: Entry] = [:]
-    /// The failures that were said, so that each is said once.
-    private var announced: Set<String> = []
+    /// True while a refusal is remembered.
+    package private(set) var hasRefusals = false
 
     /// The relation is kept beside its contract so that its object identity stays taken.
     private struct Entry {
@@ -33,7 +33,7 @@ package struct ContractBook {
     /// object.
     private static let entriesMax = 4096
 
-    /// An empty book. `logger` is told of each version that is registered, and of each form that is refused.
+    /// An empty book. `logger` is told of each version that is registered.
     package init(
         pipelineName: String, schemas: SchemaFolder, log: any CaptureLog, policy: SchemaPolicy = SchemaPolicy(),
         logger: Logger? = nil
@@ -51,8 +51,6 @@ package struct ContractBook {
     }
 
     /// The contracts of a batch's relations, in their order. The schema file is durable before the log names it.
-    ///
-    /// Under the policy halt, a relation without an accepted contract is thrown as the failure that ends capture.
     package mutating func contracts(of relations: [Relation]) async throws(ConnectorFailure) -> [Contract] {
         var contracts: [Contract] = []
         contracts.reserveCapacity(relations.count)
@@ -62,7 +60,9 @@ package struct ContractBook {
 
     /// Forgets what was refused: somebody may have accepted it meanwhile.
     package mutating func forgetRefusals() {
+        guard hasRefusals else { return }
         known = known.filter { if case .accepted = $0.value.contract { true } else { false } }
+        hasRefusals = false
     }
 
     private mutating func contract(of relation: Relation) async throws(ConnectorFailure) -> Contract {
@@ -78,11 +78,8 @@ package struct ContractBook {
             contract = .accepted(try await log.register(relation, subject: subject, version: number))
         case .changed(let change):
             let failure = try refusal(of: relation, change)
-            if policy.onChange != .quarantine { throw failure }
-            if announced.insert(failure.message).inserted {
-                logger?.warning("changes are set aside", metadata: .failure(failure))
-            }
             contract = .refused(try await log.register(relation, subject: subject, version: 0), failure)
+            hasRefusals = true
         }
         if known.count >= Self.entriesMax { known.removeAll() }
         known[ObjectIdentifier(relation)] = Entry(relation: relation, contract: contract)
@@ -115,7 +112,8 @@ package struct ContractBook {
     ) throws(ConnectorFailure) -> ConnectorFailure {
         let proposal = try schemas.propose(derivedFrom: relation, subject: change.subject)
         let accept = "accept it: millrace schema accept \(change.subject)"
-        let next = policy.onChange == .quarantine
+        let next =
+            policy.onChange == .quarantine
             ? "; what was set aside is delivered then" : "; then start again: capture goes on where it stopped"
         guard let latest = change.latest, let difference = change.difference else {
             return ConnectorFailure(

@@ -1,4 +1,4 @@
-internal import JSONText
+package import JSONText
 
 /// What changed in a table between two versions of its contract.
 package struct SchemaDifference: Sendable {

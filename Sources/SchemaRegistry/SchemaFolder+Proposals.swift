@@ -106,3 +106,11 @@ extension SchemaFolder {
         return number
     }
 }
+
+extension SchemaFolder {
+    /// The schema of a version by its number, or of a proposal by its name (`proposed-1`); nil when it is not there.
+    package func schema(named name: String, of subject: String) throws(ConnectorFailure) -> JSONValue? {
+        if let version = Int(name) { return try schema(of: subject, version: version) }
+        return try proposals(of: subject).first { "proposed-\($0.number)" == name }?.schema
+    }
+}

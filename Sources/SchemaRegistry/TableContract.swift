@@ -4,7 +4,7 @@ internal import JSONText
 ///
 /// Read from a derived schema's `x-millrace` block; of a schema without one, from `properties` and `required`, as far
 /// as those go.
-package struct TableContract: Sendable {
+struct TableContract: Sendable {
     /// A column.
     struct Column: Sendable {
         var name: String
