@@ -98,11 +98,56 @@ private struct Comparison {
 
     private mutating func compare(_ before: TableContract.Column, _ now: TableContract.Column) {
         if before.type != now.type {
-            let isSameJSON = before.property.withoutNull.isEquivalent(to: now.property.withoutNull)
-            note("column \(before.name): \(before.type) → \(now.type)", isSameJSON ? [] : [.oldEvents, .oldConsumers])
+            note("column \(before.name): \(before.type) → \(now.type)", retyped(before, now))
+        } else {
+            compareInside(before.property, now.property, "column \(before.name)")
         }
         if before.isNullable && !now.isNullable { note("column \(before.name): no longer null", .oldEvents) }
         if !before.isNullable && now.isNullable { note("column \(before.name): may be null", .oldConsumers) }
+    }
+
+    /// Values whose JSON has one form may still say other things: as a string, only text takes what every type writes.
+    private func retyped(
+        _ before: TableContract.Column, _ now: TableContract.Column
+    ) -> SchemaDifference.Breakage {
+        guard before.property.withoutNull.isEquivalentType(to: now.property.withoutNull) else {
+            return [.oldEvents, .oldConsumers]
+        }
+        if before.property.withoutNull["type"]?.string != "string" || before.typeWord == now.typeWord { return [] }
+        switch (before.isText, now.isText) {
+        case (true, true): return []
+        case (false, true): return .oldConsumers
+        case (true, false): return .oldEvents
+        case (false, false): return [.oldEvents, .oldConsumers]
+        }
+    }
+
+    /// A type of the same name may have other labels or attributes than before.
+    private mutating func compareInside(_ before: JSONValue, _ now: JSONValue, _ place: String) {
+        if let old = before["x-millrace"]?["labels"]?.array, let new = now["x-millrace"]?["labels"]?.array {
+            let (gone, come) = (old.filter { !new.contains($0) }, new.filter { !old.contains($0) })
+            if !gone.isEmpty { note("\(place): labels \(Self.labels(gone)) are gone", .oldEvents) }
+            if !come.isEmpty { note("\(place): labels \(Self.labels(come)) are new", .oldConsumers) }
+        }
+        if let old = before["items"], let new = now["items"] { compareInside(old, new, "\(place)[]") }
+        guard let old = before["properties"]?.object, let new = now["properties"]?.object else { return }
+        for member in old.members {
+            let inner = "\(place).\(member.name)"
+            guard let other = new[member.name] else {
+                note("\(inner): dropped", .oldConsumers)
+                continue
+            }
+            if member.value.isEquivalentType(to: other) {
+                compareInside(member.value, other, inner)
+            } else {
+                note("\(inner): another type", [.oldEvents, .oldConsumers])
+            }
+        }
+        for member in new.members where old[member.name] == nil { note("\(place).\(member.name): added", []) }
+    }
+
+    private static func labels(_ labels: [JSONValue]) -> String {
+        labels.map { "'\($0.string ?? $0.compactText)'" }.joined(separator: ", ")
     }
 
     private mutating func note(_ line: String, _ breaks: SchemaDifference.Breakage) {
@@ -116,6 +161,15 @@ private struct Comparison {
 }
 
 extension JSONValue {
+    /// True when both let values of the same JSON types pass.
+    fileprivate func isEquivalentType(to other: JSONValue) -> Bool {
+        func types(_ value: JSONValue) -> Set<String> {
+            guard let type = value["type"] else { return [] }
+            return Set(type.array?.compactMap(\.string) ?? [type.string ?? ""])
+        }
+        return types(self) == types(other)
+    }
+
     /// The schema without `null` among its types.
     fileprivate var withoutNull: JSONValue {
         guard var schema = object, let types = schema["type"]?.array else { return self }

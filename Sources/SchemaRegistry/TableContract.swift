@@ -13,6 +13,10 @@ struct TableContract: Sendable {
         /// The JSON Schema of its values.
         var property: JSONValue
         var isNullable: Bool { property.allowsNull }
+        /// The type without its modifiers: `numeric` of `numeric(10,2)`.
+        var typeWord: Substring { type.prefix { $0 != "(" } }
+        /// True for the types that take any text.
+        var isText: Bool { ["text", "character varying", "character", "citext", "TEXT"].contains(String(typeWord)) }
     }
 
     /// The columns in the order of the table.

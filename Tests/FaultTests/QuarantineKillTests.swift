@@ -85,7 +85,7 @@ struct QuarantineKillTests {
         try program.catchUp()
         let logged = try program.loggedEvents()
         #expect(logged.allSatisfy { $0.table == "public.b" || $0.version == 1 })
-        #expect(logged.filter { $0.table == "public.b" }.count > 15)
+        #expect(logged.filter { $0.table == "public.b" }.count > 10)
         try accept()
         try program.catchUp()
         try expectWholeAndOrdered()
@@ -93,7 +93,7 @@ struct QuarantineKillTests {
 
     @Test(arguments: [
         "log.inside_release:1", "log.inside_release:3", "log.released:1", "log.released:2", "schema.before_rename:1",
-        "sink.durable:2",
+        "sink.durable:1",
     ])
     func nothingIsLostNorDoubledByAKillWhileChangesAreReleased(at point: String) throws {
         try database.sql("ALTER TABLE a ADD COLUMN extra text DEFAULT 'e'")
@@ -130,14 +130,20 @@ struct QuarantineKillTests {
         victim.kill()
         _ = try command.finish()
         try database.sql("INSERT INTO a VALUES (101, 0, 'y')")
-        // The request is still there: it is carried out once more, after the later change was set aside or before.
+        // The request is still there: it is carried out once more, before the later change is set aside or after.
+        #expect(try waitingRequests() == 1)
         try program.catchUp()
         let next = try program.start("run")
-        try next.wait(for: "the answer") { next.errorText.contains("request carried out") }
+        try next.wait(for: "the answer") { try waitingRequests() == 0 }
         next.send(SIGTERM)
         _ = try next.finish()
         let list = try program.run("deadletters", "list").output
         #expect(list.contains("1 changes wait"))
         #expect(list.contains("1 discarded"))
+    }
+
+    private func waitingRequests() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: program.folder.path(".millrace/requests"))
+            .count { $0.hasSuffix(".request") }
     }
 }

@@ -42,6 +42,42 @@ import Testing
         #expect(wider.breakage == [])
     }
 
+    @Test func retypedStringBreaksWhereItsMeaningNarrows() throws {
+        let text = Column(name: "price", type: .text, typeName: "character varying(20)")
+        #expect(try difference([id, price], [id, text]).breakage == .oldConsumers)
+        #expect(try difference([id, text], [id, price]).breakage == .oldEvents)
+        let longer = Column(name: "price", type: .text, typeName: "text")
+        #expect(try difference([id, text], [id, longer]).breakage == [])
+        let wider = Column(name: "price", type: .numeric, typeName: "numeric(12,2)")
+        #expect(try difference([id, price], [id, wider]).breakage == [])
+        let day = Column(name: "price", type: .date, typeName: "date")
+        #expect(try difference([id, price], [id, day]).breakage == [.oldEvents, .oldConsumers])
+    }
+
+    @Test func insideOfATypeIsCompared() throws {
+        func schema(_ property: String) throws -> JSONValue {
+            try JSONValue(
+                parsing: Array(
+                    """
+                    {"properties": {"a": \(property)}, "x-millrace": {"key": [], "columns": {"a": "t"}}}
+                    """.utf8))
+        }
+        func lines(_ old: String, _ new: String) throws -> [String] {
+            SchemaDifference(from: try schema(old), to: try schema(new)).lines
+        }
+        let mood = #"{"type": "string", "x-millrace": {"labels": ["ok", "sad"]}}"#
+        let glad = #"{"type": "string", "x-millrace": {"labels": ["ok", "glad"]}}"#
+        #expect(try lines(mood, glad) == ["column a: labels 'sad' are gone", "column a: labels 'glad' are new"])
+        #expect(
+            try lines("{\"type\": \"array\", \"items\": \(mood)}", "{\"type\": \"array\", \"items\": \(glad)}").first
+                == "column a[]: labels 'sad' are gone")
+        let pair = #"{"type": "object", "properties": {"x": {"type": "integer"}, "y": true}}"#
+        let other = #"{"type": "object", "properties": {"x": {"type": "string"}, "z": true}}"#
+        #expect(
+            try lines(pair, other) == ["column a.x: another type", "column a.y: dropped", "column a.z: added"])
+        #expect(try lines(pair, pair) == [])
+    }
+
     @Test func renamedColumnIsShownAsDropAndAddTogether() throws {
         let remark = Column(name: "remark", type: .text, typeName: "text")
         let found = try difference([id, note, price], [id, remark, price])
