@@ -1,7 +1,7 @@
 internal import ChangeModel
 
 extension TypeMessage {
-    /// The name as the server's format_type writes it for a type that is found without its schema when that is `public`.
+    /// The name as the server's format_type writes it where types of `public` are found without their schema.
     var text: String {
         let name = Self.quoted(name)
         return namespace == "public" || namespace.isEmpty || namespace == "pg_catalog"
