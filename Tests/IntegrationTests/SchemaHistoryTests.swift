@@ -75,7 +75,8 @@ struct SchemaHistoryTests {
     @Test func theKeyOfAChangeIsTheKeyOfItsTime() throws {
         try database.sql("INSERT INTO t VALUES (1, 'x', 2)")
         try database.sql(
-            "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (id, b); INSERT INTO t VALUES (2, 'y', 3)"
+            "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (id, b); "
+                + "INSERT INTO t VALUES (2, 'y', 3)"
         )
         try database.sql("ALTER TABLE t DROP CONSTRAINT t_pkey; INSERT INTO t VALUES (3, 'z', 4)")
         let events = try events()
