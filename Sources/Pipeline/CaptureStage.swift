@@ -75,7 +75,7 @@ package struct CaptureStage {
             try await carryOutRequests(&turn)
             try await releaseAccepted(&turn)
             try await take(&turn)
-            if let target, let resume = turn.appended, resume >= target {
+            if let target, let resume = turn.appended, resume >= target, !quarantine.isReleasing {
                 if try await sync(&turn) { progress.caughtUp() }
                 return
             }

@@ -68,22 +68,28 @@ package struct ContractBook {
     private mutating func contract(of relation: Relation) async throws(ConnectorFailure) -> Contract {
         if let entry = known[ObjectIdentifier(relation)] { return entry.contract }
         let subject = Self.subject(of: relation, in: pipelineName)
-        let contract: Contract
-        switch try schemas.look(for: relation, subject: subject) {
-        case .registered(let number):
-            contract = .accepted(try await log.register(relation, subject: subject, version: number))
-        case .changed(let change) where isAllowed(change):
-            let number = try schemas.register(derivedFrom: relation, subject: subject)
-            announce(change, registered: number, relation)
-            contract = .accepted(try await log.register(relation, subject: subject, version: number))
-        case .changed(let change):
-            let failure = try refusal(of: relation, change)
-            contract = .refused(try await log.register(relation, subject: subject, version: 0), failure)
-            hasRefusals = true
-        }
+        let contract = try await find(relation, subject)
         if known.count >= Self.entriesMax { known.removeAll() }
         known[ObjectIdentifier(relation)] = Entry(relation: relation, contract: contract)
         return contract
+    }
+
+    private mutating func find(_ relation: Relation, _ subject: String) async throws(ConnectorFailure) -> Contract {
+        switch try schemas.look(for: relation, subject: subject) {
+        case .registered(let number):
+            return .accepted(try await log.register(relation, subject: subject, version: number))
+        case .changed(let change) where isAllowed(change):
+            let number = try schemas.register(derivedFrom: relation, subject: subject)
+            announce(change, registered: number, relation)
+            return .accepted(try await log.register(relation, subject: subject, version: number))
+        case .changed(let change):
+            guard let failure = try refusal(of: relation, change) else {
+                // Somebody accepted it in this moment. Versions are never taken back, so it is found now.
+                return try await find(relation, subject)
+            }
+            hasRefusals = true
+            return .refused(try await log.register(relation, subject: subject, version: 0), failure)
+        }
     }
 
     private func isAllowed(_ change: SchemaChange) -> Bool {
@@ -106,11 +112,11 @@ package struct ContractBook {
         logger.notice("table changed", metadata: metadata)
     }
 
-    /// Writes the proposal that somebody may accept, and says what it is.
+    /// Writes the proposal that somebody may accept, and says what it is; nil when it is accepted by now.
     private func refusal(
         of relation: Relation, _ change: SchemaChange
-    ) throws(ConnectorFailure) -> ConnectorFailure {
-        let proposal = try schemas.propose(derivedFrom: relation, subject: change.subject)
+    ) throws(ConnectorFailure) -> ConnectorFailure? {
+        guard let proposal = try schemas.propose(derivedFrom: relation, subject: change.subject) else { return nil }
         let accept = "accept it: millrace schema accept \(change.subject)"
         let next =
             policy.onChange == .quarantine

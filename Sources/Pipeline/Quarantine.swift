@@ -43,6 +43,9 @@ package struct Quarantine {
         self.logger = logger
     }
 
+    /// True when the last step left something that can be released at once.
+    private(set) var isReleasing = false
+
     /// True when it is time to look whether something was accepted.
     var isDue: Bool {
         guard let held, let lookedAt else { return true }
@@ -59,6 +62,7 @@ package struct Quarantine {
             released += step.batches
             isUnfinished = isUnfinished || step.isUnfinished
         }
+        isReleasing = isUnfinished
         lookedAt = isUnfinished ? nil : .now
         return released
     }

@@ -51,21 +51,23 @@ extension SchemaFolder {
                 difference: SchemaDifference(from: latest.schema, to: schema)))
     }
 
-    /// Writes the schema of a table as a proposal, unless it is one already. Durable on return.
-    package func propose(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> SchemaProposal {
+    /// Writes the schema of a table as a proposal, unless it is one already; a new one is durable on return. Nil when
+    /// the form was registered meanwhile: look again.
+    package func propose(
+        derivedFrom relation: Relation, subject: String
+    ) throws(ConnectorFailure) -> SchemaProposal? {
         let schema = JSONValue.schema(derivedFrom: relation)
         let path = try path(of: subject)
+        if let same = try proposal(of: subject, equalTo: schema) { return same }
         try Folder.make(directory)
         try Folder.make(path)
         let folder = try Folder(opening: path)
         try folder.lock()
         for _ in 0..<16 {
-            let present = try proposals(of: subject)
-            if let same = present.first(where: { $0.schema.isEquivalent(to: schema) }) {
-                try makeDurable(path)
-                return same
-            }
-            let number = (present.last?.number ?? 0) + 1
+            // Whoever accepts registers first and removes the proposal then: it must not come back.
+            if try version(of: subject, equalTo: schema) != nil { return nil }
+            if let same = try proposal(of: subject, equalTo: schema) { return same }
+            let number = (try proposals(of: subject).last?.number ?? 0) + 1
             let name = Self.proposalName(number)
             if try folder.write(schema.prettyText, as: name, beforeRename: Self.beforeProposal.reached) {
                 try makeDurable(path)
@@ -73,6 +75,12 @@ extension SchemaFolder {
             }
         }
         throw SchemaFailure.locked(path)
+    }
+
+    private func proposal(
+        of subject: String, equalTo schema: JSONValue
+    ) throws(ConnectorFailure) -> SchemaProposal? {
+        try proposals(of: subject).first { $0.schema.isEquivalent(to: schema) }
     }
 
     /// The proposals of `subject` in the order in which they were made.

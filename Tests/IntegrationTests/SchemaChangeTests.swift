@@ -241,4 +241,74 @@ struct SchemaChangeTests {
         try program.catchUp()
         #expect(try events(program).map(\.version) == [1, 1, 2])
     }
+
+    @Test func fullQuarantineWaitsUntilSomebodyMakesRoomAndTheRunGoesOn() throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  postgres:
+                    url: \(database.url)
+                    tables: [public.orders, public.lines]
+                    slot: \(database.name)
+                    publication: \(database.name)
+                schemas: {on_change: quarantine}
+                log: {retention: {size: 200KiB}}
+                sinks:
+                  all:
+                    file: {path: out/all.jsonl}
+                """)
+        try program.catchUp()
+        try database.sql("INSERT INTO orders VALUES (1, 'new', 1)")
+        try program.catchUp()
+        let running = try program.start("run")
+        try running.waitForError(containing: "capturing")
+        try database.sql("ALTER TABLE orders ADD COLUMN note text")
+        for id in 2...5 {
+            try database.sql("INSERT INTO orders VALUES (\(id), 'new', 1, repeat(md5('\(id)'), 2500))")
+        }
+        try database.sql("INSERT INTO lines VALUES (1, 'behind')")
+        try running.waitForError(containing: "log.deadletters_full")
+        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("were discarded"))
+        try running.wait(for: "what is behind") {
+            try program.loggedEvents().contains { $0.table == "public.lines" }
+        }
+        running.send(SIGTERM)
+        _ = try running.finish()
+    }
+
+    @Test func rowsOfASnapshotAreSetAsideLikeChanges() throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db}
+                schemas: {on_change: quarantine, on_new_table: require}
+                sinks:
+                  all:
+                    file: {path: out/all.jsonl}
+                """)
+        func sqlite(_ statements: String) throws {
+            let result = try runProgram("/usr/bin/env", ["sqlite3", program.folder.path("shop.db"), statements])
+            guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
+        }
+        try sqlite(
+            """
+            CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+            INSERT INTO t SELECT value, 'row' FROM generate_series(1, 500);
+            """)
+        try program.catchUp()
+        try sqlite("UPDATE t SET a = 'changed' WHERE id <= 10; DELETE FROM t WHERE id = 500")
+        try program.catchUp()
+        #expect(try program.loggedEvents().isEmpty)
+        #expect(try program.run("deadletters", "list").output.contains("511 changes wait"))
+        #expect(try program.run("schema", "accept", "shop.main.t").exitCode == 0)
+        try program.catchUp()
+        let events = try events(program)
+        #expect(events.count == 511 && Set(events.map(\.id)).count == 511)
+        #expect(events.map(\.operation).prefix(500).allSatisfy { $0 == "snapshot" })
+        let folded = FoldedTables(events)
+        #expect(folded.contradictions == [])
+        #expect(folded.table("main.t").count == 499)
+    }
 }

@@ -14,12 +14,12 @@ import Testing
         }
         #expect(change.latest == 1)
         #expect(change.difference?.lines == ["column c1: added (text)"])
-        let proposal = try place.folder.propose(derivedFrom: relation(width: 2), subject: "s")
+        let proposal = try #require(try place.folder.propose(derivedFrom: relation(width: 2), subject: "s"))
         #expect(proposal.path == place.file("s/proposed-1.schema.json"))
         #expect(try place.folder.versions(of: "s") == [1])
         // The same form is proposed once, another one beside it.
-        #expect(try place.folder.propose(derivedFrom: relation(width: 2), subject: "s").number == 1)
-        #expect(try place.folder.propose(derivedFrom: relation(width: 3), subject: "s").number == 2)
+        #expect(try place.folder.propose(derivedFrom: relation(width: 2), subject: "s")?.number == 1)
+        #expect(try place.folder.propose(derivedFrom: relation(width: 3), subject: "s")?.number == 2)
         #expect(try place.folder.accept(proposal, of: "s") == 2)
         #expect(try place.names("s") == ["proposed-2.schema.json", "v1.schema.json", "v2.schema.json"])
         guard case .registered(2) = try place.folder.look(for: relation(width: 2), subject: "s") else {
@@ -30,9 +30,12 @@ import Testing
 
     @Test func acceptingTwiceIsAcceptingOnce() throws {
         let place = try Workplace()
-        let proposal = try place.folder.propose(derivedFrom: relation(width: 1), subject: "s")
+        let proposal = try #require(try place.folder.propose(derivedFrom: relation(width: 1), subject: "s"))
         #expect(try place.folder.accept(proposal, of: "s") == 1)
         #expect(try place.folder.accept(proposal, of: "s") == 1)
+        #expect(try place.names("s") == ["v1.schema.json"])
+        // Whoever looked before the acceptance and proposes after it does not bring it back.
+        #expect(try place.folder.propose(derivedFrom: relation(width: 1), subject: "s") == nil)
         #expect(try place.names("s") == ["v1.schema.json"])
     }
 
