@@ -31,7 +31,7 @@ enum DeadLetterQueries {
                 letter.versions.map { String($0.id) }.joined(separator: " "), checksum, body,
             ])
         }
-        try count(.stored, batch.changeCount, of: letter.subject, db)
+        try count(.stored, batch.changeCount, bytes: batch.body.count, of: letter.subject, db)
     }
 
     static func head(
@@ -63,12 +63,20 @@ enum DeadLetterQueries {
         try db.execute(sql: "DELETE FROM dead_letter WHERE id = ?", arguments: [id])
     }
 
-    static func count(_ way: Way, _ changes: Int, of subject: String, _ db: Database) throws {
+    /// Counts letters that came or left, and the bytes that wait more or less.
+    static func count(_ way: Way, _ changes: Int, bytes: Int, of subject: String, _ db: Database) throws {
+        let name = way.rawValue
         try db.execute(
             sql: """
-                INSERT INTO dead_letter_count (subject, \(way.rawValue)) VALUES (?, ?)
-                ON CONFLICT (subject) DO UPDATE SET \(way.rawValue) = \(way.rawValue) + excluded.\(way.rawValue)
-                """, arguments: [subject, changes])
+                INSERT INTO dead_letter_count (subject, \(name), bytes) VALUES (?, ?, ?) ON CONFLICT (subject)
+                DO UPDATE SET \(name) = \(name) + excluded.\(name), bytes = bytes + excluded.bytes
+                """, arguments: [subject, changes, way == .stored ? bytes : -bytes])
+    }
+
+    /// The subjects of which something waits.
+    static func subjects(_ db: Database) throws -> [String] {
+        try String.fetchAll(
+            db, sql: "SELECT subject FROM dead_letter_count WHERE stored > released + discarded ORDER BY subject")
     }
 
     static func discard(_ subject: String, through last: Int64, _ db: Database) throws -> DiscardStep {
@@ -89,7 +97,7 @@ enum DeadLetterQueries {
             bytes += size
         }
         for id in ids { try remove(id, db) }
-        if step.changeCount > 0 { try count(.discarded, step.changeCount, of: subject, db) }
+        if step.changeCount > 0 { try count(.discarded, step.changeCount, bytes: bytes, of: subject, db) }
         return step
     }
 
@@ -101,21 +109,19 @@ enum DeadLetterQueries {
     }
 
     static func byteCount(_ db: Database) throws -> Int {
-        try Int.fetchOne(db.cachedStatement(sql: "SELECT coalesce(sum(length(body)), 0) FROM dead_letter")) ?? 0
+        try Int.fetchOne(db.cachedStatement(sql: "SELECT coalesce(sum(bytes), 0) FROM dead_letter_count")) ?? 0
     }
 
     static func groups(_ db: Database) throws -> [DeadLetterGroup] {
         guard try areThere(db) else { return [] }
-        // Of the columns beside min(id), SQLite gives those of the row that has it ("Bare columns in an aggregate").
         let rows = try Row.fetchAll(
             db,
             sql: """
-                SELECT c.subject, coalesce(g.changes, 0), coalesce(g.bytes, 0), g.since, g.code, g.message,
+                SELECT c.subject, c.stored - c.released - c.discarded, c.bytes, d.stored_at, d.code, d.message,
                     c.released, c.discarded
-                FROM dead_letter_count c
-                LEFT JOIN (SELECT subject, sum(change_count) AS changes, sum(length(body)) AS bytes,
-                        stored_at AS since, code, message, min(id) FROM dead_letter GROUP BY subject) g
-                    ON g.subject = c.subject ORDER BY c.subject
+                FROM dead_letter_count c LEFT JOIN dead_letter d
+                    ON d.id = (SELECT id FROM dead_letter WHERE subject = c.subject ORDER BY id LIMIT 1)
+                ORDER BY c.subject
                 """)
         return try rows.map { row in
             guard let subject = row[0] as String?, let changes = row[1] as Int?, let bytes = row[2] as Int?,

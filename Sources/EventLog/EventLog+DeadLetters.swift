@@ -46,9 +46,7 @@ extension EventLog {
 
     /// The subjects of which something waits.
     package func deadLetterSubjects() throws(ConnectorFailure) -> [String] {
-        try read("look for dead letters") { db in
-            try String.fetchAll(db, sql: "SELECT DISTINCT subject FROM dead_letter ORDER BY subject")
-        }
+        try read("look for dead letters") { db in try DeadLetterQueries.subjects(db) }
     }
 
     /// The relations of the oldest dead letters of a subject, without reading the changes; nil when none wait.
@@ -82,7 +80,8 @@ extension EventLog {
         try write("release dead letters of \(stored.letter.subject)") { db in
             try Self.insert(logged, isLate: true, db)
             try DeadLetterQueries.remove(id, db)
-            try DeadLetterQueries.count(.released, logged.batch.changeCount, of: stored.letter.subject, db)
+            try DeadLetterQueries.count(
+                .released, logged.batch.changeCount, bytes: logged.batch.body.count, of: stored.letter.subject, db)
             try next.write(db)
             Self.insideReleasePoint.reached()
         }

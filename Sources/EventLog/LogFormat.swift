@@ -49,7 +49,8 @@ enum LogFormat {
     /// What each version added to the one before it, from version 2 on.
     private static let upgrades = [deadLetterTables]
 
-    /// `dead_letter.body` is that of a batch. `dead_letter_count` says what became of all that was ever stored.
+    /// `dead_letter.body` is that of a batch. `dead_letter_count` says what became of all that was ever stored,
+    /// and how many bytes wait, so that nothing has to be counted.
     private static let deadLetterTables = """
         CREATE TABLE dead_letter (
             id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
@@ -61,7 +62,7 @@ enum LogFormat {
         CREATE INDEX dead_letter_subject ON dead_letter (subject, id);
         CREATE TABLE dead_letter_count (
             subject TEXT PRIMARY KEY, stored INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0,
-            discarded INTEGER NOT NULL DEFAULT 0
+            discarded INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
         );
         """
 
