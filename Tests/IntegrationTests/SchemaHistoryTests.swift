@@ -165,4 +165,36 @@ struct SchemaHistoryTests {
         let ids = try events().map { $0.after?["id"] }
         #expect(ids == [1, 2, 3])
     }
+
+    @Test func aTypeThatChangesBehindItsTableStopsNothingAndShowsAtTheNextStart() throws {
+        try database.sql(
+            """
+            CREATE TYPE mood AS ENUM ('ok', 'sad'); CREATE TYPE pair AS (x int, y int);
+            CREATE TABLE v (id int PRIMARY KEY, m mood, p pair)
+            """)
+        try program.catchUp()
+        let running = try program.start("run")
+        try running.waitForError(containing: "capturing")
+        try database.sql("INSERT INTO v VALUES (1, 'ok', (1, 2))")
+        try running.wait(for: "the first") { try program.loggedEvents().count == 1 }
+        try database.sql("ALTER TYPE mood ADD VALUE 'glad'")
+        try database.sql("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'; ALTER TYPE pair ADD ATTRIBUTE z int")
+        try database.sql("INSERT INTO v VALUES (2, 'glad', (1, 2, 3)), (3, 'blue', (1, 2, 3))")
+        try running.wait(for: "the rest") { try program.loggedEvents().count == 3 }
+        running.send(SIGTERM)
+        _ = try running.finish()
+        try database.sql("INSERT INTO v VALUES (4, 'glad', (1, 2, 3))")
+        let events = try events()
+        #expect(events.map { $0.after?["m"] } == ["ok", "glad", "blue", "glad"])
+        #expect(events.first?.version == 1)
+        let newest = try #require(events.last?.version)
+        let properties = try #require(try schema("public.v", newest)["properties"] as? [String: [String: Any]])
+        let labels = (properties["m"]?["x-millrace"] as? [String: Any])?["labels"] as? [String]
+        #expect(labels == ["ok", "blue", "glad"])
+        let attributes = properties["p"]?["properties"] as? [String: Any]
+        #expect(Set(attributes?.keys ?? [:].keys) == ["x", "y", "z"])
+        let difference = try program.run("schema", "diff", "shop.public.v", "1", "\(newest)").output
+        #expect(difference.contains("column m: labels 'sad' are gone\ncolumn m: labels 'blue', 'glad' are new\n"))
+        #expect(difference.contains("column p.z: added\n"))
+    }
 }
