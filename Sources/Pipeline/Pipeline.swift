@@ -25,6 +25,8 @@ package struct Pipeline: Sendable {
         package var schemas: SchemaFolder
         /// What is masked before it is stored.
         package var masks: MaskRules
+        /// What happens when a table is new or changed.
+        package var policy: SchemaPolicy
         /// Where commands leave requests; nil for none.
         package var requests: RequestBox?
 
@@ -32,6 +34,7 @@ package struct Pipeline: Sendable {
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
             captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
+            policy: SchemaPolicy = SchemaPolicy(),
             requests: RequestBox? = nil
         ) {
             self.name = name
@@ -42,6 +45,7 @@ package struct Pipeline: Sendable {
             self.captureLog = captureLog ?? log
             self.schemas = schemas
             self.masks = masks
+            self.policy = policy
             self.requests = requests
         }
     }
@@ -140,11 +144,15 @@ package struct Pipeline: Sendable {
     private func capture(
         _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ untilCaughtUp: Bool
     ) async -> Outcome {
+        let contracts = ContractBook(
+            pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
+            logger: logger)
+        let quarantine = Quarantine(log: parts.log, contracts: contracts, policy: parts.policy, logger: logger)
         do throws(ConnectorFailure) {
             var stage = CaptureStage(
                 source: parts.source, masking: try BatchMasking(parts.masks), log: parts.captureLog, feed: feed,
-                schemas: parts.schemas, pipelineName: parts.name, progress: progress, stop: stop, desk: desk,
-                logger: logger, endsWhenCaughtUp: untilCaughtUp)
+                quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
+                endsWhenCaughtUp: untilCaughtUp)
             try await stage.run()
             if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)

@@ -34,6 +34,7 @@ struct RunCommand: AsyncParsableCommand {
             source: project.makeSource(notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
             schemas: SchemaFolder(directory: project.schemasDirectory), masks: project.masks,
+            policy: project.schemaPolicy,
             requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)
         // Beside the run: a database that does not answer is the run's own business.
