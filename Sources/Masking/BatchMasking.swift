@@ -4,8 +4,8 @@ package import ConnectorKit
 
 /// Masks batches between the source and everything that stores them: a batch in, a batch out, and no I/O.
 ///
-/// A batch without masked relations passes as it is. The others are written anew: identities, transactions and the order
-/// of changes stay, every tuple of a masked relation is masked alike, before images and old keys too.
+/// A batch without masked relations passes as it is. The others are written anew: identities, transactions and the
+/// order of changes stay, every tuple of a masked relation is masked alike, before images and old keys too.
 package struct BatchMasking: Sendable {
     private let rules: MaskRules
     private let hash: KeyedHash?
@@ -114,8 +114,8 @@ extension BatchMasking {
         }
     }
 
-    /// What is not known stays unknown. A redacted NULL is redacted, so that it does not tell; but in the image of a key
-    /// NULL only says that the column is none of the key.
+    /// What is not known stays unknown. A redacted NULL is redacted, so that it does not tell; but in the image of a
+    /// key NULL only says that the column is none of the key.
     private func append(
         _ value: borrowing TupleValue, _ action: MaskPlan.Action, isKeyImage: Bool, to output: inout OutputBuffer
     ) throws(ConnectorFailure) {

@@ -17,11 +17,14 @@ internal import ConnectorKit
         defer { unsafe EVP_MAC_free(method) }
         guard let context = unsafe EVP_MAC_CTX_new(method) else { throw MaskFailure.hashUnavailable() }
         unsafe self.context = context
-        let isReady = unsafe "SHA256".withCString { name in
-            let digest = unsafe OSSL_PARAM_construct_utf8_string("digest", UnsafeMutablePointer(mutating: name), 0)
-            let parameters = unsafe [digest, OSSL_PARAM_construct_end()]
-            return unsafe key.withUnsafeBufferPointer { key in
-                unsafe EVP_MAC_init(context, key.baseAddress, key.count, parameters)
+        // The parameter points to both texts, so both must outlive the call that reads it.
+        let isReady = unsafe "digest".withCString { name in
+            unsafe "SHA256".withCString { value in
+                let digest = unsafe OSSL_PARAM_construct_utf8_string(name, UnsafeMutablePointer(mutating: value), 0)
+                let parameters = unsafe [digest, OSSL_PARAM_construct_end()]
+                return unsafe key.withUnsafeBufferPointer { key in
+                    unsafe EVP_MAC_init(context, key.baseAddress, key.count, parameters)
+                }
             }
         }
         guard isReady == 1 else { throw MaskFailure.hashUnavailable() }

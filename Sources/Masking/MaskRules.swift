@@ -60,8 +60,8 @@ package struct MaskRules: Sendable {
 // MARK: - What doctor finds
 
 extension MaskRules {
-    /// What of the rules means nothing for these tables, or cannot be. A column that a rule for several tables names must
-    /// be in one of them.
+    /// What of the rules means nothing for these tables, or cannot be. A column that a rule for several tables names
+    /// must be in one of them.
     package func findings(_ tables: [TableColumns]) -> [Finding] {
         var findings: [Finding] = []
         for (index, rule) in rules.enumerated() {

@@ -19,8 +19,8 @@ enum PipelineSettings {
                 + " `drop`, `redact`, `hash`, `truncate`."),
         Setting(
             "mask_salt", .text,
-            "The key of all hashes: \(saltBytesMin) random bytes at least, such as `openssl rand -hex 32` prints. Another"
-                + " salt gives other hashes. Required for `hash`.",
+            "The key of all hashes: \(saltBytesMin) random bytes at least, such as `openssl rand -hex 32` prints."
+                + " Another salt gives other hashes. Required for `hash`.",
             isSecret: true),
         Setting("schemas", .group(schemas), "The schemas of the events."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
@@ -35,8 +35,8 @@ enum PipelineSettings {
         Setting(
             "mask", .map(pattern: "^(drop|redact|hash|truncate\\([0-9]+\\))$", words: maskWords),
             "Masks by column. `drop`: the column is left out. `redact`: `[redacted]` stands for every value, NULL too."
-                + " `hash`: the HMAC-SHA-256 of the value under `mask_salt`, in hexadecimal digits; NULL stays NULL, and"
-                + " equal values get equal hashes in every table. `truncate(N)`: the first N characters stay. A key"
+                + " `hash`: the HMAC-SHA-256 of the value under `mask_salt`, in hexadecimal digits; NULL stays NULL,"
+                + " and equal values get equal hashes in every table. `truncate(N)`: the first N characters stay. A key"
                 + " column takes `hash` only.",
             isRequired: true),
     ]

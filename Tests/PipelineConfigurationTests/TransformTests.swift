@@ -47,20 +47,23 @@ struct TransformTests {
                 """))
         #expect(
             found == [
-                "config.bad_value mask_salt 3:12 the salt is shorter than 16 bytes (openssl rand -hex 32 prints a good one)",
+                "config.bad_value mask_salt 3:12 the salt is shorter than 16 bytes"
+                    + " (openssl rand -hex 32 prints a good one)",
                 "config.bad_value transforms[0].mask.email 7:14 \"hsah\" is not one of drop, redact, hash, truncate(N)"
                     + " (did you mean \"hash\"?)",
                 "config.bad_value transforms[0].mask.card 8:13 \"truncate(0)\" is not one of drop, redact, hash,"
                     + " truncate(N) (did you mean \"truncate(8)\"?)",
                 "config.wrong_type transforms[0].mask.more 9:7 \"mask\" should be a single value, and is a list",
+                "config.missing_key transforms[1].tables 10:5 \"tables\" is missing in \"transforms[1]\""
+                    + " (add tables: […])",
                 "config.unknown_key transforms[1].tabels 10:6 unknown key \"tabels\" (did you mean \"tables\"?)",
-                "config.missing_key transforms[1].tables 10:5 \"tables\" is missing in \"transforms[1]\" (add tables: […])",
                 "config.bad_value transforms[2].tables 11:5 the list of tables is empty"
                     + " (name tables, or take the entry out)",
                 "config.bad_value transforms[3].mask 13:5 the entry masks no column (write mask: {email: hash})",
                 "config.bad_value transforms[3].tables[0] 13:15 a double quote is not closed"
                     + " (close it, or double a quote that belongs to the name)",
-                "config.wrong_type transforms[4] 14:5 \"transforms[4]\" should hold keys with values, and is a single value",
+                "config.wrong_type transforms[4] 14:5 \"transforms[4]\" should hold keys with values,"
+                    + " and is a single value",
             ], "\(found.joined(separator: "\n"))")
     }
 
