@@ -17,7 +17,7 @@ actor PostgresSession {
     init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void) {
         self.settings = settings
         self.notice = notice
-        side = SideConnection(url: settings.url)
+        side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
     /// The stream's mailbox; nil before it runs.
@@ -55,7 +55,10 @@ actor PostgresSession {
                 decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
-                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now))
+                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
+            silence: SilenceWatch(senderTimeout: senderTimeout, now: .now),
+            walsender: WalsenderCheck(
+                side: side, slot: settings.slot, processID: replication.connection.processID, notice: notice))
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
         return identity

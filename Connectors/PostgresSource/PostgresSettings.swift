@@ -13,6 +13,8 @@ package struct PostgresSettings: Sendable {
     package var publication: String
     /// How often the server hears from us at least.
     package var statusInterval: Duration
+    /// What the server's views and log show for our connections, unless the URL chooses an application_name.
+    package var applicationName: String
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
     /// A batch is handed over at this size in bytes, before it is complete. Smaller for tests.
@@ -52,6 +54,7 @@ package struct PostgresSettings: Sendable {
         }
         let byDefault = Self.defaultName(pipelineName)
         self.url = url
+        applicationName = "millrace \(pipelineName)"
         tables = try Self.patterns(values.list("tables") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
