@@ -1,7 +1,7 @@
 /// Tells a server that has nothing to say from one that is gone, as a value.
 ///
-/// An idle server is silent, and so is one behind a cut network that goes on taking our bytes. After half of the patience
-/// it is asked for an answer; after the other half without one it counts as gone.
+/// An idle server is silent, and so is one behind a cut network that goes on taking our bytes. After half of the
+/// patience it is asked for an answer; after the other half without one it counts as gone.
 struct SilenceWatch {
     /// What is to be done about the silence.
     enum Step {

@@ -2,8 +2,8 @@ internal import ConnectorKit
 
 /// Looks over the side connection whether a silent walsender is at work.
 ///
-/// While it passes over a large transaction of which nothing is for us, a server may say nothing for minutes, and before
-/// version 16 it does not even answer. To break that connection would make it begin again, without end.
+/// While it passes over a large transaction of which nothing is for us, a server may say nothing for minutes, and
+/// before version 16 it does not even answer. To break that connection would make it begin again, without end.
 struct WalsenderCheck {
     let side: SideConnection
     let slot: String
