@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
         .target(
-            name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
+            name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText", "CLibPQ"],
             path: "Connectors/PostgresSource", swiftSettings: rowPath),
         .target(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],

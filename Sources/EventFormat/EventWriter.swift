@@ -77,7 +77,12 @@ struct EventWriter: ~Copyable {
         transaction.prepare(info)
         sequence.removeAll()
         transaction.appendCommit(to: &sequence)
-        sequence.append(hex: UInt64(change.ordinal), width: 8)
+        if change.ordinal == ChangeIdentity.beginOrdinal {
+            // The commit alone sorts before everything that begins with it.
+            sequence.truncate(to: sequence.count - 1)
+        } else {
+            sequence.append(hex: UInt64(change.ordinal), width: 8)
+        }
         if !base64Columns.isEmpty { base64Columns.removeAll(keepingCapacity: true) }
         if !beforeBase64Columns.isEmpty { beforeBase64Columns.removeAll(keepingCapacity: true) }
     }

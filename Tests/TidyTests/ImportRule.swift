@@ -17,7 +17,7 @@ enum ImportRule {
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging",
         ],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
-        "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
+        "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
