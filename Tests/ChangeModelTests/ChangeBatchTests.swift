@@ -53,7 +53,7 @@ import Testing
         #expect(batch.mustBeDurableBeforeDelivery)
         #expect(batch.checkpoint?.notes == [1, 2])
         #expect(batch.checkpoint?.resume == ResumePosition(150))
-        #expect((0..<5).map { batch.change(at: $0).operation } == Operation.allCases.prefix(5))
+        #expect((0..<5).map { batch.change(at: $0).operation } == Array(Operation.allCases.prefix(5)))
         #expect(batch.identity(at: 1) == ChangeIdentity(commit: 100, ordinal: 1))
         #expect(batch.identity(at: 2) == ChangeIdentity(commit: 200, ordinal: 0))
         #expect(batch.transaction(at: 1) == TransactionInfo(commit: 200, id: 6, committedAt: 2_000_000))
