@@ -43,7 +43,9 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(
             name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
-        .target(name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
+        .target(
+            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+            swiftSettings: rowPath),
         .target(
             name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
         .target(
@@ -55,7 +57,7 @@ let package = Package(
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
         .target(
-            name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText", "CLibPQ"],
+            name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
             path: "Connectors/PostgresSource", swiftSettings: rowPath),
         .target(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],

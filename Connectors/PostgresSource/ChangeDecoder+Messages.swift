@@ -83,13 +83,12 @@ extension ChangeDecoder {
     private mutating func takeContext(_ message: borrowing LogicalMessage) -> ContextProblem? {
         guard let open = transaction else { return .outsideOfTransaction }
         if open.hasRows { return .behindRows }
-        let read = TransactionContext.read(message.content)
-        if !read.tuple.isEmpty {
-            context = read.tuple
-            // What was put into the batch before keeps its words; what follows has new ones.
-            transaction?.index = nil
-        }
-        return read.problem
+        guard message.content.byteCount <= MessageChoice.contextBytesMax else { return .tooLong }
+        guard UTF8Check.isValid(message.content) else { return .notText }
+        context = unsafe message.content.withUnsafeBytes { unsafe Array($0) }
+        // What was put into the batch before keeps its words; what follows has new ones.
+        transaction?.index = nil
+        return nil
     }
 }
 

@@ -116,7 +116,7 @@ extension ChangeDecoder {
     private mutating func beginInBatch() -> UInt32 {
         guard var info = transaction?.info else { return 0 }
         let context = context
-        if !context.isEmpty { info.context = builder.append(tuple: context.rawBytes) }
+        if !context.isEmpty { info.context = builder.append(context: context.rawBytes) }
         let index = builder.begin(info)
         transaction?.index = index
         return index

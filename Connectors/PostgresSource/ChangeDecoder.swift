@@ -28,7 +28,7 @@ struct ChangeDecoder: ~Copyable {
     var relationPlaces: [UInt32: Int] = [:]
     /// The place of the relation that the last row belonged to.
     var currentPlace = 0
-    /// The context of the open transaction, as a tuple; empty without one. It does not stand in ``transaction`` because
+    /// The context of the open transaction; empty without one. It does not stand in ``transaction`` because
     /// that is copied for each row.
     var context: [UInt8] = []
     /// What the end of the open transaction will say.

@@ -1,5 +1,20 @@
 internal import ConnectorKit
 
+/// Why a message with the context prefix is not the context of its transaction.
+enum ContextProblem: CaseIterable {
+    case outsideOfTransaction, behindRows, tooLong, notText
+
+    /// What is wrong, for people.
+    var text: String {
+        switch self {
+        case .outsideOfTransaction: "it is not transactional"
+        case .behindRows: "it comes behind the first row of its transaction"
+        case .tooLong: "it is longer than \(MessageChoice.contextBytesMax) bytes"
+        case .notText: "its content is not UTF-8"
+        }
+    }
+}
+
 /// What becomes of logical messages, and whether the ends of transactions are told.
 struct MessageChoice: Sendable {
     /// The prefix of messages that carry the context of their transaction, unless the configuration names another.
@@ -7,6 +22,9 @@ struct MessageChoice: Sendable {
     /// The prefix of the marks that Millrace itself writes into the stream. It and all that begin with it and a dot are
     /// kept for Millrace.
     static let ownPrefix = "millrace"
+
+    /// A longer context is not taken, because every batch of its transaction has it.
+    static let contextBytesMax = 4096
 
     /// Which messages become events, by prefix.
     var prefixes: [TablePattern] = []

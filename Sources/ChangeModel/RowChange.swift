@@ -131,8 +131,8 @@ public struct TransactionInfo: Sendable, BitwiseCopyable, Hashable {
     public var id: UInt64
     /// When it was committed, in microseconds since 1970-01-01 00:00 UTC.
     public var committedAt: Int64
-    /// What the application said about the transaction, as a tuple of text values: a name, its value, and so on. Empty
-    /// when it said nothing. Every batch that holds a part of the transaction has it.
+    /// What the application said about the transaction, as it said it: UTF-8 that is meant to be JSON. Empty when it
+    /// said nothing. Every batch that holds a part of the transaction has it.
     public var context: ByteRange
 
     /// A transaction of its parts.

@@ -42,7 +42,8 @@ struct MessageDecoderTests {
         _ announcements: Announcements = Announcements()
     ) throws -> ChangeBatch {
         var decoder = ChangeDecoder(
-            progress: ReplicationProgress(after: checkpoint, slotPosition: LSN(50)), slot: "s", checksText: false,
+            progress: ReplicationProgress(after: checkpoint, slotPosition: LSN(50), notes: SourceNotes()), slot: "s",
+            checksText: false,
             choice: choice)
         _ = try decoder.consume(
             (Self.tables + stream).rawBytes, byteLimit: 1 << 20, relations: announcements)
@@ -162,7 +163,8 @@ struct MessageDecoderTests {
 
     @Test func manyTablesAreNamedUpToABound() throws {
         var decoder = ChangeDecoder(
-            progress: ReplicationProgress(after: nil, slotPosition: LSN(50)), slot: "s", checksText: false,
+            progress: ReplicationProgress(after: nil, slotPosition: LSN(50), notes: SourceNotes()), slot: "s",
+            checksText: false,
             choice: choice(marks: true))
         var stream = Wire.xlog(Wire.begin(100))
         for id in 100..<1150 as Range<UInt32> {
@@ -180,10 +182,7 @@ struct MessageDecoderTests {
     private func contexts(_ batch: ChangeBatch) -> [String] {
         (0..<batch.changeCount).map { index in
             let range = batch.transaction(at: Int(batch.change(at: index).transaction)).context
-            guard !range.isEmpty, var reader = TupleReader(batch.tuple(range)) else { return "" }
-            var words: [String] = []
-            while let value = reader.next() { words.append(String(validatingUTF8: value.bytes) ?? "?") }
-            return words.joined(separator: " ")
+            return String(validatingUTF8: batch.tuple(range)) ?? "not UTF-8"
         }
     }
 
@@ -193,41 +192,59 @@ struct MessageDecoderTests {
             Self.transaction(
                 100,
                 [
-                    Self.message("a"), Self.message("millrace.context", #"{"correlationid":"r1","tenant":"x"}"#),
+                    Self.message("a"), Self.message("millrace.context", "r1"),
                     Self.row(), Self.row(),
                 ]) + Self.transaction(200, [Self.row()])
-            + Self.transaction(300, [Self.row(), Self.message("millrace.context", #"{"correlationid":"late"}"#)])
+            + Self.transaction(300, [Self.row(), Self.message("millrace.context", "late")])
         let batch = try decode(stream, choice(["a"]), after: nil, announcements)
-        #expect(contexts(batch) == ["", "correlationid r1 tenant x", "correlationid r1 tenant x", "", ""])
+        #expect(contexts(batch) == ["", "r1", "r1", "", ""])
         #expect(announcements.problems == [.behindRows])
     }
 
     @Test func everyBatchOfATransactionHasItsContext() throws {
         var decoder = ChangeDecoder(
-            progress: ReplicationProgress(after: nil, slotPosition: LSN(50)), slot: "s", checksText: false)
+            progress: ReplicationProgress(after: nil, slotPosition: LSN(50), notes: SourceNotes()), slot: "s",
+            checksText: false)
         let announcements = Announcements()
         let stream =
             Self.tables
             + Self.transaction(
                 100,
-                [Self.message("millrace.context", #"{"correlationid":"r1"}"#)] + Array(repeating: Self.row(), count: 5))
+                [Self.message("millrace.context", "r1")] + Array(repeating: Self.row(), count: 5))
         var (position, found) = (0, [String]())
         while position < stream.count {
             let rest = Array(stream.dropFirst(position))
             position += try decoder.consume(rest.rawBytes, byteLimit: 1, relations: announcements).taken
             found += contexts(try decoder.seal())
         }
-        #expect(found == Array(repeating: "correlationid r1", count: 5))
+        #expect(found == Array(repeating: "r1", count: 5))
     }
 
     @Test func theLastContextAtTheHeadCounts() throws {
         let stream = Self.transaction(
             100,
             [
-                Self.message("millrace.context", #"{"correlationid":"r1"}"#),
-                Self.message("millrace.context", #"{"correlationid":"r2"}"#), Self.row(),
+                Self.message("millrace.context", "r1"),
+                Self.message("millrace.context", "r2"), Self.row(),
             ])
-        #expect(contexts(try decode(stream, choice())) == ["correlationid r2"])
+        #expect(contexts(try decode(stream, choice())) == ["r2"])
+    }
+
+    @Test func aContextThatIsTooLongOrNoTextIsIgnored() throws {
+        var broken = Wire.message("millrace.context", "xy")
+        broken[broken.count - 1] = 0xFF
+        for (message, problem, expected) in [
+            (Self.message("millrace.context", String(repeating: "x", count: 4097)), ContextProblem.tooLong, ""),
+            (Wire.xlog(broken), .notText, ""),
+        ] {
+            let announcements = Announcements()
+            let stream = Self.transaction(100, [message, Self.row()])
+            #expect(contexts(try decode(stream, choice(), after: nil, announcements)) == [expected])
+            #expect(announcements.problems == [problem])
+        }
+        let longest = String(repeating: "x", count: 4096)
+        let stream = Self.transaction(100, [Self.message("millrace.context", longest), Self.row()])
+        #expect(contexts(try decode(stream, choice())) == [longest])
     }
 
     @Test func aContextOutsideOfATransactionIsIgnored() throws {
@@ -239,7 +256,7 @@ struct MessageDecoderTests {
 
     @Test func everySingleByteMutationOfMessagesIsAnErrorOrAValue() throws {
         let stream = Self.transaction(
-            100, [Self.message("millrace.context", #"{"correlationid":"r1"}"#), Self.message("a"), Self.row()])
+            100, [Self.message("millrace.context", "r1"), Self.message("a"), Self.row()])
         var (values, errors) = (0, 0)
         for index in stream.indices {
             for byte in [0, 1, 0x22, 0x7F, 0x80, 0xFF, stream[index] ^ 1] as [UInt8] {

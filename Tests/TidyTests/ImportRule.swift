@@ -11,13 +11,13 @@ enum ImportRule {
         "ConnectorTesting": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "JSONText": [],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
-        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit"],
+        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging",
         ],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
-        "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText", "CLibPQ"],
+        "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [

@@ -1,18 +1,14 @@
 internal import ByteKit
-internal import ChangeModel
 internal import JSONText
 
-/// Why a message with the context prefix gave no context, or not all of it. Nothing of the message is in it.
-enum ContextProblem: Error, Equatable, CaseIterable {
-    case outsideOfTransaction, behindRows, tooLong, notJSON, notAnObject, tooManyAttributes
+/// Why what an application said about a transaction gave no context, or not all of it. Nothing of it is in here.
+package enum ContextProblem: Error, Equatable, CaseIterable, Sendable {
+    case notJSON, notAnObject, tooManyAttributes
     case badName, badValue, badTraceParent, badTraceState
 
     /// What is wrong, for people.
-    var text: String {
+    package var text: String {
         switch self {
-        case .outsideOfTransaction: "it is not transactional"
-        case .behindRows: "it comes behind the first row of its transaction"
-        case .tooLong: "it is longer than \(TransactionContext.bytesMax) bytes"
         case .notJSON: "its content is not JSON"
         case .notAnObject: "its content is not a JSON object"
         case .tooManyAttributes: "it has more than \(TransactionContext.attributesMax) attributes"
@@ -26,15 +22,18 @@ enum ContextProblem: Error, Equatable, CaseIterable {
 
 /// What an application says about a transaction by a message at its head: attributes for all of its events.
 struct TransactionContext {
-    /// A longer message is not read.
-    static let bytesMax = 4096
-    /// A message with more attributes is not read.
+    /// With more attributes nothing is read.
     static let attributesMax = 16
     /// CloudEvents: attribute names should not be longer.
     static let nameLengthMax = 20
 
-    /// Names, each followed by its value, as a tuple of texts; empty when there is none.
-    var tuple: [UInt8] = []
+    /// An attribute of an event.
+    struct Attribute: Equatable {
+        var name: String
+        var value: String
+    }
+    /// What is to be written into events.
+    var attributes: [Attribute] = []
     /// The first thing that is wrong. Attributes that are not concerned are read all the same.
     var problem: ContextProblem?
 
@@ -44,9 +43,8 @@ struct TransactionContext {
         "sequence", "partitionkey", "recordedtime",
     ]
 
-    /// Reads the content of a message.
+    /// Reads what the application said.
     static func read(_ content: RawSpan) -> TransactionContext {
-        guard content.byteCount <= bytesMax else { return TransactionContext(problem: .tooLong) }
         guard let text = String(validatingUTF8: content), let value = try? JSONValue(parsing: text, depthMax: 8) else {
             return TransactionContext(problem: .notJSON)
         }
@@ -58,11 +56,10 @@ struct TransactionContext {
     private init(problem: ContextProblem) { self.problem = problem }
 
     private init(_ object: JSONObject) {
-        var attributes: [(name: String, value: String)] = []
         for member in object.members {
             do throws(ContextProblem) {
                 guard let value = try Self.checked(member, attributes.map(\.name)) else { continue }
-                attributes.append((member.name, value))
+                attributes.append(Attribute(name: member.name, value: value))
             } catch {
                 problem = problem ?? error
             }
@@ -73,14 +70,6 @@ struct TransactionContext {
             attributes.remove(at: state)
             problem = problem ?? .badTraceState
         }
-        guard !attributes.isEmpty else { return }
-        var output = OutputBuffer(capacity: 256)
-        output.append(bigEndian: UInt16(attributes.count * 2))
-        for attribute in attributes {
-            output.append(textValue: attribute.name)
-            output.append(textValue: attribute.value)
-        }
-        tuple = unsafe output.bytes.withUnsafeBytes { unsafe Array($0) }
     }
 
     /// The value of a member; nil for JSON's null, which says nothing.

@@ -1,21 +1,14 @@
 import ByteKit
-import ChangeModel
 import Testing
 
-@testable import PostgresSource
+@testable import EventFormat
 
 struct TransactionContextTests {
     private static let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
     private func read(_ content: String) -> (words: [String], problem: ContextProblem?) {
         let context = TransactionContext.read(Array(content.utf8).rawBytes)
-        var words: [String] = []
-        if !context.tuple.isEmpty, var reader = TupleReader(context.tuple.rawBytes) {
-            for _ in 0..<reader.columnCount {
-                guard let value = reader.next() else { return (["damaged"], context.problem) }
-                words.append(String(validatingUTF8: value.bytes) ?? "?")
-            }
-        }
+        let words = context.attributes.flatMap { [$0.name, $0.value] }
         return (words, context.problem)
     }
 
@@ -47,7 +40,6 @@ struct TransactionContextTests {
         (#"{"correlationid":"a\nb"}"#, .badValue), (#"{"correlationid":"a\u0000"}"#, .badValue),
         (#"{"correlationid":"\uFFFE"}"#, .badValue), (#"{"traceparent":"x"}"#, .badTraceParent),
         (#"{"tracestate":"k=v"}"#, .badTraceState),
-        ("[" + String(repeating: " ", count: 4096) + "]", .tooLong),
     ])
     func whatCannotBeUsedIsNamed(content: String, problem: ContextProblem) {
         let found = read(content)
