@@ -47,8 +47,8 @@ extension ChangeDecoder {
         } else if choice.captures(prefix) {
             append(message, ordinal: ordinal, sentAt: sendTime)
         }
-        // The server has sent everything before the message, and the next start must be behind it.
-        if !message.isTransactional { progress.reached(LSN(message.messageLSN.value &+ 1)) }
+        // The server has sent everything up to the message's end. One byte more, and it would leave out what follows.
+        if !message.isTransactional { progress.reached(message.messageLSN) }
         return problem
     }
 
@@ -57,7 +57,9 @@ extension ChangeDecoder {
 
     /// Puts a message into the batch, unless the log has it.
     private mutating func append(_ message: borrowing LogicalMessage, ordinal: UInt32, sentAt sendTime: Int64) {
-        let commit = transaction?.info.commit ?? message.messageLSN.value
+        // The server names the end of a message's record, where the commit record of another transaction may begin. The
+        // byte before it is the message's own.
+        let commit = transaction?.info.commit ?? (message.messageLSN.value &- 1)
         if transaction != nil, choice.marksTransactions { countMessageInBoundary() }
         let identity = ChangeIdentity(commit: commit, ordinal: ordinal)
         if progress.isLogged(identity) { return }

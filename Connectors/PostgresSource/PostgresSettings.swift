@@ -62,7 +62,8 @@ package struct PostgresSettings: Sendable {
         Setting(
             "messages", .list,
             "Logical messages that become events, by prefix: what the application writes with "
-                + "`pg_logical_emit_message`. `*` stands for any characters. Prefixes that begin with `millrace` are kept for Millrace.",
+                + "`pg_logical_emit_message`. `*` stands for any characters. Prefixes that begin with `millrace` "
+                + "are kept for Millrace.",
             default: .list([])),
         Setting(
             "context_prefix", .text,

@@ -59,17 +59,17 @@ struct MessageTests {
         let work = """
             SELECT pg_logical_emit_message(false, 'app', 'n1'); INSERT INTO t VALUES (1, 'a');
             BEGIN; SELECT pg_logical_emit_message(true, 'app', 'm1'); INSERT INTO t VALUES (2, 'b');
-            SELECT pg_logical_emit_message(false, 'app', 'n2'); INSERT INTO t VALUES (3, 'c'); COMMIT;
+            SELECT pg_logical_emit_message(false, 'app', 'n2'); INSERT INTO t VALUES (3, 'c');
+            SELECT pg_logical_emit_message(false, 'app', 'right before the commit'); COMMIT;
             SELECT pg_logical_emit_message(false, 'app', 'n3'); SELECT pg_logical_emit_message(false, 'app', 'n4')
             """
         for statement in work.split(separator: ";") { try database.run(String(statement)) }
         try await whole.catchUp()
         await whole.source.close()
         let all = whole.seen
-        #expect(all.count == 12)
+        #expect(all.count == 13)
         for (index, change) in all.enumerated() where change.transaction.id == 0 || !acknowledges {
             let reader = try reader(database, marks: true)
-            // The position behind a message outside of transactions is the byte behind its beginning.
             let resume = acknowledges ? change.identity.commit + 1 : start.resume.value
             reader.checkpoint = SourceCheckpoint(
                 last: change.identity, resume: ResumePosition(resume), notes: start.notes)
