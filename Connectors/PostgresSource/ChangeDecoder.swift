@@ -26,6 +26,8 @@ struct ChangeDecoder: ~Copyable {
     var batchNumber = 1
     var relations: [KnownRelation] = []
     var relationPlaces: [UInt32: Int] = [:]
+    /// The types that were announced for the relation that follows.
+    var announcedTypes: [TypeMessage] = []
     /// The place of the relation that the last row belonged to.
     var currentPlace = 0
     /// The context of the open transaction; empty without one. It does not stand in ``transaction`` because
@@ -185,8 +187,11 @@ extension ChangeDecoder {
         case .begin: try take(BeginMessage(payload))
         case .commit: try take(CommitMessage(payload))
         case .truncate: try take(TruncateMessage(payload))
-        case .relation: return .relation(try RelationMessage(payload))
-        case .type: _ = try TypeMessage(payload)
+        case .relation:
+            var relation = try RelationMessage(payload)
+            swap(&relation.types, &announcedTypes)
+            return .relation(relation)
+        case .type: announcedTypes.append(try TypeMessage(payload))
         case .origin: _ = try OriginMessage(payload)
         case .message:
             return try take(LogicalMessage(payload), sentAt: XLogData(body).sendTime).map { .ignored($0) }
