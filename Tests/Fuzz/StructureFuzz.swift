@@ -18,15 +18,20 @@ public func structureFuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         output.append(text)
     }
     builder.append(RowChange(operation: .insert, relation: index, transaction: transaction, ordinal: 0, after: after))
-    guard let batch = try? builder.seal(checkpoint: SourceCheckpoint(last: nil, resume: ResumePosition(1))),
-        let records = try? encoder.encode(
-            batch, versions: [version], firstOffset: 0, from: 0, bytesMax: .max, including: { _ in true }
-        ).records, let record = records.records.first
-    else { preconditionFailure("a change without an event") }
+    let batch = try? builder.seal(checkpoint: SourceCheckpoint(last: nil, resume: ResumePosition(1)))
+    let records = batch.flatMap { try? encode($0, version) }
+    precondition(records?.records.count == 1, "a change without an event")
+    guard let records, let record = records.records.first else { return 0 }
     let event = records.payload(of: record)
     var checked = OutputBuffer(capacity: 16)
     precondition(checked.append(embeddedJSON: event, depthMax: 128) && checked.bytes.hasSameBytes(as: event))
     return 0
+}
+
+private func encode(_ batch: ChangeBatch, _ version: RelationVersion) throws(EncodingFailure) -> RecordBatch {
+    try encoder.encode(
+        batch, versions: [version], firstOffset: 0, from: 0, bytesMax: .max, including: { _ in true }
+    ).records
 }
 
 private nonisolated(unsafe) let encoder = EventEncoder(pipelineName: "p", sourceKind: "postgres", format: .cloudEvents)
@@ -45,7 +50,8 @@ private nonisolated(unsafe) let versions: [RelationVersion] = {
             .array(of: PartType(type: .other, typeName: "r", shape: .range(of: part)), delimiter: 59))
     }
     return shapes.enumerated().map { number, shape in
-        let columns = [Column(name: "c", type: .other, typeName: "t", keyPosition: number % 2 == 0 ? 0 : nil, shape: shape)]
+        let key = number % 2 == 0 ? 0 : nil
+        let columns = [Column(name: "c", type: .other, typeName: "t", keyPosition: key, shape: shape)]
         let relation = Relation(sourceID: 1, schema: "s", name: "t", columns: columns)
         return RelationVersion(id: Int64(number), relation: relation, subject: "s", version: 1)
     }

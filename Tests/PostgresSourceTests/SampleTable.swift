@@ -88,20 +88,23 @@ struct SampleTable {
         return try await Self.captured(inserts, in: database, numeric: numeric)
     }
 
-    /// Runs statements while a source reads all tables; every one that changes rows inserts into one table, whose shape
-    /// as it was at the end counts.
+    /// Runs statements while a source reads all tables. What comes before an ALTER was read when it is run. The relation
+    /// of the last row counts.
     static func captured(
         _ statements: [String], in database: TestDatabase, numeric: ValueType = .numeric
     ) async throws -> Captured {
         let reader = try SourceReader(database, tables: ["*.*"], adjusting: { $0.numeric = numeric })
         try await reader.open()
-        for statement in statements { try database.run(statement) }
+        for statement in statements {
+            if statement.hasPrefix("ALTER") { try await reader.catchUp() }
+            try database.run(statement)
+        }
         try await reader.catchUp()
         await reader.source.close()
         let relation = try #require(reader.seen.last?.relation)
         return Captured(
             database: database, relation: relation,
-            events: try Self.events(of: reader.seen.map(\.after), relation: relation))
+            events: try reader.seen.flatMap { try Self.events(of: [$0.after], relation: $0.relation) })
     }
 
     /// The events of inserted rows.
