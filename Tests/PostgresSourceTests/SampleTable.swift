@@ -88,8 +88,8 @@ struct SampleTable {
         return try await Self.captured(inserts, in: database, numeric: numeric)
     }
 
-    /// Runs statements while a source reads all tables. What comes before an ALTER was read when it is run. The relation
-    /// of the last row counts.
+    /// Runs statements while a source reads all tables. What comes before an ALTER was read when it is run. The
+    /// relation of the last row counts.
     static func captured(
         _ statements: [String], in database: TestDatabase, numeric: ValueType = .numeric
     ) async throws -> Captured {
