@@ -18,6 +18,16 @@ package struct CaptureStage {
     let logger: Logger
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
+    /// When the source is told what it may forget.
+    let acknowledgement: Acknowledgement
+    /// The names of the sinks that ``Acknowledgement/delivered`` waits for.
+    let sinks: [String]
+    /// Called once when everything that was committed before the start is in the log, if the stage ends then.
+    let caughtUp: @Sendable () -> Void
+    /// Positions that not every sink has yet.
+    var delivered = DeliveredPositions()
+    /// Log offset behind the newest event.
+    var loggedEnd: UInt64
     private var contracts: ContractBook
     private var target: ResumePosition?
     private var backoff = Backoff()
@@ -34,7 +44,8 @@ package struct CaptureStage {
     /// A stage that has not begun.
     package init(
         source: any ChangeSource, log: any CaptureLog, feed: LogFeed, schemas: SchemaFolder, pipelineName: String,
-        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool
+        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool,
+        acknowledgement: Acknowledgement = .logged, sinks: [String] = [], caughtUp: @escaping @Sendable () -> Void = {}
     ) {
         self.source = source
         self.log = log
@@ -44,6 +55,10 @@ package struct CaptureStage {
         self.desk = desk
         self.logger = logger
         self.endsWhenCaughtUp = endsWhenCaughtUp
+        self.acknowledgement = acknowledgement
+        self.sinks = sinks
+        self.caughtUp = caughtUp
+        loggedEnd = feed.nextOffset
         contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
     }
 
@@ -76,11 +91,14 @@ package struct CaptureStage {
             try await carryOutRequests(&turn.asked)
             try await take(&turn)
             if let target, let resume = turn.appended, resume >= target {
-                if try await sync(&turn) { progress.caughtUp() }
-                return
+                guard try await sync(&turn) else { return }
+                progress.caughtUp()
+                caughtUp()
+                return await awaitDelivery()
             }
         }
         try await sync(&turn)
+        acknowledgeDelivered()
     }
 
     /// Opens the source; what it waits for there ends when asked to stop.
@@ -128,6 +146,7 @@ package struct CaptureStage {
         } else {
             try await storeIdleCheckpoint(batch, &turn)
         }
+        acknowledgeDelivered()
         guard let since = turn.unsyncedSince else { return }
         if batch.changeCount == 0 || ContinuousClock.now - since >= Self.syncInterval { try await sync(&turn) }
     }
@@ -141,6 +160,7 @@ package struct CaptureStage {
             try await stage.log.append(batch, versions: versions)
         }
         guard let logged else { return }
+        loggedEnd = logged.nextOffset
         turn.appended = batch.checkpoint?.resume ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
@@ -179,7 +199,10 @@ package struct CaptureStage {
         guard let synced else { return false }
         turn.unsyncedSince = nil
         if let durable = synced {
-            source.acknowledge(durable.resume)
+            switch acknowledgement {
+            case .logged: source.acknowledge(durable.resume)
+            case .delivered: delivered.add(offset: loggedEnd, resume: durable.resume)
+            }
             answerRemembered(&turn.asked, in: durable)
         }
         return true

@@ -24,11 +24,14 @@ package struct Pipeline: Sendable {
         package var schemas: SchemaFolder
         /// Where commands leave requests; nil for none.
         package var requests: RequestBox?
+        /// When the source is told what it may forget.
+        package var acknowledgement: Acknowledgement
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, requests: RequestBox? = nil
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, requests: RequestBox? = nil,
+            acknowledgement: Acknowledgement = .logged
         ) {
             self.name = name
             self.sourceKind = sourceKind
@@ -38,6 +41,7 @@ package struct Pipeline: Sendable {
             self.captureLog = captureLog ?? log
             self.schemas = schemas
             self.requests = requests
+            self.acknowledgement = acknowledgement
         }
     }
 
@@ -137,10 +141,11 @@ package struct Pipeline: Sendable {
     ) async -> Outcome {
         var stage = CaptureStage(
             source: parts.source, log: parts.captureLog, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
-            progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp)
+            progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp,
+            acknowledgement: parts.acknowledgement, sinks: parts.sinks.map(\.name),
+            caughtUp: { end.offset = feed.nextOffset })
         do throws(ConnectorFailure) {
             try await stage.run()
-            if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)
         } catch {
             logger.error("capture stopped", metadata: .failure(error))
