@@ -58,11 +58,15 @@ struct Project {
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
     /// is captured.
+    ///
+    /// With `recovers`, a PostgreSQL source overcomes one loss instead of refusing it.
     func makeSource(
-        notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
+        recovers: Bool = false, notice: @escaping @Sendable (String) -> Void,
+        warning: @escaping @Sendable (String) -> Void
     ) -> any ChangeSource {
         switch source {
-        case .postgres(let settings): PostgresSource(settings: settings, notice: notice, warning: warning)
+        case .postgres(let settings):
+            PostgresSource(settings: settings, notice: notice, warning: warning, recovers: recovers)
         case .sqlite(let settings): SQLiteSource(settings, notice: notice)
         }
     }

@@ -73,7 +73,8 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
+        throughLibPQ: Bool = false, recovers: Bool = false,
+        adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
@@ -83,7 +84,7 @@ final class SourceReader {
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
         adjust(&settings)
-        source = PostgresSource(settings: settings) { [notices] in notices.add($0) }
+        source = PostgresSource(settings: settings, notice: { [notices] in notices.add($0) }, recovers: recovers)
     }
 
     @discardableResult
