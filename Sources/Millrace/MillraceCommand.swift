@@ -17,7 +17,7 @@ package struct MillraceCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, DoctorCommand.self,
-            GenerateCommand.self,
+            TeardownCommand.self, GenerateCommand.self,
         ])
 
     package init() {}
