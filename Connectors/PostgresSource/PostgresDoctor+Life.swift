@@ -76,7 +76,10 @@ extension Examination {
             add(
                 .warning, "postgres.idle_timeout",
                 "idle_replication_slot_timeout = \(idle): the slot is lost when Millrace is stopped for longer",
-                fix: "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf(); or longer than any stop")
+                fix:
+                    "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf(); "
+                    + "or longer than any stop"
+            )
         }
         if limits.senderTimeout == "0" {
             add(

@@ -2,23 +2,43 @@ package import ConnectorKit
 
 /// Looks at everything that capture needs on the server, changes nothing, and names the exact fix for what is wrong.
 package struct PostgresDoctor: Sendable {
-    private let settings: PostgresSettings
+    /// What an event log remembers of its source.
+    package struct LogMemory: Sendable {
+        /// The source that the log was made from.
+        package var identity: SourceIdentity
+        /// How far it was read.
+        package var checkpoint: SourceCheckpoint?
 
-    /// A doctor for these settings.
-    package init(settings: PostgresSettings) { self.settings = settings }
+        /// A memory of its parts.
+        package init(identity: SourceIdentity, checkpoint: SourceCheckpoint?) {
+            self.identity = identity
+            self.checkpoint = checkpoint
+        }
+    }
+
+    private let settings: PostgresSettings
+    private let log: LogMemory?
+
+    /// A doctor for these settings, who compares the server with what the `log` remembers, if there is one.
+    package init(settings: PostgresSettings, log: LogMemory? = nil) {
+        self.settings = settings
+        self.log = log
+    }
 
     /// Looks at the server; never throws, because what goes wrong is a finding.
-    package func findings() async -> [Finding] { await Inspector().findings(settings) }
+    package func findings() async -> [Finding] { await Inspector().findings(settings, log) }
 }
 
 /// One round of checks; each adds what it found.
 struct Examination {
     let settings: PostgresSettings
+    let log: PostgresDoctor.LogMemory?
     private(set) var findings: [Finding] = []
-    private let side: SideConnection
+    let side: SideConnection
 
-    init(settings: PostgresSettings) {
+    init(settings: PostgresSettings, log: PostgresDoctor.LogMemory?) {
         self.settings = settings
+        self.log = log
         side = SideConnection(url: settings.url)
     }
 
@@ -27,19 +47,21 @@ struct Examination {
         do throws(ConnectorFailure) {
             let facts = try ServerFacts(side)
             lookAtServer(facts)
-            try lookAtReplication(facts)
+            try lookAtLimits()
+            let replication = lookAtReplication(facts)
             try lookAtTables(facts)
             try lookAtSlot(facts)
+            try lookAtLog(facts, replication)
         } catch {
             add(error)
         }
     }
 
-    private mutating func add(_ failure: ConnectorFailure) {
+    mutating func add(_ failure: ConnectorFailure) {
         findings.append(Finding(.problem, failure.code, failure.message, fix: failure.hint))
     }
 
-    private mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
+    mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
         findings.append(Finding(level, code, message, fix: fix))
     }
 }
@@ -67,14 +89,6 @@ extension Examination {
             }
         }
         headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "postgres.too_many_connections")
-        if facts.slotKeepMebibytes >= 0 { return }
-        add(
-            .warning, "postgres.wal_unlimited",
-            "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
-            fix:
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); "
-                + "(as much as the disk allows)"
-        )
     }
 
     private mutating func headroom(_ setting: String, _ used: Int, _ most: Int, code: String) {
@@ -88,13 +102,15 @@ extension Examination {
     }
 
     /// The attribute alone does not tell at every provider; the attempt does.
-    private mutating func lookAtReplication(_ facts: ServerFacts) throws(ConnectorFailure) {
+    private mutating func lookAtReplication(_ facts: ServerFacts) -> ServerPreparation.Replication? {
         let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in }, warning: { _ in })
         do throws(ConnectorFailure) {
-            _ = try preparation.connectReplication(facts)
+            let replication = try preparation.connectReplication(facts)
             add(.ok, "postgres.no_replication_privilege", "role \"\(facts.role)\" may replicate")
+            return replication
         } catch {
             add(error)
+            return nil
         }
     }
 }
@@ -113,6 +129,7 @@ extension Examination {
         for pattern in selection.idlePatterns { add(.warning, "postgres.no_tables", "no table matches \(pattern)") }
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
+        lookAtOwners(selection.tables, facts, publication)
         look(at: publication, selection, facts)
     }
 
@@ -131,21 +148,30 @@ extension Examination {
                 fix: "GRANT USAGE ON SCHEMA \(SQLText.identifier(table.schema)) TO \(role); "
                     + "GRANT SELECT ON \(table.identifier) TO \(role);")
         }
-        if !publication.tables.contains(table.qualifiedName) && !table.isOwned && !publication.holdsAllTables {
-            let statement =
-                publication.exists
-                ? PublicationState.addStatement(settings.publication, [table])
-                : PublicationState.createStatement(settings.publication, [table])
-            add(
-                .problem, "postgres.privilege",
-                "role \(role) does not own \(table.qualifiedName), which publishing it takes",
-                fix: "as the owner or an administrator: \(statement)")
-        }
+    }
+
+    /// One statement for all of them: a publication is made once, and by one role.
+    private mutating func lookAtOwners(
+        _ tables: [TableSelection.Table], _ facts: ServerFacts, _ publication: PublicationState
+    ) {
+        let lacking = tables.filter { !publication.tables.contains($0.qualifiedName) }
+        let foreign = lacking.filter { !$0.isOwned }
+        if foreign.isEmpty || publication.holdsAllTables { return }
+        let statement =
+            publication.exists
+            ? PublicationState.addStatement(settings.publication, lacking)
+            : PublicationState.createStatement(settings.publication, lacking)
+        add(
+            .problem, "postgres.privilege",
+            "role \"\(facts.role)\" does not own \(foreign.map(\.qualifiedName).joined(separator: ", ")), which "
+                + "publishing takes",
+            fix: "as the owner of all of them or an administrator: \(statement)")
     }
 
     private mutating func look(at publication: PublicationState, _ selection: TableSelection, _ facts: ServerFacts) {
         let name = settings.publication
         guard publication.exists else {
+            if selection.tables.contains(where: { !$0.isOwned }) { return }
             return add(
                 .ok, "postgres.object_missing",
                 "publication \"\(name)\" will be made: \(PublicationState.createStatement(name, selection.tables))")
@@ -154,6 +180,7 @@ extension Examination {
         if missing.isEmpty {
             add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them")
         } else if publication.isOwned {
+            if missing.contains(where: { !$0.isOwned }) { return }
             add(
                 .ok, "postgres.object_missing",
                 "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
@@ -186,14 +213,17 @@ extension Examination {
         let name = settings.slot
         guard let slot = try SlotState.find(name, side) else {
             headroom("max_replication_slots", facts.slotsUsed, facts.slotsMax, code: "postgres.slots_exhausted")
-            return add(.ok, "postgres.slot_missing", "slot \"\(name)\" will be made")
+            if log?.checkpoint == nil { add(.ok, "postgres.slot_missing", "slot \"\(name)\" will be made") }
+            return
         }
         if slot.plugin != "pgoutput" || slot.database != facts.database {
             return add(
                 PostgresFailure.slotForeign(
                     name, "decodes \"\(slot.database)\" by \(slot.plugin.isEmpty ? "nothing" : slot.plugin)"))
         }
-        if let reason = slot.lostBecause { return add(PostgresFailure.slotLost(name, why: reason)) }
+        if let reason = slot.lostBecause {
+            return add(PostgresFailure.slotLost(name, why: reason, try SlotLimits(side)))
+        }
         let kept = slot.retainedBytes.map { "\($0 >> 20) MiB of WAL kept" } ?? "nothing kept"
         switch slot.walStatus {
         case "unreserved":
@@ -209,7 +239,8 @@ extension Examination {
         default: add(.ok, "postgres.slot_endangered", "slot \"\(name)\" is healthy (\(kept))")
         }
         if let process = slot.activeProcess {
-            add(.warning, "postgres.slot_active", "slot \"\(name)\" is read by process \(process) now")
+            let holder = (try? SlotHolder.find(slot, side))?.text ?? "process \(process)"
+            add(.warning, "postgres.slot_active", "slot \"\(name)\" is read by \(holder) now")
         }
     }
 }

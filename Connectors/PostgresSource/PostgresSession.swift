@@ -40,7 +40,7 @@ actor PostgresSession {
         preparation.recovery = Recovery(isAllowed: recovers)
         let facts = try preparation.checkServer()
         let replication = try preparation.connectReplication(facts)
-        let identity = identity(facts, replication)
+        let identity = Self.identity(facts, replication, slot: settings.slot)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
         var notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
         try preparation.checkTimeline(replication.timeline, after: checkpoint, notes)
@@ -84,12 +84,15 @@ actor PostgresSession {
         watching.withLock { $0 = Task { await watch.run() } }
     }
 
-    private func identity(_ facts: ServerFacts, _ replication: ServerPreparation.Replication) -> SourceIdentity {
+    /// What tells this source from every other.
+    static func identity(
+        _ facts: ServerFacts, _ replication: ServerPreparation.Replication, slot: String
+    ) -> SourceIdentity {
         SourceIdentity(
             kind: "postgres",
             fingerprint: [
                 "system identifier": replication.systemIdentifier, "database": facts.database,
-                "database oid": facts.databaseID, "slot": settings.slot,
+                "database oid": facts.databaseID, "slot": slot,
             ])
     }
 

@@ -61,8 +61,8 @@ extension Inspector {
         guard state.exists else { return }
         guard try PublicationOrigin.isOurs(name, side) else {
             plan.kept.append(
-                "publication \"\(name)\" has no comment \"\(PublicationOrigin.mark)\", so somebody else made it; if not: "
-                    + "DROP PUBLICATION \(SQLText.identifier(name));")
+                "publication \"\(name)\" has no comment \"\(PublicationOrigin.mark)\", so somebody else made it; "
+                    + "if not: DROP PUBLICATION \(SQLText.identifier(name));")
             return
         }
         let tables = state.tables.sorted().joined(separator: ", ")

@@ -280,8 +280,8 @@ extension ServerPreparation {
         let position = try createSlot(replication.connection, role: facts.role)
         if let checkpoint {
             warning(
-                "GAP: changes between \(LSN(checkpoint.resume.value)), where the log ends, and \(position), where the new "
-                    + "slot begins, are lost as changes")
+                "GAP: changes between \(LSN(checkpoint.resume.value)), where the log ends, and \(position), where the "
+                    + "new slot begins, are lost as changes")
         }
         return position
     }

@@ -82,10 +82,17 @@ struct Project {
 
     /// What `doctor` finds, source first.
     func findings() async -> [Finding] {
+        let log = try? LogReader(directory: logDirectory).statistics()
         let found =
             switch source {
-            case .postgres(let settings): await PostgresDoctor(settings: settings).findings()
-            case .sqlite(let settings): SQLiteDoctor(settings).findings()
+            case .postgres(let settings):
+                await PostgresDoctor(
+                    settings: settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
+                ).findings()
+            case .sqlite(let settings):
+                SQLiteDoctor(
+                    settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
+                ).findings()
             }
         return found + sinks.flatMap { FileDoctor.findings($0.settings) }
     }
