@@ -101,7 +101,11 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "PostgresSourceTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "PostgresSource"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "JSONText",
+                "PostgresSource",
+                "ProgramTesting", "SchemaRegistry",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "SQLiteSourceTests",
