@@ -1,3 +1,4 @@
+package import ChangeModel
 package import ConnectorKit
 
 /// Looks at everything that capture needs on the server, changes nothing, and names the exact fix for what is wrong.

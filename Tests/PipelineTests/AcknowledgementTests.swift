@@ -39,11 +39,12 @@ struct AcknowledgementTests {
     @Test func aBlockedSinkHoldsTheSourceAndAFreeOneLetsItGo() async throws {
         let place = try Workplace()
         let database = PruningDatabase(seed: 31)
-        let (fast, slow, isOpen) = (LedgerStore(), LedgerStore(), Mutex(false))
+        let (fast, slow) = (LedgerStore(), LedgerStore())
+        let isOpen = Mutex(false)
         let blocked = ScriptedSink(
             inner: LedgerSink(on: slow),
             onWrite: { (_) async throws(ConnectorFailure) in
-                while !isOpen.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
+                if !isOpen.withLock({ $0 }) { throw failure("down", .retry) }
             })
         database.commitRandom(transactions: 30)
         let pipeline = place.pipeline(
@@ -66,11 +67,9 @@ struct AcknowledgementTests {
         let (place, store) = (try Workplace(), LedgerStore())
         let database = PruningDatabase(seed: 32)
         database.commitRandom(transactions: 40)
-        let slow = ScriptedSink(
-            inner: LedgerSink(on: store),
-            onWrite: { (_) async throws(ConnectorFailure) in try? await Task.sleep(for: .milliseconds(10)) })
         let pipeline = place.pipeline(
-            from: PruningSourceModel(of: database), to: [plan("slow", slow)], acknowledgement: .delivered)
+            from: PruningSourceModel(of: database), to: [plan("slow", LedgerSink(on: store, buffersAccepted: true))],
+            acknowledgement: .delivered)
         #expect(try await pipeline.finish() == nil)
         #expect(store.identities == database.committed)
         #expect(database.confirmed == database.endPosition)
