@@ -127,16 +127,32 @@ extension Examination {
             return add(error)
         }
         add(.ok, "postgres.table_missing", "\(selection.tables.count) tables to capture")
-        for pattern in selection.idlePatterns { add(.warning, "postgres.no_tables", "no table matches \(pattern)") }
+        for line in selection.idlePatterns { add(.warning, "postgres.no_tables", line) }
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
-        lookAtOwners(selection.tables, facts, publication)
         look(at: publication, selection, facts)
+        let (tables, version) = (selection.tables, facts.versionNumber)
+        if publication.needsReplicaIdentity, tables.contains(where: { !$0.hasReplicaIdentity }) {
+            // What is to be published of each table cannot be said before they can be published at all.
+            let plain = tables.filter { !publication.tables.contains($0.qualifiedName) }
+                .map { PublishedTable(schema: $0.schema, name: $0.name) }
+            let name = settings.publication
+            let statement =
+                publication.exists ? PublicationDifference.add(name, plain) : PublicationDifference.create(name, plain)
+            return lookAtOwners(tables, facts, publication, [statement])
+        }
+        do throws(ConnectorFailure) {
+            let difference = try PublicationDifference(settings, tables, publication, version, side)
+            lookAtOwners(tables, facts, publication, difference.steps.map(\.statement))
+            let isOurs = Self.unowned(tables, publication).isEmpty
+            look(at: difference, publication, facts, isPossible: isOurs)
+        } catch {
+            add(error)
+        }
     }
 
     private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
-        let needsIdentity = !publication.exists || publication.needsReplicaIdentity
-        if needsIdentity && !table.hasReplicaIdentity {
+        if publication.needsReplicaIdentity && !table.hasReplicaIdentity {
             add(PostgresFailure.noReplicaIdentity([(table.schema, table.name)]))
         } else {
             add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
@@ -153,49 +169,30 @@ extension Examination {
 
     /// One statement for all of them: a publication is made once, and by one role.
     private mutating func lookAtOwners(
-        _ tables: [TableSelection.Table], _ facts: ServerFacts, _ publication: PublicationState
+        _ tables: [TableSelection.Table], _ facts: ServerFacts, _ publication: PublicationState, _ statements: [String]
     ) {
-        let lacking = tables.filter { !publication.tables.contains($0.qualifiedName) }
-        let foreign = lacking.filter { !$0.isOwned }
-        if foreign.isEmpty || publication.holdsAllTables { return }
-        let statement =
-            publication.exists
-            ? PublicationState.addStatement(settings.publication, lacking)
-            : PublicationState.createStatement(settings.publication, lacking)
+        let names = Self.unowned(tables, publication).joined(separator: ", ")
+        if names.isEmpty { return }
         add(
             .problem, "postgres.privilege",
-            "role \"\(facts.role)\" does not own \(foreign.map(\.qualifiedName).joined(separator: ", ")), which "
-                + "publishing takes",
-            fix: "as the owner of all of them or an administrator: \(statement)")
+            "role \"\(facts.role)\" does not own \(names), which publishing takes",
+            fix: "as the owner of all of them or an administrator: \(statements.joined(separator: " "))")
+    }
+
+    /// The tables that the publication lacks and that the role does not own.
+    private static func unowned(_ tables: [TableSelection.Table], _ publication: PublicationState) -> [String] {
+        if publication.holdsAllTables { return [] }
+        return tables.filter { !publication.tables.contains($0.qualifiedName) && !$0.isOwned }.map(\.qualifiedName)
     }
 
     private mutating func look(at publication: PublicationState, _ selection: TableSelection, _ facts: ServerFacts) {
         let name = settings.publication
-        guard publication.exists else {
-            if selection.tables.contains(where: { !$0.isOwned }) { return }
-            return add(
-                .ok, "postgres.object_missing",
-                "publication \"\(name)\" will be made: \(PublicationState.createStatement(name, selection.tables))")
-        }
-        let missing = selection.tables.filter { !publication.tables.contains($0.qualifiedName) }
-        if missing.isEmpty {
-            add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them")
-        } else if publication.isOwned {
-            if missing.contains(where: { !$0.isOwned }) { return }
-            add(
-                .ok, "postgres.object_missing",
-                "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
-        } else {
-            add(
-                .problem, "postgres.privilege",
-                "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
-                fix: PublicationState.addStatement(name, missing))
-        }
+        guard publication.exists else { return }
         if !publication.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             add(
                 .problem, "postgres.publication_options",
                 "publication \"\(name)\" sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationState.rootStatement(name))
+                fix: PublicationDifference.rootStatement(name))
         }
         if !publication.unpublished.isEmpty {
             add(
@@ -203,6 +200,29 @@ extension Examination {
                 "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
                 fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');"
             )
+        }
+    }
+}
+
+extension Examination {
+    private mutating func look(
+        at difference: PublicationDifference, _ publication: PublicationState, _ facts: ServerFacts, isPossible: Bool
+    ) {
+        for line in difference.notices { add(.warning, "postgres.publication_options", line) }
+        guard isPossible else { return }
+        let name = settings.publication
+        if difference.isEmpty { add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them") }
+        for step in difference.steps {
+            if publication.isOwned || !publication.exists {
+                add(
+                    .ok, "postgres.object_missing",
+                    "publication \"\(name)\" will be \(publication.exists ? "changed" : "made"): \(step.statement)")
+            } else {
+                add(
+                    .problem, "postgres.privilege",
+                    "role \"\(facts.role)\" does not own publication \"\(name)\", and \(step.why)",
+                    fix: step.statement)
+            }
         }
     }
 }
