@@ -20,7 +20,7 @@ package struct PostgresTeardown: Sendable {
 
 extension Inspector {
     fileprivate func teardownPlan(_ settings: PostgresSettings) throws(ConnectorFailure) -> TeardownPlan {
-        let side = SideConnection(url: settings.url)
+        let side = SideConnection(url: settings.url, applicationName: settings.applicationName)
         let facts = try ServerFacts(side)
         var plan = TeardownPlan()
         try addSlot(settings.slot, facts, side, to: &plan)
@@ -29,7 +29,7 @@ extension Inspector {
     }
 
     fileprivate func carryOut(_ plan: TeardownPlan, _ settings: PostgresSettings) throws(ConnectorFailure) {
-        let side = SideConnection(url: settings.url)
+        let side = SideConnection(url: settings.url, applicationName: settings.applicationName)
         for step in plan.steps { _ = try side.query(step.statement) }
     }
 

@@ -45,9 +45,8 @@ struct RunCommand: AsyncParsableCommand {
             source: project.makeSource(
                 recovers: recover != nil, notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
-            schemas: SchemaFolder(directory: project.schemasDirectory),
-            requests: RequestBox(logDirectory: project.logDirectory),
-            acknowledgement: project.configuration.log.acknowledge == .delivered ? .delivered : .logged)
+            schemas: SchemaFolder(directory: project.schemasDirectory), policy: project.schemaPolicy,
+            requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)
         signals.start { pipeline.stop.request() }
         let display = ProgressDisplay(pipeline.progress)
