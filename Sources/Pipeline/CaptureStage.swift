@@ -44,7 +44,7 @@ package struct CaptureStage {
     package init(
         source: any ChangeSource, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
         progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool,
-        acknowledgement: Acknowledgement = .logged, sinks: [String] = [], caughtUp: @escaping @Sendable () -> Void = {}
+        acknowledgement: Acknowledgement, sinks: [String], caughtUp: @escaping @Sendable () -> Void
     ) {
         self.source = source
         self.log = log

@@ -46,7 +46,8 @@ struct RunCommand: AsyncParsableCommand {
                 recovers: recover != nil, notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
             schemas: SchemaFolder(directory: project.schemasDirectory), policy: project.schemaPolicy,
-            requests: RequestBox(logDirectory: project.logDirectory))
+            requests: RequestBox(logDirectory: project.logDirectory),
+            acknowledgement: project.configuration.log.acknowledge == .delivered ? .delivered : .logged)
         let pipeline = Pipeline(parts, logger: logger)
         signals.start { pipeline.stop.request() }
         let display = ProgressDisplay(pipeline.progress)
