@@ -33,7 +33,7 @@ package struct Pipeline: Sendable {
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
             captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, policy: SchemaPolicy = SchemaPolicy(),
-            requests: RequestBox? = nil, acknowledgement: Acknowledgement
+            requests: RequestBox? = nil, acknowledgement: Acknowledgement = .logged
         ) {
             self.name = name
             self.sourceKind = sourceKind
