@@ -1,14 +1,33 @@
+package import ChangeModel
 package import ConnectorKit
 
 /// Looks at everything that capture needs on the server, changes nothing, and names the exact fix for what is wrong.
 package struct PostgresDoctor: Sendable {
-    private let settings: PostgresSettings
+    /// What an event log remembers of its source.
+    package struct LogMemory: Sendable {
+        /// The source that the log was made from.
+        package var identity: SourceIdentity
+        /// How far it was read.
+        package var checkpoint: SourceCheckpoint?
 
-    /// A doctor for these settings.
-    package init(settings: PostgresSettings) { self.settings = settings }
+        /// A memory of its parts.
+        package init(identity: SourceIdentity, checkpoint: SourceCheckpoint?) {
+            self.identity = identity
+            self.checkpoint = checkpoint
+        }
+    }
+
+    private let settings: PostgresSettings
+    private let log: LogMemory?
+
+    /// A doctor for these settings, who compares the server with what the `log` remembers, if there is one.
+    package init(settings: PostgresSettings, log: LogMemory? = nil) {
+        self.settings = settings
+        self.log = log
+    }
 
     /// Looks at the server; never throws, because what goes wrong is a finding.
-    package func findings() async -> [Finding] { await Inspector().findings(settings) }
+    package func findings() async -> [Finding] { await Inspector().findings(settings, log) }
 
     /// The captured tables with their captured columns; nil when the server could not be asked.
     package func tables() async -> [TableColumns]? { await Inspector().tables(settings) }
@@ -17,11 +36,13 @@ package struct PostgresDoctor: Sendable {
 /// One round of checks; each adds what it found.
 struct Examination {
     let settings: PostgresSettings
+    let log: PostgresDoctor.LogMemory?
     private(set) var findings: [Finding] = []
-    private let side: SideConnection
+    let side: SideConnection
 
-    init(settings: PostgresSettings) {
+    init(settings: PostgresSettings, log: PostgresDoctor.LogMemory?) {
         self.settings = settings
+        self.log = log
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
@@ -30,19 +51,21 @@ struct Examination {
         do throws(ConnectorFailure) {
             let facts = try ServerFacts(side)
             lookAtServer(facts)
-            try lookAtReplication(facts)
+            try lookAtLimits()
+            let replication = lookAtReplication(facts)
             try lookAtTables(facts)
             try lookAtSlot(facts)
+            try lookAtLog(facts, replication)
         } catch {
             add(error)
         }
     }
 
-    private mutating func add(_ failure: ConnectorFailure) {
+    mutating func add(_ failure: ConnectorFailure) {
         findings.append(Finding(.problem, failure.code, failure.message, fix: failure.hint))
     }
 
-    private mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
+    mutating func add(_ level: Finding.Level, _ code: String, _ message: String, fix: String? = nil) {
         findings.append(Finding(level, code, message, fix: fix))
     }
 }
@@ -70,14 +93,6 @@ extension Examination {
             }
         }
         headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "postgres.too_many_connections")
-        if facts.slotKeepMebibytes >= 0 { return }
-        add(
-            .warning, "postgres.wal_unlimited",
-            "max_slot_wal_keep_size is unlimited: WAL fills the disk while nobody reads the slot",
-            fix:
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); "
-                + "(as much as the disk allows)"
-        )
     }
 
     private mutating func lookAtConnection(_ facts: ServerFacts) {
@@ -111,13 +126,15 @@ extension Examination {
     }
 
     /// The attribute alone does not tell at every provider; the attempt does.
-    private mutating func lookAtReplication(_ facts: ServerFacts) throws(ConnectorFailure) {
+    private mutating func lookAtReplication(_ facts: ServerFacts) -> ServerPreparation.Replication? {
         let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in }, warning: { _ in })
         do throws(ConnectorFailure) {
-            _ = try preparation.connectReplication(facts)
+            let replication = try preparation.connectReplication(facts)
             add(.ok, "postgres.no_replication_privilege", "role \"\(facts.role)\" may replicate")
+            return replication
         } catch {
             add(error)
+            return nil
         }
     }
 }
@@ -137,10 +154,21 @@ extension Examination {
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
-        if publication.needsReplicaIdentity, selection.tables.contains(where: { !$0.hasReplicaIdentity }) { return }
         let (tables, version) = (selection.tables, facts.versionNumber)
+        if publication.needsReplicaIdentity, tables.contains(where: { !$0.hasReplicaIdentity }) {
+            // What is to be published of each table cannot be said before they can be published at all.
+            let plain = tables.filter { !publication.tables.contains($0.qualifiedName) }
+                .map { PublishedTable(schema: $0.schema, name: $0.name) }
+            let name = settings.publication
+            let statement =
+                publication.exists ? PublicationDifference.add(name, plain) : PublicationDifference.create(name, plain)
+            return lookAtOwners(tables, facts, publication, [statement])
+        }
         do throws(ConnectorFailure) {
-            look(at: try PublicationDifference(settings, tables, publication, version, side), publication, facts)
+            let difference = try PublicationDifference(settings, tables, publication, version, side)
+            lookAtOwners(tables, facts, publication, difference.steps.map(\.statement))
+            let isOurs = Self.unowned(tables, publication).isEmpty
+            look(at: difference, publication, facts, isPossible: isOurs)
         } catch {
             add(error)
         }
@@ -160,17 +188,24 @@ extension Examination {
                 fix: "GRANT USAGE ON SCHEMA \(SQLText.identifier(table.schema)) TO \(role); "
                     + "GRANT SELECT ON \(table.identifier) TO \(role);")
         }
-        if !publication.tables.contains(table.qualifiedName) && !table.isOwned && !publication.holdsAllTables {
-            let plain = PublishedTable(schema: table.schema, name: table.name)
-            let statement =
-                publication.exists
-                ? PublicationDifference.add(settings.publication, [plain])
-                : PublicationDifference.create(settings.publication, [plain])
-            add(
-                .problem, "postgres.privilege",
-                "role \(role) does not own \(table.qualifiedName), which publishing it takes",
-                fix: "as the owner or an administrator: \(statement)")
-        }
+    }
+
+    /// One statement for all of them: a publication is made once, and by one role.
+    private mutating func lookAtOwners(
+        _ tables: [TableSelection.Table], _ facts: ServerFacts, _ publication: PublicationState, _ statements: [String]
+    ) {
+        let names = Self.unowned(tables, publication).joined(separator: ", ")
+        if names.isEmpty { return }
+        add(
+            .problem, "postgres.privilege",
+            "role \"\(facts.role)\" does not own \(names), which publishing takes",
+            fix: "as the owner of all of them or an administrator: \(statements.joined(separator: " "))")
+    }
+
+    /// The tables that the publication lacks and that the role does not own.
+    private static func unowned(_ tables: [TableSelection.Table], _ publication: PublicationState) -> [String] {
+        if publication.holdsAllTables { return [] }
+        return tables.filter { !publication.tables.contains($0.qualifiedName) && !$0.isOwned }.map(\.qualifiedName)
     }
 
     private mutating func look(at publication: PublicationState, _ selection: TableSelection, _ facts: ServerFacts) {
@@ -194,9 +229,10 @@ extension Examination {
 
 extension Examination {
     private mutating func look(
-        at difference: PublicationDifference, _ publication: PublicationState, _ facts: ServerFacts
+        at difference: PublicationDifference, _ publication: PublicationState, _ facts: ServerFacts, isPossible: Bool
     ) {
         for line in difference.notices { add(.warning, "postgres.publication_options", line) }
+        guard isPossible else { return }
         let name = settings.publication
         if difference.isEmpty { add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them") }
         for step in difference.steps {
@@ -221,14 +257,17 @@ extension Examination {
         let name = settings.slot
         guard let slot = try SlotState.find(name, side) else {
             headroom("max_replication_slots", facts.slotsUsed, facts.slotsMax, code: "postgres.slots_exhausted")
-            return add(.ok, "postgres.slot_missing", "slot \"\(name)\" will be made")
+            if log?.checkpoint == nil { add(.ok, "postgres.slot_missing", "slot \"\(name)\" will be made") }
+            return
         }
         if slot.plugin != "pgoutput" || slot.database != facts.database {
             return add(
                 PostgresFailure.slotForeign(
                     name, "decodes \"\(slot.database)\" by \(slot.plugin.isEmpty ? "nothing" : slot.plugin)"))
         }
-        if let reason = slot.lostBecause { return add(PostgresFailure.slotLost(name, why: reason)) }
+        if let reason = slot.lostBecause {
+            return add(PostgresFailure.slotLost(name, why: reason, try SlotLimits(side)))
+        }
         let kept = slot.retainedBytes.map { "\($0 >> 20) MiB of WAL kept" } ?? "nothing kept"
         switch slot.walStatus {
         case "unreserved":
@@ -244,7 +283,8 @@ extension Examination {
         default: add(.ok, "postgres.slot_endangered", "slot \"\(name)\" is healthy (\(kept))")
         }
         if let process = slot.activeProcess {
-            add(.warning, "postgres.slot_active", "slot \"\(name)\" is read by process \(process) now")
+            let holder = (try? SlotHolder.find(slot, side))?.text ?? "process \(process)"
+            add(.warning, "postgres.slot_active", "slot \"\(name)\" is read by \(holder) now")
         }
     }
 }

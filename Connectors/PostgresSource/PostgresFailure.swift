@@ -234,14 +234,14 @@ extension PostgresFailure {
             "postgres.publication_missing", .stop,
             "publication \"\(name)\" was dropped: what was committed since cannot be decoded, now or later",
             setting: "source.postgres.publication",
-            hint: "drop the slot too (SELECT pg_drop_replication_slot), move the log's folder away and start anew")
+            hint: "millrace run --recover snapshot makes publication and slot anew and reads every table")
     }
 
     static func slotMissing(_ slot: String) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.slot_missing", .stop,
             "slot \"\(slot)\" is gone, and with it the changes since the last checkpoint", setting: slotSetting,
-            hint: "name the right slot; or give up the old state: move the log's folder away and start anew")
+            hint: "name the right slot; otherwise " + recovery)
     }
 
     static func slotAhead(_ slot: String, confirmed: String, checkpoint: String) -> ConnectorFailure {
@@ -250,8 +250,9 @@ extension PostgresFailure {
             "slot \"\(slot)\" was confirmed up to \(confirmed), but the log ends at \(checkpoint): "
                 + "what lies between is gone",
             setting: slotSetting,
-            hint: "somebody else read or advanced the slot, or the log was restored from an old copy; "
-                + "move the log's folder away and start anew")
+            hint:
+                "somebody else read or advanced the slot, or the log is an old copy: put the newer one back; otherwise "
+                + recovery)
     }
 
     static func serverBehind(server: String, checkpoint: String) -> ConnectorFailure {

@@ -29,14 +29,18 @@ actor PostgresSession {
     /// The stream's mailbox; nil before it runs.
     nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
 
+    /// True when a loss was overcome on the way, which takes `recovers`.
+    private(set) var didRecover = false
+
     /// Prepares the server and starts the stream. Nothing is made on a server that is not the expected one.
     func open(
-        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?, recovers: Bool
     ) throws(ConnectorFailure) -> SourceIdentity {
-        let preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
+        var preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
+        preparation.recovery = Recovery(isAllowed: recovers)
         let facts = try preparation.checkServer()
         let replication = try preparation.connectReplication(facts)
-        let identity = identity(facts, replication)
+        let identity = Self.identity(facts, replication, slot: settings.slot)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
         var notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
         try preparation.checkTimeline(replication.timeline, after: checkpoint, notes)
@@ -52,6 +56,7 @@ actor PostgresSession {
             replication.connection.isEncrypted || settings.readsThroughLibPQ
             ? LibPQTransport(replication.connection, slot: settings.slot)
             : SocketTransport(replication.connection, slot: settings.slot)
+        didRecover = preparation.recovery.scope != .nothing
         var input = OutputBuffer(capacity: 64 << 10)
         try transport.start(startCommand(start), into: &input)
 
@@ -84,12 +89,15 @@ actor PostgresSession {
         watching.withLock { $0 = Task { await watch.run() } }
     }
 
-    private func identity(_ facts: ServerFacts, _ replication: ServerPreparation.Replication) -> SourceIdentity {
+    /// What tells this source from every other.
+    static func identity(
+        _ facts: ServerFacts, _ replication: ServerPreparation.Replication, slot: String
+    ) -> SourceIdentity {
         SourceIdentity(
             kind: "postgres",
             fingerprint: [
                 "system identifier": replication.systemIdentifier, "database": facts.database,
-                "database oid": facts.databaseID, "slot": settings.slot,
+                "database oid": facts.databaseID, "slot": slot,
             ])
     }
 

@@ -32,6 +32,10 @@ package struct PostgresSettings: Sendable {
     var stallPatience = Duration.seconds(60)
     /// How long the slot may keep WAL that was confirmed; see ``RestartWatch``. Shorter for tests.
     var restartPatience = Duration.seconds(300)
+    /// And how much. Less for tests.
+    var restartRetainedMin = RestartWatch.retainedMin
+    /// How far apart two looks at the slot's room must be to foretell anything. Nearer for tests.
+    var forecastSpan = WALForecast.spanMin
     /// A batch is handed over at this size in bytes, before it is complete. Smaller for tests.
     var batchBytes = 768 << 10
 

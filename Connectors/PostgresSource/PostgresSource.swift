@@ -11,17 +11,21 @@ package final class PostgresSource: ChangeSource {
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
     private let session = Mutex<PostgresSession?>(nil)
+    private let leave: Mutex<RecoveryLeave>
 
     /// A source that is not connected yet. `notice` is told what was made or changed on the server, and what is left
     /// out; `warning`, what endangers the slot, the application or what is captured. Without a `warning` both go to
     /// `notice`. They may be called from any thread.
+    ///
+    /// With `recovers`, one loss is overcome instead of refused: the tables that it concerns are read anew.
     package init(
         settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void = { _ in },
-        warning: (@Sendable (String) -> Void)? = nil
+        warning: (@Sendable (String) -> Void)? = nil, recovers: Bool = false
     ) {
         self.settings = settings
         self.notice = notice
         self.warning = warning ?? notice
+        leave = Mutex(RecoveryLeave(isGiven: recovers))
     }
 
     /// Checks the server, makes publication and slot if they are missing, and starts the stream.
@@ -34,7 +38,12 @@ package final class PostgresSource: ChangeSource {
         await close()
         let opened = PostgresSession(settings: settings, notice: notice, warning: warning)
         session.withLock { $0 = opened }
-        return try await opened.open(resumingAfter: checkpoint, of: expected)
+        let recovers = leave.withLock { $0.isGiven }
+        let identity = try await opened.open(resumingAfter: checkpoint, of: expected, recovers: recovers)
+        let didRecover = await opened.didRecover
+        if recovers, !didRecover { notice("nothing is lost: there was nothing to recover") }
+        leave.withLock { $0.opened(after: checkpoint, didRecover: didRecover) }
+        return identity
     }
 
     /// The server's insert position, which an idle stream reaches by keepalives.
@@ -50,7 +59,10 @@ package final class PostgresSource: ChangeSource {
     }
 
     /// Confirms a position to the server within a tenth of a second.
-    package func acknowledge(_ position: ResumePosition) { current?.mailbox?.acknowledge(position.value) }
+    package func acknowledge(_ position: ResumePosition) {
+        leave.withLock { $0.acknowledged(position) }
+        current?.mailbox?.acknowledge(position.value)
+    }
 
     /// Confirms what was acknowledged, ends the stream and disconnects.
     package func close() async {

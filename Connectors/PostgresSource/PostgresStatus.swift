@@ -23,6 +23,22 @@ package struct PostgresStatus: Sendable, Equatable {
     package var walStatus: String?
     /// Bytes that may be written before the slot is in danger; nil without a limit.
     package var safeBytes: Int?
+    /// Why the slot cannot be read any more; nil when it can.
+    package var lostBecause: String?
+    /// How long the reader of the slot needs to confirm what the server writes, in seconds; nil when nobody reads it.
+    package var confirmSeconds: Int?
+    /// For how long nobody has read the slot, in seconds; nil while somebody does, and before server 17.
+    package var inactiveSeconds: Int?
+    /// Bytes of WAL that the server wrote in a second while it was looked at; nil when it was looked at once.
+    package var writtenPerSecond: Int?
+    /// At that rate the slot is lost in so many seconds, if it does not move; nil when that is far off or there is no
+    /// limit.
+    package var secondsUntilLost: Int?
+
+    /// Losses that are farther away than this are not foretold.
+    private static let forecastMax = 30 * 86_400
+    /// How long the server is watched for its rate.
+    private static let watchSeconds = 0.5
 
     /// Asks the server over a connection of its own. `position` is what the log holds; nil leaves the lag out.
     package static func look(
@@ -35,6 +51,7 @@ package struct PostgresStatus: Sendable, Equatable {
         throws(ConnectorFailure)
     {
         let end = try WALEnd(side).position
+        let begin = ContinuousClock.now
         let state = try SlotState.find(settings.slot, side)
         slot = settings.slot
         exists = state != nil
@@ -46,7 +63,28 @@ package struct PostgresStatus: Sendable, Equatable {
         lagBytes = position.map { Int(clamping: end.value - min(end.value, $0.value)) }
         walStatus = state?.walStatus
         safeBytes = state?.safeBytes
+        lostBecause = state?.lostBecause
+        let row = try side.query(Self.readerQuery, [settings.slot]).first
+        confirmSeconds = state?.activeProcess == nil ? nil : row?.integer("lag") ?? 0
+        inactiveSeconds = row?.integer("inactive")
+        guard let safeBytes, lostBecause == nil else { return }
+        _ = try side.query("SELECT pg_catalog.pg_sleep(\(Self.watchSeconds))")
+        let grown = Double(try WALEnd(side).position.value) - Double(end.value)
+        let written = max(0, grown) / begin.duration(to: .now).inSeconds
+        writtenPerSecond = Int(written)
+        let left = written > 0 ? Double(max(0, safeBytes)) / written : .infinity
+        secondsUntilLost = left < Double(Self.forecastMax) ? Int(left) : nil
     }
+
+    /// Columns of newer servers are read through the row's JSON, so that older ones take the query too.
+    private static let readerQuery = """
+        SELECT extract(epoch FROM r.flush_lag)::pg_catalog.int8 AS lag,
+            extract(epoch FROM pg_catalog.now()
+                - (pg_catalog.to_json(s) ->> 'inactive_since')::pg_catalog.timestamptz)::pg_catalog.int8 AS inactive
+        FROM pg_catalog.pg_replication_slots s
+            LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid
+        WHERE s.slot_name = $1
+        """
 }
 
 /// A thread of its own for questions that block.
@@ -81,8 +119,8 @@ actor Inspector {
     }
 
     /// What ``PostgresDoctor`` finds.
-    func findings(_ settings: PostgresSettings) -> [Finding] {
-        var examination = Examination(settings: settings)
+    func findings(_ settings: PostgresSettings, _ log: PostgresDoctor.LogMemory?) -> [Finding] {
+        var examination = Examination(settings: settings, log: log)
         examination.run()
         return examination.findings
     }

@@ -8,6 +8,8 @@ struct ServerPreparation {
     let side: SideConnection
     let notice: @Sendable (String) -> Void
     let warning: @Sendable (String) -> Void
+    /// What may be overcome, and was.
+    var recovery = Recovery(isAllowed: false)
 
     /// A walsender connection and what it says about its system.
     struct Replication {
@@ -82,13 +84,14 @@ struct ServerPreparation {
     }
 
     /// Refuses a server that took another way than the one that was read, unless nothing of it was passed over.
-    func checkTimeline(
+    mutating func checkTimeline(
         _ now: TimelineMemory, after checkpoint: SourceCheckpoint?, _ notes: SourceNotes
     ) throws(ConnectorFailure) {
         guard let checkpoint, let before = notes.timeline, before != now else { return }
         let position = LSN(max(checkpoint.resume.value, checkpoint.last?.commit ?? 0))
         if let why = before.obstacle(to: now, readUpTo: position) {
-            throw PostgresFailure.timelineChanged(from: before.number, to: now.number, why)
+            let loss = PostgresFailure.timelineChanged(from: before.number, to: now.number, why)
+            return try recovery.overcome(loss, needsNewSlot: true, warning)
         }
         notice(
             "the server is on timeline \(now.number) now, not \(before.number): it was promoted, and what was read up "
@@ -117,17 +120,19 @@ extension ServerPreparation {
     /// A source that was read before and whose publication is gone is refused: the server decodes old changes by the
     /// publication of their time, so one that is made now helps none of them. One whose tables were taken out is
     /// refused too, because what changed there meanwhile never came.
-    func preparePublication(
+    mutating func preparePublication(
         isResuming: Bool, memory: PublicationMemory?, version: Int
     ) throws(ConnectorFailure) -> PublicationMemory {
         let look = try PublicationLook(settings, side, version: version, memory: memory)
         for line in look.selection.idlePatterns { notice(line) }
         guard look.state.exists else {
             if isResuming {
-                guard try SlotState.find(settings.slot, side) != nil else {
-                    throw PostgresFailure.slotMissing(settings.slot)
-                }
-                throw PostgresFailure.publicationMissing(settings.publication)
+                let hasSlot = try SlotState.find(settings.slot, side) != nil
+                let loss =
+                    hasSlot
+                    ? PostgresFailure.publicationMissing(settings.publication)
+                    : PostgresFailure.slotMissing(settings.slot)
+                try recovery.overcome(loss, needsNewSlot: true, warning)
             }
             try checkReplicaIdentity(look.selection.tables.filter { !$0.hasReplicaIdentity })
             let difference = try PublicationDifference(settings, look.selection.tables, look.state, version, side)
@@ -137,16 +142,29 @@ extension ServerPreparation {
         }
         try check(look.state, against: look.selection)
         let review = look.review(memory)
-        if review.isLoss { throw PostgresFailure.unpublished(review, settings) }
+        if review.isLoss { try overcome(review) }
         announce(review)
         try leaveOutKeyless(review, look, isResuming)
         let keyless = Set(review.keyless.map(\.id))
         let difference = try PublicationDifference(
             settings, look.selection.tables.filter { !keyless.contains($0.id) }, look.state, version, side)
         for line in difference.notices { notice(line) }
-        if difference.steps.isEmpty { return review.memory }
+        if difference.steps.isEmpty && !review.isLoss { return review.memory }
         try apply(difference.steps, hasGap: isResuming)
         return try rememberedNow(version)
+    }
+
+    private mutating func overcome(_ review: PublicationReview) throws(ConnectorFailure) {
+        let loss = PostgresFailure.unpublished(review, settings)
+        guard !review.lostOperations.isEmpty else {
+            return try recovery.overcome(
+                loss, tables: Set(review.unpublished.map(\.id)), needsNewSlot: false, warning)
+        }
+        try recovery.overcome(loss, needsNewSlot: false, warning)
+        try execute(
+            "ALTER PUBLICATION \(SQLText.identifier(settings.publication)) "
+                + "SET (publish = 'insert, update, delete, truncate');",
+            "publication \"\(settings.publication)\" left out \(review.lostOperations.joined(separator: ", "))")
     }
 
     /// Adds tables to the publication while the stream runs, showing the statement first. Returns those that the
@@ -233,6 +251,11 @@ extension ServerPreparation {
             notice("publication \"\(name)\" leaves out \(state.unpublished.joined(separator: ", "))")
         }
     }
+
+    func execute(_ statement: String, _ why: String) throws(ConnectorFailure) {
+        notice("\(why): \(statement)")
+        _ = try side.query(statement)
+    }
 }
 
 // MARK: - Slot
@@ -240,32 +263,58 @@ extension ServerPreparation {
 extension ServerPreparation {
     /// Makes sure that the slot is ours and continues at the checkpoint; makes it for a source that was never read.
     /// Returns its confirmed position.
-    func prepareSlot(
+    mutating func prepareSlot(
         resumingAfter checkpoint: SourceCheckpoint?, _ facts: ServerFacts, _ replication: Replication
     ) throws(ConnectorFailure) -> LSN {
         let name = settings.slot
-        guard let slot = try releasedSlot() else {
-            if checkpoint != nil { throw PostgresFailure.slotMissing(name) }
-            return try createSlot(replication.connection, role: facts.role)
+        let found = try releasedSlot()
+        if let checkpoint, found != nil || recovery.isAllowed { try checkServerHasReached(checkpoint) }
+        guard let slot = found else {
+            if checkpoint != nil {
+                try recovery.overcome(PostgresFailure.slotMissing(name), needsNewSlot: true, warning)
+            }
+            return try newSlot(replacing: nil, checkpoint, facts, replication)
         }
-        if slot.plugin != "pgoutput" {
-            let kind = slot.plugin.isEmpty ? "is a physical slot" : "decodes by \(slot.plugin), not pgoutput"
-            throw PostgresFailure.slotForeign(name, kind)
-        }
-        if slot.database != facts.database {
-            throw PostgresFailure.slotForeign(name, "belongs to database \"\(slot.database)\"")
-        }
+        try checkBelongsToUs(slot, facts)
         if let reason = slot.lostBecause {
-            throw PostgresFailure.slotLost(name, why: reason, try SlotLimits(side))
+            let loss = PostgresFailure.slotLost(name, why: reason, try SlotLimits(side))
+            try recovery.overcome(loss, needsNewSlot: true, warning)
         }
         if slot.activeProcess != nil { throw PostgresFailure.slotActive(name, try SlotHolder.find(slot, side)) }
         let confirmed = slot.confirmed ?? LSN(0)
-        if let checkpoint { try checkServerHasReached(checkpoint) }
         if let checkpoint, confirmed.value > checkpoint.resume.value {
-            throw PostgresFailure.slotAhead(
+            let loss = PostgresFailure.slotAhead(
                 name, confirmed: confirmed.description, checkpoint: LSN(checkpoint.resume.value).description)
+            try recovery.overcome(loss, needsNewSlot: true, warning)
         }
-        return confirmed
+        return recovery.needsNewSlot ? try newSlot(replacing: slot, checkpoint, facts, replication) : confirmed
+    }
+
+    private func checkBelongsToUs(_ slot: SlotState, _ facts: ServerFacts) throws(ConnectorFailure) {
+        if slot.plugin != "pgoutput" {
+            let kind = slot.plugin.isEmpty ? "is a physical slot" : "decodes by \(slot.plugin), not pgoutput"
+            throw PostgresFailure.slotForeign(settings.slot, kind)
+        }
+        if slot.database != facts.database {
+            throw PostgresFailure.slotForeign(settings.slot, "belongs to database \"\(slot.database)\"")
+        }
+    }
+
+    /// Makes the slot, in place of one that is of no use any more, and names the gap that this leaves.
+    private func newSlot(
+        replacing old: SlotState?, _ checkpoint: SourceCheckpoint?, _ facts: ServerFacts, _ replication: Replication
+    ) throws(ConnectorFailure) -> LSN {
+        if old != nil {
+            let statement = "SELECT pg_catalog.pg_drop_replication_slot(\(SQLText.literal(settings.slot)))"
+            try execute(statement, "slot \"\(settings.slot)\" is of no use any more")
+        }
+        let position = try createSlot(replication.connection, role: facts.role)
+        if let checkpoint {
+            warning(
+                "GAP: changes between \(LSN(checkpoint.resume.value)), where the log ends, and \(position), where the "
+                    + "new slot begins, are lost as changes")
+        }
+        return position
     }
 
     /// A server that was restored from a copy would pass over everything up to the checkpoint without a word.

@@ -19,7 +19,7 @@ actor ServerWatch {
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
     private var publication: PublicationMemory
-    private var forecast = WALForecast()
+    private var forecast: WALForecast
     private var restart: RestartWatch
     private var stall: StallWatch
     /// When each keyless table was last spoken of.
@@ -48,7 +48,8 @@ actor ServerWatch {
         self.notice = notice
         self.warning = warning
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
-        restart = RestartWatch(patience: settings.restartPatience)
+        forecast = WALForecast(spanMin: settings.forecastSpan)
+        restart = RestartWatch(patience: settings.restartPatience, retainedMin: settings.restartRetainedMin)
         stall = StallWatch(patience: settings.stallPatience)
     }
 

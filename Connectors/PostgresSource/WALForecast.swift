@@ -34,9 +34,12 @@ struct WALForecast {
     /// Said again when the time left falls below each of these.
     private static let steps = [horizon, 900, 300, 60]
 
+    private let spanMin: Duration
     private var samples: [Sample] = []
     /// How many of ``steps`` were announced; one more for ``Announcement/unreserved``.
     private var level = 0
+
+    init(spanMin: Duration = WALForecast.spanMin) { self.spanMin = spanMin }
 
     /// Takes a sample; gives what is to be said about it, mostly nothing.
     mutating func take(_ sample: Sample) -> Announcement? {
@@ -47,7 +50,7 @@ struct WALForecast {
             return recover()
         }
         let span = first.time.duration(to: sample.time)
-        guard span >= Self.spanMin else { return nil }
+        guard span >= spanMin else { return nil }
         let rate = Double(before - safe) / span.inSeconds
         guard rate > 0, Double(safe) / rate < Double(2 * Self.horizon) else { return recover() }
         // WAL goes by whole files: what goes up and down by a few of them is no trend.
@@ -60,7 +63,7 @@ struct WALForecast {
     /// The seconds that are left by the samples so far; nil when none can be foretold.
     var secondsLeft: Int? {
         guard let first = samples.first, let last = samples.last, let before = first.safeBytes,
-            let safe = last.safeBytes, first.time.duration(to: last.time) >= Self.spanMin, before > safe
+            let safe = last.safeBytes, first.time.duration(to: last.time) >= spanMin, before > safe
         else { return nil }
         return Int(Double(safe) * first.time.duration(to: last.time).inSeconds / Double(before - safe))
     }

@@ -43,6 +43,15 @@ extension CaptureSession {
         return connection
     }
 
+    /// Throws what ``open(_:resumingAfter:of:notice:)`` would refuse because of the past; changes nothing.
+    static func checkResumes(
+        after checkpoint: SourceCheckpoint?, of expected: SourceIdentity, _ connection: SQLiteConnection
+    ) throws(SQLiteError) {
+        try checkIsSame(expected, connection)
+        guard let checkpoint else { return }
+        try checkContinues(try readBack(checkpoint, connection), connection)
+    }
+
     private static func readBack(
         _ checkpoint: SourceCheckpoint, _ connection: SQLiteConnection
     ) throws(SQLiteError) -> SourceProgress {

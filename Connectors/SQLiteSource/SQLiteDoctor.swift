@@ -1,11 +1,30 @@
+package import ChangeModel
 package import ConnectorKit
 
 /// Looks at everything that capture of a SQLite database needs, and changes nothing.
 package struct SQLiteDoctor: Sendable {
-    private let settings: SQLiteSettings
+    /// What an event log remembers of its source.
+    package struct LogMemory: Sendable {
+        /// The source that the log was made from.
+        package var identity: SourceIdentity
+        /// How far it was read.
+        package var checkpoint: SourceCheckpoint?
 
-    /// A doctor for these settings.
-    package init(_ settings: SQLiteSettings) { self.settings = settings }
+        /// A memory of its parts.
+        package init(identity: SourceIdentity, checkpoint: SourceCheckpoint?) {
+            self.identity = identity
+            self.checkpoint = checkpoint
+        }
+    }
+
+    private let settings: SQLiteSettings
+    private let log: LogMemory?
+
+    /// A doctor for these settings, who compares the file with what the `log` remembers, if there is one.
+    package init(_ settings: SQLiteSettings, log: LogMemory? = nil) {
+        self.settings = settings
+        self.log = log
+    }
 
     /// One finding for each thing that was looked at, in the order in which they depend on each other.
     package func findings() -> [Finding] {
@@ -24,6 +43,7 @@ package struct SQLiteDoctor: Sendable {
             findings.append(writable())
             findings.append(try journal(connection))
             findings += try tables(connection)
+            if let log { findings.append(try past(log, connection)) }
             return findings
         } catch {
             let failure = ConnectorFailure(error, path: settings.path, while: "looking at the database")
@@ -47,6 +67,12 @@ package struct SQLiteDoctor: Sendable {
         } catch {
             return nil
         }
+    }
+
+    /// Whether the file goes on where the log ends, or is an older copy or another database.
+    private func past(_ log: LogMemory, _ connection: SQLiteConnection) throws(SQLiteError) -> Finding {
+        try CaptureSession.checkResumes(after: log.checkpoint, of: log.identity, connection)
+        return Finding(.ok, "sqlite.log_went_back", "the file goes on where the log ends")
     }
 
     private func writable() -> Finding {

@@ -18,7 +18,7 @@ package struct MillraceCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, SchemaCommand.self,
             DeadLettersCommand.self, DoctorCommand.self,
-            GenerateCommand.self,
+            TeardownCommand.self, GenerateCommand.self,
         ])
 
     package init() {}

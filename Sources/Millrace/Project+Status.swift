@@ -25,12 +25,50 @@ extension Project {
     private func report(_ status: PostgresStatus) -> SourceReport {
         let figures: [(String, JSONValue)] = [
             ("slot", .string(status.slot)), ("exists", .bool(status.exists)), ("lag_bytes", number(status.lagBytes)),
+            ("lag_seconds", number(lagSeconds(status))),
             ("retained_bytes", number(status.retainedBytes)), ("confirmed", text(status.confirmed)),
             ("restart", text(status.restart)), ("server_end", text(status.serverEnd)),
             ("wal_status", status.walStatus.map { .string($0) } ?? .null), ("safe_bytes", number(status.safeBytes)),
             ("active_process", status.activeProcess.map { .string($0) } ?? .null),
+            ("written_bytes_per_second", number(status.writtenPerSecond)),
+            ("seconds_until_lost", number(status.secondsUntilLost)),
+            ("lost_because", status.lostBecause.map { .string($0) } ?? .null),
         ]
-        return SourceReport(figures: figures, kind: configuration.sourceKind)
+        return SourceReport(figures: figures, kind: configuration.sourceKind, words: words(status))
+    }
+
+    /// While the slot is read, what the reader needs to confirm; else how long it is not read, where the server knows.
+    private func lagSeconds(_ status: PostgresStatus) -> Int? {
+        status.lagBytes == 0 ? 0 : status.confirmSeconds ?? status.inactiveSeconds
+    }
+
+    /// The same as sentences.
+    private func words(_ status: PostgresStatus) -> [String] {
+        guard status.exists else { return ["slot \(status.slot) does not exist; millrace run makes it"] }
+        if let reason = status.lostBecause {
+            return ["slot \(status.slot) is LOST (\(reason)): millrace run --recover snapshot"]
+        }
+        let reader = status.activeProcess.map { "read by server process \($0)" } ?? "not read by anybody now"
+        var lag =
+            status.lagBytes.map { $0 == 0 ? "up to date" : "\(ByteCount.text($0)) behind the server" } ?? "never read"
+        if let seconds = lagSeconds(status), seconds > 0 { lag += ", \(Elapsed.text(seconds))" }
+        var lines = ["slot \(status.slot), \(reader)", lag]
+        if let confirmed = status.confirmed {
+            lines[1] += " (confirmed \(confirmed), the server is at \(status.serverEnd))"
+        }
+        if let retained = status.retainedBytes {
+            var line = "the server keeps \(ByteCount.text(retained)) of WAL for it"
+            if let safe = status.safeBytes {
+                line += "; \(ByteCount.text(max(0, safe))) of room before it is lost"
+                if let rate = status.writtenPerSecond, let left = status.secondsUntilLost {
+                    line += ", \(Elapsed.text(left)) at \(ByteCount.text(rate))/s if the slot does not move"
+                }
+            } else {
+                line += "; no limit is set"
+            }
+            lines.append(line)
+        }
+        return lines
     }
 
     private func report(_ status: SQLiteStatus?) -> SourceReport {

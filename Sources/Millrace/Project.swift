@@ -66,11 +66,15 @@ struct Project {
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
     /// is captured.
+    ///
+    /// With `recovers`, a PostgreSQL source overcomes one loss instead of refusing it.
     func makeSource(
-        notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
+        recovers: Bool = false, notice: @escaping @Sendable (String) -> Void,
+        warning: @escaping @Sendable (String) -> Void
     ) -> any ChangeSource {
         switch source {
-        case .postgres(let settings): PostgresSource(settings: settings, notice: notice, warning: warning)
+        case .postgres(let settings):
+            PostgresSource(settings: settings, notice: notice, warning: warning, recovers: recovers)
         case .sqlite(let settings): SQLiteSource(settings, notice: notice)
         }
     }
@@ -86,10 +90,17 @@ struct Project {
 
     /// What `doctor` finds, source first.
     func findings() async -> [Finding] {
+        let log = try? LogReader(directory: logDirectory).statistics()
         let found =
             switch source {
-            case .postgres(let settings): await PostgresDoctor(settings: settings).findings()
-            case .sqlite(let settings): SQLiteDoctor(settings).findings()
+            case .postgres(let settings):
+                await PostgresDoctor(
+                    settings: settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
+                ).findings()
+            case .sqlite(let settings):
+                SQLiteDoctor(
+                    settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
+                ).findings()
             }
         return found + (await maskFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
     }

@@ -13,6 +13,8 @@ struct SourceReport {
     var kind: String
     /// Why the database could not be asked; nil when it answered.
     var failure: String?
+    /// The figures as sentences, for people; without them the figures are shown by their names.
+    var words: [String] = []
 
     /// As `status --json` shows it.
     var json: JSONValue {
@@ -24,6 +26,9 @@ struct SourceReport {
 
     /// As `status` shows it.
     var lines: [String] {
+        if let first = words.first {
+            return ["source    \(kind), \(first)"] + words.dropFirst().map { "          \($0)" }
+        }
         var text = "source    \(kind)"
         for (name, value) in figures where !value.isNull { text += ", \(Self.label(name)) \(Self.shown(name, value))" }
         return failure.map { [text, "          \($0)"] } ?? [text]
@@ -37,6 +42,19 @@ struct SourceReport {
     private static func shown(_ name: String, _ value: JSONValue) -> String {
         if name.hasSuffix("_bytes"), let count = value.number?.integer { return ByteCount.text(count) }
         return value.string ?? value.compactText
+    }
+}
+
+/// Lengths of time as people read them.
+enum Elapsed {
+    /// Such as `40 s`, `12 min`, `3 h` or `2 d`.
+    static func text(_ seconds: Int) -> String {
+        switch seconds {
+        case ..<120: "\(seconds) s"
+        case ..<7200: "\(seconds / 60) min"
+        case ..<172_800: "\(seconds / 3600) h"
+        default: "\(seconds / 86_400) d"
+        }
     }
 }
 

@@ -66,8 +66,9 @@ extension CaptureStage {
         desk.answer(request, RequestOutcome(isDone: true, text: "\(count) changes of \(subject) were discarded"))
     }
 
-    private func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {
+    private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {
         for batch in batches { feed.publish(batch) }
+        loggedEnd = max(loggedEnd, batches.last?.nextOffset ?? 0)
         if !batches.isEmpty { turn.unsyncedSince = turn.unsyncedSince ?? .now }
     }
 }

@@ -19,6 +19,16 @@ package struct CaptureStage {
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
     private var masking: BatchMasking
+    /// When the source is told what it may forget.
+    let acknowledgement: Acknowledgement
+    /// The names of the sinks that ``Acknowledgement/delivered`` waits for.
+    let sinks: [String]
+    /// Called once when everything that was committed before the start is in the log, if the stage ends then.
+    let caughtUp: @Sendable () -> Void
+    /// Positions that not every sink has yet.
+    var delivered = DeliveredPositions()
+    /// Log offset behind the newest event.
+    var loggedEnd: UInt64
     var quarantine: Quarantine
     private var target: ResumePosition?
     private var backoff = Backoff()
@@ -35,7 +45,8 @@ package struct CaptureStage {
     /// A stage that has not begun.
     package init(
         source: any ChangeSource, masking: BatchMasking, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
-        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool
+        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool,
+        acknowledgement: Acknowledgement, sinks: [String], caughtUp: @escaping @Sendable () -> Void
     ) {
         self.source = source
         self.masking = masking
@@ -46,6 +57,10 @@ package struct CaptureStage {
         self.desk = desk
         self.logger = logger
         self.endsWhenCaughtUp = endsWhenCaughtUp
+        self.acknowledgement = acknowledgement
+        self.sinks = sinks
+        self.caughtUp = caughtUp
+        loggedEnd = feed.nextOffset
         self.quarantine = quarantine
     }
 
@@ -79,11 +94,14 @@ package struct CaptureStage {
             try await releaseAccepted(&turn)
             try await take(&turn)
             if let target, let resume = turn.appended, resume >= target, !quarantine.isReleasing {
-                if try await sync(&turn) { progress.caughtUp() }
-                return
+                guard try await sync(&turn) else { return }
+                progress.caughtUp()
+                caughtUp()
+                return await awaitDelivery()
             }
         }
         try await sync(&turn)
+        acknowledgeDelivered()
     }
 
     /// Opens the source; what it waits for there ends when asked to stop.
@@ -131,6 +149,7 @@ package struct CaptureStage {
         } else {
             try await storeIdleCheckpoint(batch, &turn)
         }
+        acknowledgeDelivered()
         guard let since = turn.unsyncedSince else { return }
         if batch.changeCount == 0 || ContinuousClock.now - since >= Self.syncInterval { try await sync(&turn) }
     }
@@ -151,6 +170,7 @@ package struct CaptureStage {
         }
         guard let sorted else { return }
         guard let logged = try await store(sorted, &turn) else { return }
+        loggedEnd = max(loggedEnd, logged.nextOffset)
         turn.appended = batch.checkpoint?.resume ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
@@ -189,7 +209,10 @@ package struct CaptureStage {
         guard let synced else { return false }
         turn.unsyncedSince = nil
         if let durable = synced {
-            source.acknowledge(durable.resume)
+            switch acknowledgement {
+            case .logged: source.acknowledge(durable.resume)
+            case .delivered: delivered.add(offset: loggedEnd, resume: durable.resume)
+            }
             answerRemembered(&turn.asked, in: durable)
         }
         return true

@@ -29,13 +29,15 @@ package struct Pipeline: Sendable {
         package var policy: SchemaPolicy
         /// Where commands leave requests; nil for none.
         package var requests: RequestBox?
+        /// When the source is told what it may forget.
+        package var acknowledgement: Acknowledgement
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
             captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
-            policy: SchemaPolicy = SchemaPolicy(),
-            requests: RequestBox? = nil
+            policy: SchemaPolicy = SchemaPolicy(), requests: RequestBox? = nil,
+            acknowledgement: Acknowledgement = .logged
         ) {
             self.name = name
             self.sourceKind = sourceKind
@@ -47,6 +49,7 @@ package struct Pipeline: Sendable {
             self.masks = masks
             self.policy = policy
             self.requests = requests
+            self.acknowledgement = acknowledgement
         }
     }
 
@@ -152,9 +155,9 @@ package struct Pipeline: Sendable {
             var stage = CaptureStage(
                 source: parts.source, masking: try BatchMasking(parts.masks), log: parts.captureLog, feed: feed,
                 quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
-                endsWhenCaughtUp: untilCaughtUp)
+                endsWhenCaughtUp: untilCaughtUp, acknowledgement: parts.acknowledgement,
+                sinks: parts.sinks.map(\.name), caughtUp: { end.offset = feed.nextOffset })
             try await stage.run()
-            if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)
         } catch {
             logger.error("capture stopped", metadata: .failure(error))

@@ -82,6 +82,16 @@ package struct LogConfiguration: Sendable, Equatable {
     package var retentionAge: Duration
     /// How many bytes of events the log keeps. Default 10 GiB.
     package var retentionSize: Int
+    /// When the source is told what it may forget. Default once the log has it.
+    package var acknowledge: LogAcknowledgement
+}
+
+/// When the source may forget.
+package enum LogAcknowledgement: String, Sendable, CaseIterable {
+    /// Once the log is durable.
+    case logged
+    /// Once every sink has it durably.
+    case delivered
 }
 
 /// How a sink wants its records.

@@ -69,6 +69,12 @@ enum PipelineSettings {
             "directory", .text, "The folder of the log. It must be on a disk that outlives the process.",
             default: .text(".millrace")),
         Setting("retention", .group(retention), "How long the log keeps what every sink has already got."),
+        Setting(
+            "acknowledge", .choice(LogAcknowledgement.allCases.map(\.rawValue)),
+            "When the source is told that it may forget. `logged`: once the log has it durably. `delivered`: once every"
+                + " sink has it too, for machines whose disk does not outlive the process; a sink that does not take"
+                + " its events then makes the source database keep them.",
+            default: .text(LogAcknowledgement.logged.rawValue)),
     ]
 
     static let retention = [
@@ -92,7 +98,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "server", "log.acknowledge",
+        "server",
         "source.postgres.snapshot",
         "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",

@@ -45,12 +45,14 @@ extension SettingReader {
         let log = top.group("log")
         let retention = log?.group("retention")
         guard let schemas = top.group("schemas").flatMap(Self.schemas), let logDirectory = log?.text("directory"),
-            let age = retention?.duration("age"), let size = retention?.size("size")
+            let age = retention?.duration("age"), let size = retention?.size("size"),
+            let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init)
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
             transforms: transforms, maskSalt: top.text("mask_salt"), schemas: schemas,
-            log: LogConfiguration(directory: logDirectory, retentionAge: age, retentionSize: size),
+            log: LogConfiguration(
+                directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
             sinks: sinks, locations: locations, folder: folder, secrets: secrets)
     }
 

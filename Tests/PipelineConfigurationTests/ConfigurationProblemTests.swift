@@ -54,10 +54,9 @@ struct ConfigurationProblemTests {
             "config.missing_key sinks.s.hook.auth.token 3:28 \"token\" is missing in \"sinks.s.hook.auth\""
                 + " (add token: TEXT)"),
         BadFile(
-            "not there yet", withSource("server: {}\nlog: {acknowledge: logged}\nsinks: {s: {webhook: {}}}\n"),
+            "not there yet", withSource("server: {}\nsinks: {s: {webhook: {}}}\n"),
             "config.not_available server 3:1 \"server\" is not available in this version (take it out)",
-            "config.not_available log.acknowledge 4:7 \"acknowledge\" is not available in this version (take it out)",
-            "config.not_available sinks.s.webhook 5:13 \"webhook\" is not available in this version (take it out)"),
+            "config.not_available sinks.s.webhook 4:13 \"webhook\" is not available in this version (take it out)"),
         BadFile(
             "a key twice", "name: a\nsource:\n  sqlite:\n    path: x\n    path: y\n",
             "config.duplicate_key - 5:5 the key \"path\" is there more than once, first in line 4 (keep one of them)"),

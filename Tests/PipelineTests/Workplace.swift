@@ -26,12 +26,12 @@ final class Workplace: Sendable {
 
     func pipeline(
         from source: any ChangeSource, to sinks: [SinkPlan], captureLog: (any CaptureLog)? = nil,
-        requests: RequestBox? = nil
+        requests: RequestBox? = nil, acknowledgement: Acknowledgement = .logged
     ) -> Pipeline {
         Pipeline(
             Pipeline.Parts(
                 name: "shop", sourceKind: "model", source: source, sinks: sinks, log: log, captureLog: captureLog,
-                schemas: schemas, requests: requests),
+                schemas: schemas, requests: requests, acknowledgement: acknowledgement),
             logger: silent)
     }
 

@@ -36,8 +36,41 @@ struct PostgresDoctorTests {
         #expect(fixes.contains { $0.hasPrefix("ALTER ROLE \"\(role)\" REPLICATION;") })
         #expect(fixes.contains { $0.hasPrefix("ALTER TABLE \"public\".\"keyless\" REPLICA IDENTITY FULL;") })
         #expect(fixes.contains { $0.contains("GRANT SELECT ON \"public\".\"t\" TO \"\(role)\";") })
-        #expect(fixes.contains { $0.contains("CREATE PUBLICATION \"p\" FOR TABLE \"public\".\"t\"") })
+        let statement = "CREATE PUBLICATION \"p\" FOR TABLE \"public\".\"keyless\", \"public\".\"t\""
+        #expect(fixes.filter { $0.contains("CREATE PUBLICATION") }.count == 1, "one statement for all tables")
+        #expect(fixes.contains { $0.contains(statement) })
         #expect(findings.filter { $0.level == .problem }.allSatisfy { $0.fix != nil })
+    }
+
+    @Test func whatTheLogRemembersIsComparedWithTheServer() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.*"], publication: "p")
+        let identity = try await reader.open()
+        try await reader.catchUp()
+        await reader.source.close()
+        let settings = try settings(database.url, ["public.*"], name: database.name)
+        func problems(_ identity: SourceIdentity, _ checkpoint: SourceCheckpoint?) async -> [String] {
+            let log = PostgresDoctor.LogMemory(identity: identity, checkpoint: checkpoint)
+            return await PostgresDoctor(settings: settings, log: log).findings()
+                .filter { $0.level == .problem }.map(\.code)
+        }
+        let checkpoint = try #require(reader.checkpoint)
+        #expect(await problems(identity, checkpoint) == [])
+        var other = identity
+        other.fingerprint["system identifier"] = "1"
+        #expect(await problems(other, checkpoint) == ["postgres.other_database"])
+        let future = SourceCheckpoint(last: nil, resume: ResumePosition(1 << 60), notes: checkpoint.notes)
+        #expect(await problems(identity, future) == ["postgres.server_behind"])
+        let past = SourceCheckpoint(last: nil, resume: ResumePosition(1), notes: checkpoint.notes)
+        #expect(await problems(identity, past) == ["postgres.slot_ahead"])
+        try database.run("ALTER PUBLICATION p DROP TABLE b; ALTER PUBLICATION p ADD TABLE b")
+        #expect(await problems(identity, checkpoint) == ["postgres.table_unpublished"])
+        #expect(
+            try await database.waits(
+                for: "(SELECT NOT active FROM pg_replication_slots WHERE slot_name = '\(database.name)')"))
+        try database.run("SELECT pg_drop_replication_slot('\(database.name)')")
+        #expect(await problems(identity, checkpoint) == ["postgres.table_unpublished", "postgres.slot_missing"])
     }
 
     @Test func aServerThatIsNotThereIsTheOnlyFinding() async throws {

@@ -22,6 +22,31 @@ final class PrivateServer: Sendable {
         url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
     }
 
+    private init(folder: String, port: Int) {
+        self.folder = folder
+        url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
+    }
+
+    /// A server that went on from a copy of this one, slots included, on a timeline of its own. This one is stopped for
+    /// the copy and started again.
+    func promotedCopy() throws -> PrivateServer {
+        let copy = "\(folder)-copy"
+        let output = Self.shell(
+            """
+            bin=$(postgres_bin)
+            as_postgres "$bin/pg_ctl" -w -m fast -D '\(folder)/data' stop >/dev/null
+            mkdir -p '\(copy)'; chmod 755 '\(copy)'; cp -a '\(folder)/data' '\(copy)/data'
+            as_postgres "$bin/pg_ctl" -w -l '\(folder)/data/server.log' -D '\(folder)/data' start >/dev/null
+            port=$(free_port); echo "port = $port" >>'\(copy)/data/postgresql.conf'
+            as_postgres touch '\(copy)/data/standby.signal'
+            if [ "$(id -u)" = 0 ]; then chown postgres: '\(copy)'; fi
+            as_postgres "$bin/pg_ctl" -w -l '\(copy)/data/server.log' -D '\(copy)/data' start >/dev/null
+            as_postgres "$bin/pg_ctl" -w -D '\(copy)/data' promote >/dev/null; echo $port
+            """)
+        guard let port = Int(output) else { throw CannotStart(output: output) }
+        return PrivateServer(folder: copy, port: port)
+    }
+
     deinit {
         _ = Self.shell(
             "MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA='\(folder)/data'; postgres_stop; rm -rf '\(folder)'")

@@ -275,6 +275,7 @@ struct RefusalTests {
         let lost = try await failure(server.url, slot: "old")
         #expect(lost?.code == "postgres.slot_lost")
         #expect(lost?.remedy == .stop)
-        #expect(lost?.hint?.contains("max_slot_wal_keep_size") == true)
+        #expect(lost?.hint?.contains("millrace run --recover snapshot") == true)
+        #expect(lost?.hint?.contains("max_slot_wal_keep_size (now 1MB)") == true)
     }
 }

@@ -73,8 +73,8 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, values more: [String: SettingValue] = [:], exclude: [String] = [],
-        choices: [SettingValues] = [],
+        throughLibPQ: Bool = false, recovers: Bool = false, values more: [String: SettingValue] = [:],
+        exclude: [String] = [], choices: [SettingValues] = [],
         adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
@@ -88,7 +88,7 @@ final class SourceReader {
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
         adjust(&settings)
-        source = PostgresSource(settings: settings) { [notices] in notices.add($0) }
+        source = PostgresSource(settings: settings, notice: { [notices] in notices.add($0) }, recovers: recovers)
     }
 
     @discardableResult

@@ -18,9 +18,20 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @Flag(help: "End when everything committed before the start is delivered to every sink.")
     var untilCaughtUp = false
+    @Option(help: ArgumentHelp("What to do when the source has lost changes, instead of refusing.", valueName: "how"))
+    var recover: RecoveryKind?
+
+    /// The one way to go on after a loss.
+    enum RecoveryKind: String, ExpressibleByArgument, CaseIterable {
+        /// Make what is missing on the server anew, and read the tables that lost changes again.
+        case snapshot
+    }
 
     func run() async throws {
         let project = try Project.load(shared.config)
+        if recover != nil, case .sqlite = project.source {
+            throw ValidationError("--recover is for a PostgreSQL source: SQLite reads lost tables anew by itself")
+        }
         let logger = LogLines.logger()
         let signals = SignalWatcher()
         let log: EventLog
@@ -31,11 +42,12 @@ struct RunCommand: AsyncParsableCommand {
         }
         let parts = Pipeline.Parts(
             name: project.configuration.name, sourceKind: project.configuration.sourceKind,
-            source: project.makeSource(notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
+            source: project.makeSource(
+                recovers: recover != nil, notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
             schemas: SchemaFolder(directory: project.schemasDirectory), masks: project.masks,
-            policy: project.schemaPolicy,
-            requests: RequestBox(logDirectory: project.logDirectory))
+            policy: project.schemaPolicy, requests: RequestBox(logDirectory: project.logDirectory),
+            acknowledgement: project.configuration.log.acknowledge == .delivered ? .delivered : .logged)
         let pipeline = Pipeline(parts, logger: logger)
         // Beside the run: a database that does not answer is the run's own business.
         Task.detached {

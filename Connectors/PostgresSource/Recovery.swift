@@ -1,0 +1,48 @@
+internal import ConnectorKit
+
+/// What `millrace run --recover snapshot` may do: go on where a source must otherwise refuse because changes are lost,
+/// and have the tables that lost them read anew.
+///
+/// Without leave every loss is refused. Nothing is done for a source that is whole.
+struct Recovery {
+    /// Which tables are read anew.
+    enum Scope: Equatable {
+        case nothing
+        /// By oid.
+        case tables(Set<UInt32>)
+        case everything
+    }
+
+    /// True when somebody asked for it.
+    let isAllowed: Bool
+    private(set) var scope = Scope.nothing
+    /// True when the old slot is of no use any more.
+    private(set) var needsNewSlot = false
+
+    /// A recovery that has found nothing yet.
+    init(isAllowed: Bool) { self.isAllowed = isAllowed }
+
+    /// Takes a loss upon it, or throws it when nobody asked for that. `tables` are those that it concerns; nil for all.
+    mutating func overcome(
+        _ loss: ConnectorFailure, tables: Set<UInt32>? = nil, needsNewSlot: Bool,
+        _ warning: (String) -> Void
+    ) throws(ConnectorFailure) {
+        guard isAllowed else { throw loss }
+        warning("recovering from [\(loss.code)] \(loss.message)")
+        self.needsNewSlot = self.needsNewSlot || needsNewSlot
+        switch (scope, tables) {
+        case (.nothing, let tables?): scope = .tables(tables)
+        case (.tables(let known), let tables?): scope = .tables(known.union(tables))
+        default: scope = .everything
+        }
+    }
+
+    /// The tables of those that are published now which are read anew, by oid with their names.
+    func renewed(of publication: PublicationMemory) -> [UInt32: String] {
+        switch scope {
+        case .nothing: [:]
+        case .tables(let ids): publication.tables.filter { ids.contains($0.key) }.mapValues(\.name)
+        case .everything: publication.tables.mapValues(\.name)
+        }
+    }
+}
