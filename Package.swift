@@ -52,6 +52,9 @@ let package = Package(
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging,
             ],
             swiftSettings: house),
+        .target(
+            name: "Verification", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
+            swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
         .target(
@@ -69,7 +72,7 @@ let package = Package(
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline",
                 "PipelineConfiguration",
-                "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "SchemaRegistry", "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -95,6 +98,10 @@ let package = Package(
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline",
                 "SchemaRegistry", logging,
             ],
+            swiftSettings: house),
+        .testTarget(
+            name: "VerificationTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Verification"],
             swiftSettings: house),
         .testTarget(
             name: "PipelineConfigurationTests", dependencies: ["ConnectorKit", "PipelineConfiguration"],

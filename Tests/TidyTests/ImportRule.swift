@@ -16,14 +16,15 @@ enum ImportRule {
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging",
         ],
+        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Pipeline",
-            "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "ArgumentParser", "Logging",
-            "Foundation",
+            "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "Verification",
+            "ArgumentParser", "Logging", "Foundation",
         ],
     ]
 
