@@ -16,8 +16,8 @@ package struct MillraceCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, StatusCommand.self, TailCommand.self, DoctorCommand.self, VerifyCommand.self,
-            GenerateCommand.self,
+            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            DoctorCommand.self, GenerateCommand.self,
         ])
 
     package init() {}
