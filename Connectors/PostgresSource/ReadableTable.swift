@@ -1,3 +1,4 @@
+internal import ByteKit
 internal import ChangeModel
 internal import ConnectorKit
 

@@ -11,9 +11,8 @@ final class SlotPeek {
     private let settings: PostgresSettings
     private let checkpoint: SourceCheckpoint?
     private let catalogue: RelationCatalogue
-    private let decoder: DecoderBox
-    private var input = OutputBuffer(capacity: 64 << 10)
-    /// True when ``input`` holds a message that was not decoded yet.
+    private var intake: PeekIntake
+    /// True when ``intake`` holds a message that was not decoded yet.
     private var hasFrame = false
     private var isAtEnd = false
     private static let batchBytes = 256 << 10
@@ -30,7 +29,7 @@ final class SlotPeek {
         self.settings = settings
         self.checkpoint = checkpoint
         catalogue = RelationCatalogue(side: side, settings: settings, notice: { _ in })
-        decoder = DecoderBox(
+        intake = PeekIntake(
             ChangeDecoder(
                 progress: ReplicationProgress(after: checkpoint, slotPosition: confirmed), slot: settings.slot,
                 checksText: holdsAnyBytes))
@@ -43,10 +42,10 @@ final class SlotPeek {
         }
     }
 
-    /// Puts the next message into ``input``; false at the end.
+    /// Puts the next message into ``intake``; false at the end.
     private func takeMessage() throws(ServerError) -> Bool {
         try connection.nextRow { row in
-            row.withBytes(0) { payload in frame(payload) }
+            row.withBytes(0) { payload in intake.frame(payload) }
             return true
         } ?? false
     }
@@ -60,30 +59,20 @@ final class SlotPeek {
     /// The next changes; nil at their end.
     func next() throws(ConnectorFailure) -> ChangeBatch? {
         if isAtEnd { return nil }
-        while decoder.value.byteCount < Self.batchBytes {
+        while intake.byteCount < Self.batchBytes {
             guard hasFrame else {
                 isAtEnd = true
                 try checkSlotStands()
                 break
             }
-            _ = try decoder.value.consume(input.bytes, byteLimit: .max, relations: catalogue)
+            try intake.decode(catalogue)
             do throws(ServerError) {
                 hasFrame = try takeMessage()
             } catch {
                 throw PostgresFailure.because(of: error, .streaming(slot: settings.slot))
             }
         }
-        return try decoder.value.seal()
-    }
-
-    /// Puts a message into the frame that a walsender puts it into.
-    private func frame(_ payload: RawSpan) {
-        input.removeAll()
-        input.append(WireFrame.Kind.copyData)
-        input.append(bigEndian: Int32(clamping: payload.byteCount + XLogData.headLength + 4))
-        input.append(UInt8(ascii: "w"))
-        for _ in 0..<3 { input.append(bigEndian: UInt64(0)) }
-        input.append(payload)
+        return try intake.seal()
     }
 
     /// A run that was shorter than the reading may have moved the slot before it began: then changes were left out.
@@ -97,9 +86,37 @@ final class SlotPeek {
     }
 }
 
-/// A decoder has one owner; a class may be it.
-private final class DecoderBox {
-    var value: ChangeDecoder
+/// A decoder and the message that it reads next.
+private struct PeekIntake: ~Copyable {
+    private var decoder: ChangeDecoder
+    private var input = OutputBuffer(capacity: 64 << 10)
 
-    init(_ value: consuming ChangeDecoder) { self.value = value }
+    init(_ decoder: consuming ChangeDecoder) { self.decoder = decoder }
+
+    /// Bytes in the batch that is being filled.
+    var byteCount: Int { decoder.byteCount }
+
+    /// Puts a message into the frame that a walsender puts it into.
+    mutating func frame(_ payload: RawSpan) {
+        input.removeAll()
+        input.append(WireFrame.Kind.copyData)
+        input.append(bigEndian: Int32(clamping: payload.byteCount + XLogData.headLength + 4))
+        input.append(UInt8(ascii: "w"))
+        for _ in 0..<3 { input.append(bigEndian: UInt64(0)) }
+        input.append(payload)
+    }
+
+    /// Decodes the message.
+    mutating func decode(_ catalogue: RelationCatalogue) throws(ConnectorFailure) {
+        try Self.decode(input, with: &decoder, catalogue)
+    }
+
+    private static func decode(
+        _ input: borrowing OutputBuffer, with decoder: inout ChangeDecoder, _ catalogue: RelationCatalogue
+    ) throws(ConnectorFailure) {
+        _ = try decoder.consume(input.bytes, byteLimit: .max, relations: catalogue)
+    }
+
+    /// What was decoded.
+    mutating func seal() throws(ConnectorFailure) -> ChangeBatch { try decoder.seal() }
 }

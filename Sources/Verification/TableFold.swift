@@ -99,7 +99,8 @@ final class TableFold {
         }
     }
 
-    /// Puts values that were not sent in their places: from the row before, where it came along, or from the stored row.
+    /// Puts values that were not sent in their places: from the row before, where it came along, or from the stored
+    /// row.
     private func merge(
         _ tuple: RawSpan, _ old: RawSpan?, isFull: Bool, _ shape: RowShape, oldHasKey: Bool
     ) throws(ConnectorFailure) {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ConnectorKit
 import EventLog
+import JSONText
 import Verification
 
 /// `millrace verify`
