@@ -108,7 +108,11 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "PostgresSourceTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "PostgresSource"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "JSONText",
+                "PostgresSource",
+                "ProgramTesting", "SchemaRegistry",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "SQLiteSourceTests",

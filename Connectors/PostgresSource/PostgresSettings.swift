@@ -1,4 +1,5 @@
 private import CLibPQ
+internal import ChangeModel
 package import ConnectorKit
 
 /// What the configuration says about a PostgreSQL source.
@@ -13,8 +14,16 @@ package struct PostgresSettings: Sendable {
     package var publication: String
     /// How often the server hears from us at least.
     package var statusInterval: Duration
+    /// What columns of the type numeric hold: `numeric` for strings in events, `number` for numbers.
+    var numeric = ValueType.numeric
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
+    /// How often server, slot and publication are looked at while the stream runs. Shorter for tests.
+    var watchInterval = Duration.seconds(10)
+    /// How long nothing may move before that is said; see ``StallWatch``. Shorter for tests.
+    var stallPatience = Duration.seconds(60)
+    /// How long the slot may keep WAL that was confirmed; see ``RestartWatch``. Shorter for tests.
+    var restartPatience = Duration.seconds(300)
     /// A batch is handed over at this size in bytes, before it is complete. Smaller for tests.
     var batchBytes = 768 << 10
 
@@ -40,6 +49,12 @@ package struct PostgresSettings: Sendable {
             "How often the server hears from Millrace at least. A third of the server's wal_sender_timeout is never "
                 + "exceeded.",
             default: .duration(.seconds(10))),
+        Setting(
+            "numeric", .choice(["string", "number"]),
+            "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` "
+                + "keeps them in the event too, but many readers turn numbers into doubles. NaN and infinities are "
+                + "strings in both.",
+            default: .text("string")),
     ]
 
     /// Checks what the kinds of the settings cannot say. Nothing of `url` is ever quoted in a problem.
@@ -56,6 +71,7 @@ package struct PostgresSettings: Sendable {
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         statusInterval = values.duration("status_interval") ?? .seconds(10)
+        numeric = values.text("numeric") == "number" ? .number : .numeric
         guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
             throw SettingProblem("status_interval", "must lie between 100ms and 1h")
         }

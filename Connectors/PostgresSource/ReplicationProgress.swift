@@ -11,20 +11,22 @@ struct ReplicationProgress {
     private(set) var last: ChangeIdentity?
     /// Changes up to this one are in the log already; nil when nothing more is to be left out.
     private(set) var skipThrough: ChangeIdentity?
-    /// The pipeline's notes, carried on unread.
-    let notes: [UInt8]
+    /// What else is to be known at the next start.
+    var notes: SourceNotes { didSet { encodedNotes = notes.encoded } }
+    private var encodedNotes: [UInt8]
 
     /// Begins after `checkpoint`, or at the slot's own position when there is none.
-    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN) {
+    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN, notes: SourceNotes) {
         resume = max(slotPosition, LSN(checkpoint?.resume.value ?? 0))
         last = checkpoint?.last
         skipThrough = checkpoint?.last
-        notes = checkpoint?.notes ?? []
+        self.notes = notes
+        encodedNotes = self.notes.encoded
     }
 
     /// The checkpoint that covers everything read so far.
     var checkpoint: SourceCheckpoint {
-        SourceCheckpoint(last: last, resume: ResumePosition(resume.value), notes: notes)
+        SourceCheckpoint(last: last, resume: ResumePosition(resume.value), notes: encodedNotes)
     }
 
     /// True when the log has this change already.

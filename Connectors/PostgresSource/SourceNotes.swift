@@ -1,0 +1,64 @@
+internal import ByteKit
+internal import ConnectorKit
+
+/// What the checkpoint of this source says beyond its position; kept in ``SourceCheckpoint/notes``, so that it is
+/// committed to the log together with the changes that it speaks of.
+///
+/// The bytes are a version, then any number of sections: a number, a length, and the section's own bytes. A section
+/// that this program does not know was written by a newer one and is refused, because leaving it out would lose what it
+/// remembers. No bytes at all are the notes of a version that had none.
+struct SourceNotes: Equatable {
+    /// What kinds of notes there are. Numbers are for ever; a new kind takes the next one.
+    private enum Section: UInt32 {
+        case publication = 2
+        case timeline = 3
+    }
+
+    /// The tables that were published at the last look; nil before the first.
+    var publication: PublicationMemory?
+    /// The line of the server's history that was read; nil before the first start that wrote it down.
+    var timeline: TimelineMemory?
+
+    /// Notes that say nothing yet.
+    init() {}
+}
+
+// MARK: - Bytes
+
+extension SourceNotes {
+    private static let formatVersion: UInt8 = 1
+
+    /// The bytes for the checkpoint.
+    var encoded: [UInt8] {
+        var out = NoteWriter()
+        out.byte(Self.formatVersion)
+        if let publication { out.section(Section.publication.rawValue, publication.encoded) }
+        if let timeline { out.section(Section.timeline.rawValue, timeline.encoded) }
+        return out.bytes
+    }
+
+    /// Reads a checkpoint's notes back.
+    init(decoding bytes: [UInt8]) throws(ConnectorFailure) {
+        if bytes.isEmpty { return }
+        var reader = NoteReader(bytes.rawBytes)
+        guard reader.byte() == Self.formatVersion else { throw PostgresFailure.notesUnreadable("their version") }
+        while !reader.isAtEnd {
+            guard let number = reader.number32(), let content = reader.list() else {
+                throw PostgresFailure.notesUnreadable("a section that is cut off")
+            }
+            switch Section(rawValue: number) {
+            case .publication:
+                guard let memory = PublicationMemory(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("what was published")
+                }
+                publication = memory
+            case .timeline:
+                guard let memory = TimelineMemory(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("the timeline")
+                }
+                timeline = memory
+            case nil: throw PostgresFailure.notesUnreadable("section \(number)")
+            }
+        }
+    }
+}
