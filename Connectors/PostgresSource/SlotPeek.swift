@@ -31,7 +31,9 @@ final class SlotPeek {
         catalogue = RelationCatalogue(side: side, settings: settings, notice: { _ in })
         intake = PeekIntake(
             ChangeDecoder(
-                progress: ReplicationProgress(after: checkpoint, slotPosition: confirmed), slot: settings.slot,
+                progress: ReplicationProgress(
+                    after: checkpoint, slotPosition: confirmed,
+                    notes: try SourceNotes(decoding: checkpoint?.notes ?? [])), slot: settings.slot,
                 checksText: holdsAnyBytes))
         do throws(ServerError) {
             try connection.beginRows(Self.query(settings, end), isBinary: true)
