@@ -40,7 +40,10 @@ struct ChangeDecoder: ~Copyable {
         var id: UInt32
         /// Nil for a table that is in the publication and not in the configuration.
         var relation: Relation?
+        /// How many values its rows arrive with.
         var columnCount: Int
+        /// Which of them are captured; nil for all.
+        var kept: [Bool]?
         /// The relation's index in the batch of this number.
         var index: UInt32 = 0
         var batchNumber = 0

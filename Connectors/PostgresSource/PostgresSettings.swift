@@ -8,6 +8,10 @@ package struct PostgresSettings: Sendable {
     package var url: String
     /// Which tables are captured, as `schema.table` with wildcards.
     package var tables: [TablePattern]
+    /// Which of them are not.
+    package var excluded: [TablePattern]
+    /// What of single tables is captured.
+    var choices: TableChoices
     /// The logical replication slot.
     package var slot: String
     /// The publication.
@@ -35,8 +39,12 @@ package struct PostgresSettings: Sendable {
                 + "it. What it leaves out comes from libpq's environment variables, service and password files.",
             isRequired: true, isSecret: true),
         Setting(
-            "tables", .list, "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`).",
+            "tables", .list,
+            "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`), capitals matter, and"
+                + " double quotes go around a schema with a dot or a name with a star.",
             isRequired: true),
+        Setting("exclude", .list, "The tables that are not captured although `tables` has them, in the same form."),
+        TableChoices.setting,
         Setting(
             "slot", .text,
             "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
@@ -67,7 +75,10 @@ package struct PostgresSettings: Sendable {
         }
         let byDefault = Self.defaultName(pipelineName)
         self.url = url
-        tables = try Self.patterns(values.list("tables") ?? [])
+        tables = try Self.patterns(values.list("tables") ?? [], "tables")
+        if tables.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
+        excluded = try Self.patterns(values.list("exclude") ?? [], "exclude")
+        choices = try TableChoices(values.groups("choices") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         statusInterval = values.duration("status_interval") ?? .seconds(10)
@@ -79,8 +90,8 @@ package struct PostgresSettings: Sendable {
 
     /// True when a table of this name is to be captured.
     func captures(schema: String, table: String) -> Bool {
-        let name = schema + "." + table
-        return tables.contains { $0.matches(name) }
+        tables.contains { $0.matches(schema: schema, table: table) }
+            && !excluded.contains { $0.matches(schema: schema, table: table) }
     }
 
     /// `millrace_` and the pipeline's name in the letters that a slot may have.
@@ -91,13 +102,17 @@ package struct PostgresSettings: Sendable {
         return String(("millrace_" + String(letters)).prefix(nameLengthMax))
     }
 
-    private static func patterns(_ texts: [String]) throws(SettingProblem) -> [TablePattern] {
-        if texts.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
+    /// The patterns of a list; one without a wildcard must name its schema.
+    static func patterns(_ texts: [String], _ setting: String) throws(SettingProblem) -> [TablePattern] {
         var patterns: [TablePattern] = []
-        for text in texts {
+        for (index, text) in texts.enumerated() {
             let pattern = TablePattern(text)
-            guard !pattern.isLiteral || text.contains(".") else {
-                throw SettingProblem("tables", "\"\(text)\" has no schema", hint: "write public.\(text)")
+            guard pattern.isWellFormed else {
+                throw SettingProblem("\(setting)[\(index)]", "\(text) has a double quote that is not closed")
+            }
+            guard !pattern.isLiteral || pattern.hasSchema else {
+                throw SettingProblem(
+                    "\(setting)[\(index)]", "\"\(text)\" has no schema", hint: "write public.\(text)")
             }
             patterns.append(pattern)
         }

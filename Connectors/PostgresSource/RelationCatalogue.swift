@@ -20,11 +20,13 @@ final class RelationCatalogue: RelationSource {
         self.notice = notice
     }
 
-    func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
-        guard settings.captures(schema: message.namespace, table: message.relationName) else {
-            noteDropped(message)
+    /// The relation has the columns that are captured, which may be fewer than were announced.
+    func relation(for announced: RelationMessage) throws(ConnectorFailure) -> Relation? {
+        guard settings.captures(schema: announced.namespace, table: announced.relationName) else {
+            noteDropped(announced)
             return nil
         }
+        let message = keepingChosenColumns(announced)
         let described = try describe(message)
         let keyNames = try keyNames(of: message)
         let relation = Relation(
@@ -97,6 +99,21 @@ final class RelationCatalogue: RelationSource {
                 typeModifier: announced.typeModifier)
         (column.name, column.keyPosition, column.isNullable) = (announced.name, nil, true)
         return column
+    }
+
+    /// A chosen column that is renamed is not chosen any more; somebody should know.
+    private func keepingChosenColumns(_ announced: RelationMessage) -> RelationMessage {
+        let (schema, table) = (announced.namespace, announced.relationName)
+        guard let choice = settings.choices.choice(schema: schema, table: table) else { return announced }
+        let missing = Set(choice.columns ?? []).subtracting(announced.columns.map(\.name)).sorted()
+        if !missing.isEmpty {
+            notice(
+                "\(schema).\(table) has no column \(missing.joined(separator: ", ")) any more, which "
+                    + "\(PostgresFailure.choicesSetting) names")
+        }
+        var message = announced
+        message.columns.removeAll { !choice.keeps($0.name) }
+        return message
     }
 
     private func noteDropped(_ message: RelationMessage) {

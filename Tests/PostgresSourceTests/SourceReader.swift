@@ -73,13 +73,16 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
+        throughLibPQ: Bool = false, exclude: [String] = [], choices: [SettingValues] = [],
+        adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
         ])
         values["slot"] = .text(slot ?? database.name)
         values["publication"] = publication.map { .text($0) }
+        values["exclude"] = .list(exclude)
+        values["choices"] = .groups(choices)
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
         adjust(&settings)
