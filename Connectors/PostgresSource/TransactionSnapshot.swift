@@ -5,12 +5,12 @@ internal import ChangeModel
 /// Transactions become visible in an order of their own: one whose commit record was written first may be seen last.
 /// So the place of a commit in the WAL does not say whether the view has it; its number does.
 struct TransactionSnapshot: Equatable, Sendable {
-    /// Everything that was committed before it and is not ``running`` is in the view: the end of WAL before the view
-    /// was taken.
+    /// The end of WAL before the view was taken.
     var taken: LSN
-    /// The first number that had not been given out, in its lower half.
+    /// One above the highest number that had ended, in its lower half. Transactions from here on were running, or had
+    /// not begun.
     var next: UInt32
-    /// The numbers that were still running, in their lower halves.
+    /// The numbers below ``next`` that were still running, in their lower halves.
     var running: Set<UInt32>
 
     /// Reads the server's text `xmin:xmax:xip,xip…`; nil for something else.
@@ -27,14 +27,20 @@ struct TransactionSnapshot: Equatable, Sendable {
 
     /// True for a change that the view has.
     ///
-    /// Numbers wrap around. Those of recent commits lie within 2^31 of each other, which the server sees to; those of
-    /// older ones need not be looked at.
+    /// Numbers wrap around. Those of commits behind ``taken`` lie within 2^31 of ``next``, which the server sees to. An
+    /// earlier commit is in the view, unless its record was written and its transaction had not ended: then its number
+    /// is a running one, or lies not far above ``next``.
     func contains(_ transaction: TransactionInfo, _ identity: ChangeIdentity) -> Bool {
         let isOld = transaction.commit < taken.value
         // A row that was read for a snapshot is the table at some moment before the end of WAL at that time.
         if identity.ordinal >= ChangeIdentity.snapshotOrdinalMin { return isOld }
         let number = UInt32(truncatingIfNeeded: transaction.id)
         if running.contains(number) { return false }
-        return isOld || Int32(bitPattern: number &- next) < 0
+        let above = number &- next
+        return isOld ? above >= Self.runningAheadMax : Int32(bitPattern: above) < 0
     }
+
+    /// More numbers than this are never given out while one transaction commits; fewer never divide it from another of
+    /// the same lower half.
+    private static let runningAheadMax: UInt32 = 1 << 30
 }

@@ -56,7 +56,7 @@ struct VerifiedShop {
     }
 
     /// Several sessions that change the same few rows, keys too, without a pause.
-    func startWriters(seconds: Int) throws -> ChildProcess {
+    func startWriters(transactions: Int) throws -> ChildProcess {
         let script = try program.folder.write(
             "writers.sql",
             """
@@ -77,7 +77,8 @@ struct VerifiedShop {
             ProcessInfo.processInfo.environment["MILLRACE_PGBIN"]
             ?? tools.output.trimmingCharacters(in: .whitespacesAndNewlines)
         return try ChildProcess(
-            folder + "/pgbench", ["-n", "-c", "4", "-T", "\(seconds)", "--max-tries=100", "-f", script, database.name])
+            folder + "/pgbench",
+            ["-n", "-c", "4", "-t", "\(transactions)", "--max-tries=100", "-f", script, database.name])
     }
 
     private var logFile: String { program.folder.path(".millrace/log.sqlite") }

@@ -39,7 +39,7 @@ struct VerifyTests {
         try shop.sql("INSERT INTO orders SELECT i, 'new', repeat('x', 3000) FROM generate_series(1, 200) i")
         let running = try shop.program.start("run")
         try running.waitForError(containing: "capturing")
-        let writers = try shop.startWriters(seconds: 12)
+        let writers = try shop.startWriters(transactions: 500)
         var compared = 0
         while writers.isRunning {
             let result = try shop.verify()
