@@ -90,7 +90,7 @@ let package = Package(
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
             swiftSettings: house),
         .testTarget(
-            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog"],
+            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", grdb],
             swiftSettings: house),
         .testTarget(
             name: "PipelineTests",

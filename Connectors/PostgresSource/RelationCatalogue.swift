@@ -58,8 +58,9 @@ final class RelationCatalogue: RelationSource {
         case .full, .nothing: break
         }
         let result = try side.query(Self.primaryKeyQuery, [String(message.relationID)])
-        var names = Set(result.all.map { $0.text("attname") })
-        if result.rows.isEmpty, let before = known[message.relationID] {
+        var names = Set(result.all.compactMap { $0["attname"] })
+        // No row at all: the table is gone. A table that is there without a key gives one row without a name.
+        if result.all.isEmpty, let before = known[message.relationID] {
             names = Set(before.keyColumns.map { before.columns[$0].name })
         }
         return names.isSubset(of: message.columns.map(\.name)) ? names : []
@@ -78,7 +79,9 @@ final class RelationCatalogue: RelationSource {
         let before = known[message.relationID]
         return message.columns.map { announced in
             let use = TypeUse(id: announced.typeID, modifier: announced.typeModifier)
-            guard let type = types.resolve(use) else { return Self.unknown(announced, before) }
+            guard let type = types.resolve(use) else {
+                return unknown(announced, before, message.types.last { $0.typeID == announced.typeID })
+            }
             var column = Column(
                 name: announced.name, type: type.part.type, typeName: type.part.typeName, typeID: use.id,
                 typeModifier: use.modifier, shape: type.part.shape)
@@ -87,15 +90,19 @@ final class RelationCatalogue: RelationSource {
         }
     }
 
-    private static func unknown(_ announced: RelationMessage.Column, _ before: Relation?) -> Column {
+    /// A column whose type was dropped since: as it was before, or as far as the server's announcement tells, which
+    /// names the base type of a domain, but neither labels nor attributes.
+    private func unknown(
+        _ announced: RelationMessage.Column, _ before: Relation?, _ type: TypeMessage?
+    ) -> Column {
         let earlier = before?.columns.first {
             $0.typeID == announced.typeID && $0.typeModifier == announced.typeModifier
         }
         var column =
             earlier
             ?? Column(
-                name: announced.name, type: PostgresTypes.valueType(ofTypeID: announced.typeID),
-                typeName: TypeCatalogue.nameless(announced.typeID), typeID: announced.typeID,
+                name: announced.name, type: type.map { $0.valueType(numeric: settings.numeric) } ?? .other,
+                typeName: type?.text ?? TypeCatalogue.nameless(announced.typeID), typeID: announced.typeID,
                 typeModifier: announced.typeModifier)
         (column.name, column.keyPosition, column.isNullable) = (announced.name, nil, true)
         return column
@@ -125,8 +132,9 @@ final class RelationCatalogue: RelationSource {
     }
 
     private static let primaryKeyQuery = """
-        SELECT a.attname FROM pg_catalog.pg_index i
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-        WHERE i.indrelid = $1::pg_catalog.oid AND i.indisprimary AND i.indisvalid
+        SELECT a.attname FROM pg_catalog.pg_class c
+        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE c.oid = $1::pg_catalog.oid
         """
 }

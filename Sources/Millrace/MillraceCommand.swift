@@ -17,7 +17,7 @@ package struct MillraceCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, VerifyCommand.self,
-            DoctorCommand.self, GenerateCommand.self,
+            SchemaCommand.self, DeadLettersCommand.self, DoctorCommand.self, GenerateCommand.self,
         ])
 
     package init() {}
