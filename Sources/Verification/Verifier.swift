@@ -76,7 +76,7 @@ package struct Verifier: Sendable {
         }
         var tables: [TableReport] = []
         for index in view.tables.indices {
-            tables.append(try await compare(index, view, &folds, logBegins: offsets.lowerBound, end.checkpoint))
+            tables.append(try await compare(index, view, &folds, end))
         }
         for fold in folds.unclaimed {
             var report = TableReport(name: fold.name)
@@ -102,8 +102,20 @@ package struct Verifier: Sendable {
         var firstOffset: UInt64
         var nextOffset: UInt64
         var checkpoint: SourceCheckpoint?
+        /// Changes that were set aside, by table.
+        var deadLetters: [DeadLetterGroup]
+        var relations: [RelationVersion]
         /// True when the source itself gives the changes that the log lacks.
         var readsUnlogged: Bool
+
+        /// What was set aside of a table; nil when nothing ever was.
+        func deadLetters(of table: Relation) -> DeadLetterGroup? {
+            let subjects = Set(
+                relations.filter { $0.relation.qualifiedName == table.qualifiedName }.map(\.subject))
+            return deadLetters.first {
+                subjects.contains($0.subject) || $0.subject.hasSuffix("." + table.qualifiedName)
+            }
+        }
     }
 
     /// Waits until the log, or the log and the source together, have every change of the view.
@@ -115,7 +127,7 @@ package struct Verifier: Sendable {
             let reached = log.checkpoint?.resume
             var end = LogEnd(
                 firstOffset: log.firstOffset, nextOffset: log.nextOffset, checkpoint: log.checkpoint,
-                readsUnlogged: false)
+                deadLetters: log.deadLetters, relations: log.relations, readsUnlogged: false)
             if let reached, reached >= view.end { return end }
             if try await reader.beginUnlogged(after: log.checkpoint) {
                 end.readsUnlogged = true
@@ -143,16 +155,24 @@ package struct Verifier: Sendable {
     }
 
     private func compare(
-        _ index: Int, _ view: TableView, _ folds: inout FoldBook, logBegins: UInt64, _ checkpoint: SourceCheckpoint?
+        _ index: Int, _ view: TableView, _ folds: inout FoldBook, _ end: LogEnd
     ) async throws(ConnectorFailure) -> TableReport {
-        let table = view.tables[index]
+        var table = view.tables[index]
         let fold = try folds.claim(table.relation)
+        if let letters = end.deadLetters(of: table.relation) {
+            if letters.changeCount > 0 {
+                table.obstacle = "\(letters.changeCount) changes of it are set aside (millrace deadletters list)"
+            }
+            if letters.discardedCount > 0 {
+                table.remarks.append("\(letters.discardedCount) changes of it were discarded by millrace deadletters")
+            }
+        }
         if let obstacle = table.obstacle ?? fold.obstacle {
             var report = TableReport(name: table.relation.qualifiedName)
             (report.eventCount, report.obstacle, report.remarks) = (fold.eventCount, obstacle, table.remarks)
             return report
         }
-        let coverage = Self.coverage(of: fold, table, view, logBegins: logBegins, checkpoint)
+        let coverage = Self.coverage(of: fold, table, view, logBegins: end.firstOffset, end.checkpoint)
         let comparison = TableComparison(
             fold, RowShape(table.relation, version: nil), coverage, keeping: differencesMax)
         try await reader.beginRows(ofTable: index)
