@@ -23,7 +23,7 @@ actor PostgresSession {
         self.settings = settings
         self.notice = notice
         self.warning = warning
-        side = SideConnection(url: settings.url)
+        side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
     /// The stream's mailbox; nil before it runs.
@@ -65,7 +65,10 @@ actor PostgresSession {
                 decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
-                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now))
+                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
+            silence: SilenceWatch(senderTimeout: senderTimeout, now: .now),
+            walsender: WalsenderCheck(
+                side: side, slot: settings.slot, processID: replication.connection.processID, notice: notice))
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
         watch(mailbox, publication, facts, process: replication.connection.processID)

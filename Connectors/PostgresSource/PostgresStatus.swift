@@ -57,7 +57,8 @@ actor Inspector {
     fileprivate func status(
         _ settings: PostgresSettings, _ position: ResumePosition?
     ) throws(ConnectorFailure) -> PostgresStatus {
-        try PostgresStatus(settings, SideConnection(url: settings.url), position)
+        let side = SideConnection(url: settings.url, applicationName: settings.applicationName)
+        return try PostgresStatus(settings, side, position)
     }
 
     /// What ``PostgresDoctor`` finds.
