@@ -60,6 +60,9 @@ let package = Package(
                 logging,
             ],
             swiftSettings: house),
+        .target(
+            name: "Verification", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
+            swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
         .target(
@@ -76,8 +79,8 @@ let package = Package(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Masking",
-                "Pipeline", "PipelineConfiguration",
-                "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
+                "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -106,6 +109,10 @@ let package = Package(
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline",
                 "SchemaRegistry", logging,
             ],
+            swiftSettings: house),
+        .testTarget(
+            name: "VerificationTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Verification"],
             swiftSettings: house),
         .testTarget(
             name: "PipelineConfigurationTests", dependencies: ["ConnectorKit", "PipelineConfiguration"],

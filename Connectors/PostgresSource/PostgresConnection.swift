@@ -137,7 +137,8 @@ private import Glibc
         return QueryResult(columns: columns, rows: rows)
     }
 
-    private func error(of result: OpaquePointer) -> ServerError {
+    /// What the server said in a result.
+    func error(of result: OpaquePointer) -> ServerError {
         let state = unsafe PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { unsafe String(cString: $0) }
         let message = unsafe PQresultErrorField(result, Int32(UInt8(ascii: "M"))).map { unsafe String(cString: $0) }
         let isLost = unsafe PQstatus(handle) != CONNECTION_OK

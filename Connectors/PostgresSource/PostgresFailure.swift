@@ -180,6 +180,12 @@ extension PostgresFailure {
             hint: "connect to the primary: add target_session_attrs=read-write to the URL")
     }
 
+    static func verifyOnStandby() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.verify_standby", .stop, "a standby does not tell which transactions a view of its tables has",
+            setting: url, hint: "connect to the primary: add target_session_attrs=read-write to the URL")
+    }
+
     static func tableMissing(_ names: [String]) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.table_missing", .stop,

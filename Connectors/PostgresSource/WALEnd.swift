@@ -8,6 +8,8 @@ struct WALEnd {
     /// True when the server's disk has everything up to ``position``.
     var isFlushed: Bool
     var isInRecovery: Bool
+    /// Up to here the server's disk has everything; nil on a standby.
+    var flushed: LSN?
 
     init(_ side: SideConnection) throws(ConnectorFailure) {
         guard let row = try side.query(Self.query).first, let end = row["end"].flatMap({ LSN($0) }) else {
@@ -18,8 +20,12 @@ struct WALEnd {
             end, pageBytes: UInt64(row.integer("page") ?? 8192),
             segmentBytes: UInt64(row.integer("segment") ?? 16 << 20))
         position = reachable
-        isFlushed = row["flushed"].flatMap { LSN($0) }.map { $0 >= reachable } ?? true
+        flushed = row["flushed"].flatMap { LSN($0) }
+        isFlushed = flushed.map { $0 >= reachable } ?? true
     }
+
+    /// True when the server's disk has everything up to `place`.
+    func isFlushed(to place: LSN) -> Bool { flushed.map { $0 >= place } ?? true }
 
     /// The insert position stands behind the header of a page that is still empty, the flush position before it.
     static func reachable(_ end: LSN, pageBytes: UInt64, segmentBytes: UInt64) -> LSN {

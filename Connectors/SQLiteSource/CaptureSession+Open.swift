@@ -67,7 +67,7 @@ extension CaptureSession {
 
     /// Throws when the database is another one than a log was made from. One that was never captured is another one
     /// too, or has lost its capture.
-    private static func checkIsSame(
+    static func checkIsSame(
         _ expected: SourceIdentity, _ connection: SQLiteConnection
     ) throws(SQLiteError) {
         guard expected.kind == CaptureSession.kind else {

@@ -15,7 +15,8 @@ extension ChangeBatch {
             var change = change(at: index)
             let transaction = Int(change.transaction)
             let relation = Int(change.relation)
-            let transactionPlace = transactionPlaces[transaction] ?? builder.begin(self.transaction(at: transaction))
+            let transactionPlace =
+                transactionPlaces[transaction] ?? copy(self.transaction(at: transaction), to: &builder)
             let relationPlace = relationPlaces[relation] ?? builder.index(of: relations[relation])
             transactionPlaces[transaction] = transactionPlace
             relationPlaces[relation] = relationPlace
@@ -27,5 +28,11 @@ extension ChangeBatch {
         }
         return try builder.seal(
             checkpoint: checkpoint, mustBeDurableBeforeDelivery: mustBeDurableBeforeDelivery)
+    }
+    /// Begins a transaction of this batch in another one, with what the application said about it.
+    public func copy(_ transaction: TransactionInfo, to builder: inout ChangeBatchBuilder) -> UInt32 {
+        var transaction = transaction
+        if !transaction.context.isEmpty { transaction.context = builder.append(context: tuple(transaction.context)) }
+        return builder.begin(transaction)
     }
 }

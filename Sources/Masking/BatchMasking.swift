@@ -67,7 +67,7 @@ extension BatchMasking {
     private func rewrite(_ batch: ChangeBatch, _ plans: [MaskPlan?]) throws(ConnectorFailure) -> ChangeBatch {
         guard let checkpoint = batch.checkpoint else { throw MaskFailure.withoutPosition() }
         var builder = ChangeBatchBuilder(capacity: batch.body.count)
-        for index in 0..<batch.transactionCount { _ = builder.begin(batch.transaction(at: index)) }
+        for index in 0..<batch.transactionCount { _ = batch.copy(batch.transaction(at: index), to: &builder) }
         var places: [UInt32] = []
         for (relation, plan) in zip(batch.relations, plans) {
             places.append(builder.index(of: plan?.relation ?? relation))

@@ -16,9 +16,9 @@ package struct MillraceCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, SchemaCommand.self,
-            DeadLettersCommand.self, DoctorCommand.self,
-            TeardownCommand.self, GenerateCommand.self,
+            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            SchemaCommand.self, DeadLettersCommand.self, DoctorCommand.self, TeardownCommand.self,
+            GenerateCommand.self,
         ])
 
     package init() {}

@@ -79,6 +79,14 @@ struct Project {
         }
     }
 
+    /// What `verify` reads the source's tables with.
+    func makeTableReader() -> any TableReader {
+        switch source {
+        case .postgres(let settings): PostgresTableReader(settings: settings)
+        case .sqlite(let settings): SQLiteTableReader(settings)
+        }
+    }
+
     /// A sink object for each sink of the file.
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in

@@ -43,6 +43,8 @@ package final class ChildProcess: @unchecked Sendable {
 
     /// The process id.
     package var id: Int32 { process.processIdentifier }
+    /// True while it has not ended.
+    package var isRunning: Bool { process.isRunning }
     /// Standard error so far.
     package var errorText: String { errors.text }
     /// Standard output so far.

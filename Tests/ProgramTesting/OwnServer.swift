@@ -32,6 +32,36 @@ package final class OwnServer: Sendable {
         guard result.exitCode == 0 else { throw ChildFailure(description: "psql: \(result.errors)") }
     }
 
+    /// How a restart ends the server's sessions.
+    package enum RestartMode: String {
+        /// They are rolled back, and everything is written out.
+        case fast
+        /// As by a crash: nothing is written out, and recovery follows.
+        case immediate
+    }
+
+    /// Stops the server and starts it again; returns when it takes connections.
+    package func restart(_ mode: RestartMode) throws {
+        let data = "\(folder.path("server"))/data"
+        let command =
+            "as_postgres \"$(postgres_bin)/pg_ctl\" -D '\(data)' -l '\(data)/server.log' -m \(mode) -w restart"
+        let result = try Self.shell("\(command) >/dev/null 2>&1")
+        guard result.exitCode == 0 else { throw ChildFailure(description: "no restart: \(result.errors)") }
+    }
+
+    /// The rows of a query, as they compare with those of events.
+    package func rows(_ query: String) throws -> [[String: AnyHashable]] {
+        let result = try runProgram(
+            "/usr/bin/psql", ["-X", "-A", "-t", "-q", "-d", url, "-c", "SELECT row_to_json(t)::text FROM (\(query)) t"])
+        guard result.exitCode == 0 else { throw ChildFailure(description: "psql: \(result.errors)") }
+        return try result.output.split(separator: "\n").map { line in
+            guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+                throw ChildFailure(description: "no row")
+            }
+            return plainRow(object)
+        }
+    }
+
     /// Runs a shell command with the server's functions. The server must not inherit what this process uses to see the
     /// command's end, or that would never come: all descriptors but the standard three are closed first.
     private static func shell(_ command: String) throws -> ChildResult {

@@ -17,15 +17,15 @@ enum ImportRule {
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry", "Logging",
         ],
+        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
-            "Pipeline",
-            "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "ArgumentParser", "Logging",
-            "Foundation",
+            "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "Verification",
+            "ArgumentParser", "Logging", "Foundation",
         ],
     ]
 
