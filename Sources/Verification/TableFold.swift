@@ -43,6 +43,8 @@ final class TableFold {
             try rows.clear()
             (wasTruncated, hasSnapshotBeyondView, lostKeys) = (true, false, nil)
         case .delete: try remove(batch.tuple(change.before), change.beforeImage)
+        // These say nothing about rows.
+        case .message, .begin, .commit: break
         case .insert, .update, .snapshot:
             if change.beforeImage == .none {
                 try take(batch.tuple(change.after), nil, change, place)

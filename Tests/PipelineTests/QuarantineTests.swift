@@ -97,8 +97,10 @@ struct QuarantineTests {
                 columns: [Column(name: "id", type: .text, typeName: "text", keyPosition: 0)])
         }
         for commit in 1...3 {
+            let context = builder.append(context: Array("context \(commit)".utf8).rawBytes)
             let transaction = builder.begin(
-                TransactionInfo(commit: UInt64(commit), id: UInt64(commit) + 100, committedAt: Int64(commit)))
+                TransactionInfo(
+                    commit: UInt64(commit), id: UInt64(commit) + 100, committedAt: Int64(commit), context: context))
             for (ordinal, table) in tables.enumerated() {
                 let tuple = builder.appendTuple(columnCount: 1) { output in
                     output.append(ValueKind.text)
@@ -122,14 +124,19 @@ struct QuarantineTests {
             #expect(part.identity(at: place) == whole.identity(at: index))
             let (mine, its) = (part.change(at: place), whole.change(at: index))
             #expect(mine.operation == its.operation && mine.beforeImage == its.beforeImage)
-            #expect(part.transaction(at: Int(mine.transaction)) == whole.transaction(at: Int(its.transaction)))
-            for (one, other) in [(mine.before, its.before), (mine.after, its.after)] {
+            var (one, other) = (
+                part.transaction(at: Int(mine.transaction)), whole.transaction(at: Int(its.transaction))
+            )
+            let contexts = (one.context, other.context)
+            (one.context, other.context) = (.empty, .empty)
+            #expect(one == other)
+            for (one, other) in [(mine.before, its.before), (mine.after, its.after), contexts] {
                 let (here, there) = (one.indices, other.indices)
                 #expect(Array(part.body.unsafeBytes(here)) == Array(whole.body.unsafeBytes(there)))
             }
         }
         #expect(try whole.selecting([], checkpoint: checkpoint).changeCount == 0)
         // Whoever gives these structures a range of bytes must copy the bytes in `selecting` and compare them here.
-        #expect(MemoryLayout<TransactionInfo>.size == 24 && MemoryLayout<RowChange>.size == 32)
+        #expect(MemoryLayout<TransactionInfo>.size == 32 && MemoryLayout<RowChange>.size == 32)
     }
 }
