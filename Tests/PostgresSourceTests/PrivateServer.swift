@@ -24,6 +24,7 @@ final class PrivateServer: Sendable {
 
     private init(folder: String, port: Int) {
         self.folder = folder
+        self.port = port
         url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
     }
 
