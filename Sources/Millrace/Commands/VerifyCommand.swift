@@ -9,8 +9,8 @@ struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Fold the events of the log and compare with the source's tables, key by key.",
         discussion: """
-            Works beside a running `millrace run` and without one, while the tables change. Changes nothing. Ends with 0 \
-            when no difference was found, with 1 when there are any.
+            Works beside a running `millrace run` and without one, while the tables change. Changes nothing. Ends with \
+            0 when no difference was found, with 1 when there are any.
             """)
 
     @OptionGroup var shared: SharedOptions
