@@ -13,17 +13,18 @@ enum ImportRule {
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
+        "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Pipeline": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Logging",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry", "Logging",
         ],
-        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
+        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Millrace": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Pipeline",
-            "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "Verification",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
+            "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]
