@@ -45,7 +45,9 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(
             name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
-        .target(name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
+        .target(
+            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+            swiftSettings: rowPath),
         .target(
             name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
         .target(

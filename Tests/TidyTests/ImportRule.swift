@@ -11,7 +11,7 @@ enum ImportRule {
         "ConnectorTesting": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "JSONText": [],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
-        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit"],
+        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Pipeline": [
