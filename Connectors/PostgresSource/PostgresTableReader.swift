@@ -26,8 +26,8 @@ package actor PostgresTableReader: TableReader {
         side = SideConnection(url: settings.url)
     }
 
-    /// See ``TableReader/open(of:wanted:)``. Refuses a standby: there the server does not tell which transactions a view
-    /// has.
+    /// See ``TableReader/open(of:wanted:)``. Refuses a standby: there the server does not tell which transactions a
+    /// view has.
     package func open(
         of expected: SourceIdentity?, wanted: @escaping @Sendable (Relation) -> Bool
     ) async throws(ConnectorFailure) -> TableView {

@@ -98,7 +98,8 @@ struct ReadableTable {
         SELECT a.attrelid AS oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
             pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
             EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
-                AND i.indisvalid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS is_key
+                AND i.indisvalid
+                AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS is_key
         FROM pg_catalog.pg_publication_tables p
         JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename

@@ -2,6 +2,7 @@ import ByteKit
 import ChangeModel
 package import ConnectorKit
 package import EventLog
+package import Masking
 
 /// Folds the events of a log and compares the outcome with the tables of its source.
 ///
@@ -22,21 +23,24 @@ package struct Verifier: Sendable {
     private let log: LogReader
     private let reader: any TableReader
     private let patterns: [TablePattern]
+    private let masks: MaskRules
     private let scratch: String
     private let patience: Duration
     private let differencesMax: Int
     private let progress: @Sendable (Progress) -> Void
 
-    /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. When the
-    /// log stands still for `patience` behind what must be in it, the comparison is given up.
+    /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. Rows are
+    /// masked by `masks` before they are compared, as the log's are. When the log stands still for `patience` behind what
+    /// must be in it, the comparison is given up.
     package init(
-        log: LogReader, reader: any TableReader, patterns: [TablePattern], scratch: String,
+        log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules, scratch: String,
         patience: Duration = .seconds(120), differencesMax: Int = 100,
         progress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) {
         self.log = log
         self.reader = reader
         self.patterns = patterns
+        self.masks = masks
         self.scratch = scratch
         self.patience = patience
         self.differencesMax = differencesMax
@@ -64,19 +68,20 @@ package struct Verifier: Sendable {
         }
         let view = try await reader.open(of: source) { Self.isWanted($0, patterns) }
         let end = try await reachEnd(of: view)
+        var masking = try BatchMasking(masks)
         var folds = FoldBook(try FoldStore(directory: scratch), view) { Self.isWanted($0, patterns) }
         let offsets = end.firstOffset..<end.nextOffset
         try fold(offsets, into: &folds)
         var unlogged = 0
         if end.readsUnlogged {
             while let batch = try await reader.nextUnlogged() {
-                try folds.take(batch, versions: nil, firstOffset: nil)
+                try folds.take(try masking.apply(to: batch), versions: nil, firstOffset: nil)
                 unlogged += batch.changeCount
             }
         }
         var tables: [TableReport] = []
         for index in view.tables.indices {
-            tables.append(try await compare(index, view, &folds, end))
+            tables.append(try await compare(index, view, &folds, end, &masking))
         }
         for fold in folds.unclaimed {
             var report = TableReport(name: fold.name)
@@ -155,9 +160,10 @@ package struct Verifier: Sendable {
     }
 
     private func compare(
-        _ index: Int, _ view: TableView, _ folds: inout FoldBook, _ end: LogEnd
+        _ index: Int, _ view: TableView, _ folds: inout FoldBook, _ end: LogEnd, _ masking: inout BatchMasking
     ) async throws(ConnectorFailure) -> TableReport {
         var table = view.tables[index]
+        try mask(&table, &masking)
         let fold = try folds.claim(table.relation)
         if let letters = end.deadLetters(of: table.relation) {
             if letters.changeCount > 0 {
@@ -177,13 +183,26 @@ package struct Verifier: Sendable {
             fold, RowShape(table.relation, version: nil), coverage, keeping: differencesMax)
         try await reader.beginRows(ofTable: index)
         while let batch = try await reader.nextRows() {
-            try comparison.take(batch)
+            try comparison.take(try masking.apply(to: batch))
             progress(.comparing(table: table.relation.qualifiedName, rows: comparison.report.rowCount))
         }
         var report = try comparison.finish()
         report.remarks = table.remarks + report.remarks
         try folds.release(table.relation)
         return report
+    }
+
+    /// Gives a table the columns that the log has of it.
+    private func mask(_ table: inout ViewedTable, _ masking: inout BatchMasking) throws(ConnectorFailure) {
+        let masked = table.relation.columns.map(\.name).filter { masks.isMasked(table.relation, column: $0) }
+        if masked.isEmpty { return }
+        table.remarks.append("compared as the present rules mask it: \(masked.joined(separator: ", "))")
+        var empty = ChangeBatchBuilder(capacity: 16)
+        _ = empty.index(of: table.relation)
+        guard let batch = try? empty.seal(checkpoint: SourceCheckpoint(last: nil, resume: ResumePosition(0))) else {
+            return
+        }
+        table.relation = try masking.apply(to: batch).relations.first ?? table.relation
     }
 
     /// Whether every row must have an event.

@@ -6,7 +6,7 @@ struct VerifiedShop {
     let database: PostgresDatabase
     let program: MillraceProgram
 
-    init(rowsBefore: Int = 0) throws {
+    init(rowsBefore: Int = 0, transforms: String = "") throws {
         database = try PostgresDatabase()
         try database.sql(
             """
@@ -15,7 +15,8 @@ struct VerifiedShop {
             CREATE TABLE loose (n int, v text); ALTER TABLE loose REPLICA IDENTITY FULL;
             INSERT INTO orders SELECT -i, 'old' FROM generate_series(1, \(rowsBefore)) i;
             """)
-        program = try MillraceProgram(configuration: Self.configuration(database.name, database.url))
+        program = try MillraceProgram(
+            configuration: Self.configuration(database.name, database.url) + "\n" + transforms)
         try program.catchUp()
     }
 

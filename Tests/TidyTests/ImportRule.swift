@@ -17,7 +17,7 @@ enum ImportRule {
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry", "Logging",
         ],
-        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
+        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],

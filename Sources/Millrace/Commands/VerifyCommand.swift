@@ -9,8 +9,8 @@ struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Fold the events of the log and compare with the source's tables, key by key.",
         discussion: """
-            Works beside a running `millrace run` and without one, while the tables change. Changes nothing. Ends with 0 \
-            when no difference was found, with 1 when there are any.
+            Works beside a running `millrace run` and without one, while the tables change. Changes nothing. Ends with \
+            0 when no difference was found, with 1 when there are any.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -35,7 +35,7 @@ struct VerifyCommand: AsyncParsableCommand {
         let display = VerificationDisplay()
         let verifier = Verifier(
             log: try LogReader(directory: project.logDirectory), reader: project.makeTableReader(),
-            patterns: tables.map { TablePattern($0) }, scratch: scratch ?? project.logDirectory,
+            patterns: tables.map { TablePattern($0) }, masks: project.masks, scratch: scratch ?? project.logDirectory,
             differencesMax: max(0, limit), progress: display.show)
         let report: VerificationReport
         do throws(ConnectorFailure) {
