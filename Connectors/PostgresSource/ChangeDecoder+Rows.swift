@@ -48,7 +48,7 @@ extension ChangeDecoder {
             builder.append(
                 RowChange(
                     operation: .truncate, relation: place.relation, transaction: place.transaction,
-                    ordinal: place.ordinal))
+                    ordinal: place.ordinal, flags: truncate.flags))
         }
     }
 
@@ -74,14 +74,15 @@ extension ChangeDecoder {
         guard let open = transaction else { throw .outOfPlace("a row") }
         try moveToRelation(id)
         if let tuple { try checkWidth(tuple) }
-        guard open.nextOrdinal < ChangeIdentity.snapshotOrdinalMin else { throw .tooManyChanges }
+        guard open.nextOrdinal < ChangeIdentity.commitOrdinal else { throw .tooManyChanges }
         transaction?.nextOrdinal = open.nextOrdinal &+ 1
+        transaction?.hasRows = true
         guard relations[currentPlace].relation != nil else { return nil }
+        if choice.marksTransactions { countInBoundary(place: currentPlace) }
         let identity = ChangeIdentity(commit: open.info.commit, ordinal: open.nextOrdinal)
         if progress.isLogged(identity) { return nil }
         progress.took(identity)
-        return Place(
-            relation: relationIndex(), transaction: open.index ?? beginInBatch(open.info), ordinal: open.nextOrdinal)
+        return Place(relation: relationIndex(), transaction: transactionIndex(), ordinal: open.nextOrdinal)
     }
 
     /// Rows of one table mostly follow each other, so the place of the last row is tried first.
@@ -107,7 +108,15 @@ extension ChangeDecoder {
         return index
     }
 
-    private mutating func beginInBatch(_ info: TransactionInfo) -> UInt32 {
+    /// The open transaction's index in the batch that is being filled.
+    @inline(__always)
+    mutating func transactionIndex() -> UInt32 { transaction?.index ?? beginInBatch() }
+
+    @inline(never)
+    private mutating func beginInBatch() -> UInt32 {
+        guard var info = transaction?.info else { return 0 }
+        let context = context
+        if !context.isEmpty { info.context = builder.append(context: context.rawBytes) }
         let index = builder.begin(info)
         transaction?.index = index
         return index

@@ -6,6 +6,8 @@ internal import ConnectorKit
 protocol RelationSource: AnyObject {
     /// Called once for each Relation message. Nil when the table is not captured.
     func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation?
+    /// Called for each message that should have told the context of its transaction, and did not.
+    func ignored(_ context: ContextProblem)
 }
 
 /// The protocol as a value: received bytes in, row changes in a batch out. It does no I/O of its own.
@@ -28,12 +30,20 @@ struct ChangeDecoder: ~Copyable {
     var announcedTypes: [TypeMessage] = []
     /// The place of the relation that the last row belonged to.
     var currentPlace = 0
+    /// The context of the open transaction; empty without one. It does not stand in ``transaction`` because
+    /// that is copied for each row.
+    var context: [UInt8] = []
+    /// What the end of the open transaction will say.
+    var boundary = TransactionBoundary()
     let checksText: Bool
     let slot: String
+    let choice: MessageChoice
 
     struct OpenTransaction {
         var info: TransactionInfo
         var nextOrdinal: UInt32 = 0
+        /// True once a row was changed, captured or not.
+        var hasRows = false
         /// The transaction's index in the batch that is being filled; nil before its first change there.
         var index: UInt32?
     }
@@ -52,8 +62,11 @@ struct ChangeDecoder: ~Copyable {
     }
 
     /// A decoder that continues from `progress`. `checksText`: the server may send text that is not UTF-8 (SQL_ASCII).
-    init(progress: ReplicationProgress, slot: String, checksText: Bool) {
+    init(
+        progress: ReplicationProgress, slot: String, checksText: Bool, choice: MessageChoice = MessageChoice()
+    ) {
         self.progress = progress
+        self.choice = choice
         self.slot = slot
         self.checksText = checksText
         builder = ChangeBatchBuilder(capacity: 4096)
@@ -85,6 +98,9 @@ struct ChangeDecoder: ~Copyable {
             case .relation(let message, let end):
                 remember(message, try source.relation(for: message))
                 offset = end
+            case .ignored(let problem, let end):
+                source.ignored(problem)
+                offset = end
             case .failed(let error): throw PostgresFailure.because(of: error, .streaming(slot: slot))
             case .ended: throw PostgresFailure.streamEnded()
             }
@@ -114,6 +130,7 @@ extension ChangeDecoder {
         case partial(needed: Int)
         case taken(end: Int)
         indirect case relation(RelationMessage, end: Int)
+        case ignored(ContextProblem, end: Int)
         indirect case failed(ServerError)
         case ended
     }
@@ -127,8 +144,12 @@ extension ChangeDecoder {
         let body = input.extracting(frame.body)
         switch frame.kind {
         case WireFrame.Kind.copyData:
-            if let relation = try take(copyData: body) { return .relation(relation, end: frame.body.upperBound) }
-            return .taken(end: frame.body.upperBound)
+            let end = frame.body.upperBound
+            switch try take(copyData: body) {
+            case nil: return .taken(end: end)
+            case .relation(let relation): return .relation(relation, end: end)
+            case .ignored(let problem): return .ignored(problem, end: end)
+            }
         case WireFrame.Kind.notice, WireFrame.Kind.parameterStatus: return .taken(end: frame.body.upperBound)
         case WireFrame.Kind.error: return .failed(WireFrame.serverError(body))
         case WireFrame.Kind.copyDone, WireFrame.Kind.commandComplete, WireFrame.Kind.readyForQuery: return .ended
@@ -136,13 +157,18 @@ extension ChangeDecoder {
         }
     }
 
-    /// Returns the message only when it is a Relation, which needs the catalogue.
-    private mutating func take(copyData body: RawSpan) throws(WireError) -> RelationMessage? {
+    /// What somebody else must hear of.
+    private enum News {
+        indirect case relation(RelationMessage)
+        case ignored(ContextProblem)
+    }
+
+    private mutating func take(copyData body: RawSpan) throws(WireError) -> News? {
         var reader = ByteReader(body)
         switch reader.byte() {
         case UInt8(ascii: "w"):
             guard body.byteCount >= XLogData.headLength else { throw .truncated("XLogData") }
-            return try take(payload: body.extracting(droppingFirst: XLogData.headLength))
+            return try take(payload: body.extracting(droppingFirst: XLogData.headLength), of: body)
         case UInt8(ascii: "k"):
             let keepalive = try PrimaryKeepalive(body)
             if keepalive.replyRequested { replyRequested = true }
@@ -153,7 +179,7 @@ extension ChangeDecoder {
         }
     }
 
-    private mutating func take(payload: RawSpan) throws(WireError) -> RelationMessage? {
+    private mutating func take(payload: RawSpan, of body: RawSpan) throws(WireError) -> News? {
         switch try PgOutputMessage.kind(of: payload) {
         case .insert: try take(InsertMessage(payload))
         case .update: try take(UpdateMessage(payload))
@@ -164,10 +190,11 @@ extension ChangeDecoder {
         case .relation:
             var relation = try RelationMessage(payload)
             swap(&relation.types, &announcedTypes)
-            return relation
+            return .relation(relation)
         case .type: announcedTypes.append(try TypeMessage(payload))
         case .origin: _ = try OriginMessage(payload)
-        case .message: _ = try LogicalMessage(payload)
+        case .message:
+            return try take(LogicalMessage(payload), sentAt: XLogData(body).sendTime).map { .ignored($0) }
         }
         return nil
     }
@@ -178,10 +205,12 @@ extension ChangeDecoder {
             info: TransactionInfo(
                 commit: begin.finalLSN.value, id: UInt64(begin.xid),
                 committedAt: ServerClock.sinceUnixEpoch(begin.commitTimestamp)))
+        if !context.isEmpty { context = [] }
     }
 
     private mutating func take(_ commit: CommitMessage) throws(WireError) {
         guard let open = transaction, open.info.commit == commit.commitLSN.value else { throw .outOfPlace("Commit") }
+        if choice.marksTransactions { endBoundary(open) }
         progress.committed(at: commit.commitLSN, end: commit.endLSN)
         transaction = nil
     }

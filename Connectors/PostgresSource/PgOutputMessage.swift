@@ -241,6 +241,13 @@ struct TruncateMessage: Equatable {
     /// True for RESTART IDENTITY.
     var restartsIdentity: Bool
     var relationIDs: [UInt32]
+    /// The options as a change has them.
+    var flags: ChangeFlags {
+        var flags: ChangeFlags = []
+        if cascades { flags.insert(.cascades) }
+        if restartsIdentity { flags.insert(.restartsIdentity) }
+        return flags
+    }
 
     init(_ payload: RawSpan) throws(WireError) {
         var reader = ByteReader(payload)
@@ -265,20 +272,33 @@ struct LogicalMessage: ~Escapable {
     /// False for a message that does not belong to a transaction.
     let isTransactional: Bool
     let messageLSN: LSN
-    let prefix: String
+    /// The prefix as the database has it, whatever its encoding.
+    let prefixBytes: RawSpan
     let content: RawSpan
+    /// The prefix as text; what is not UTF-8 becomes U+FFFD.
+    var prefix: String { unsafe prefixBytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) } }
 
     @_lifetime(copy payload)
     init(_ payload: RawSpan) throws(WireError) {
         var reader = ByteReader(payload)
         guard reader.skip(1), let flags = reader.byte(), let lsn = reader.bigEndian(UInt64.self),
-            let prefix = reader.cString(), let length = reader.bigEndian(Int32.self),
+            let prefix = Self.takePrefix(&reader, payload), let length = reader.bigEndian(Int32.self),
             let content = reader.take(Int(length))
         else { throw .truncated("Message") }
         guard reader.remaining == 0 else { throw .trailingBytes("Message") }
         isTransactional = flags & 1 != 0
         messageLSN = LSN(lsn)
-        self.prefix = prefix
+        prefixBytes = prefix
         self.content = content
+    }
+
+    /// The bytes up to the next zero byte, which is read over.
+    @_lifetime(copy payload)
+    private static func takePrefix(_ reader: inout ByteReader, _ payload: RawSpan) -> RawSpan? {
+        let start = reader.offset
+        while let byte = reader.byte() {
+            if byte == 0 { return payload.extracting(start..<(reader.offset &- 1)) }
+        }
+        return nil
     }
 }

@@ -9,6 +9,9 @@ package struct PostgresDoctor: Sendable {
 
     /// Looks at the server; never throws, because what goes wrong is a finding.
     package func findings() async -> [Finding] { await Inspector().findings(settings) }
+
+    /// The captured tables with their captured columns; nil when the server could not be asked.
+    package func tables() async -> [TableColumns]? { await Inspector().tables(settings) }
 }
 
 /// One round of checks; each adds what it found.

@@ -62,7 +62,9 @@ actor PostgresSession {
             transport: transport, mailbox: mailbox, wakeUp: wakeUp,
             catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
             intake: Intake(
-                decoder: ChangeDecoder(progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes),
+                decoder: ChangeDecoder(
+                    progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes,
+                    choice: settings.messages),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
@@ -118,7 +120,7 @@ actor PostgresSession {
 
     private func startCommand(_ start: LSN) -> String {
         "START_REPLICATION SLOT \(SQLText.identifier(settings.slot)) LOGICAL \(start) (proto_version '1', "
-            + "publication_names \(SQLText.literal(SQLText.identifier(settings.publication))))"
+            + "messages 'true', publication_names \(SQLText.literal(SQLText.identifier(settings.publication))))"
     }
 }
 

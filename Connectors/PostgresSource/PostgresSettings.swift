@@ -18,6 +18,8 @@ package struct PostgresSettings: Sendable {
     package var publication: String
     /// How often the server hears from us at least.
     package var statusInterval: Duration
+    /// What becomes of logical messages.
+    var messages = MessageChoice()
     /// What the server's views and log show for our connections, unless the URL chooses an application_name.
     package var applicationName: String
     /// What columns of the type numeric hold: `numeric` for strings in events, `number` for numbers.
@@ -60,6 +62,22 @@ package struct PostgresSettings: Sendable {
                 + "exceeded.",
             default: .duration(.seconds(10))),
         Setting(
+            "messages", .list,
+            "Logical messages that become events, by prefix: what the application writes with "
+                + "`pg_logical_emit_message`. `*` stands for any characters. Prefixes that begin with `millrace` "
+                + "are kept for Millrace.",
+            default: .list([])),
+        Setting(
+            "context_prefix", .text,
+            "The prefix of the messages by which an application tells correlation, causation and trace context of its "
+                + "transaction, as JSON.",
+            default: .text(MessageChoice.defaultContextPrefix)),
+        Setting(
+            "transactions", .flag,
+            "Whether the begin and the end of each transaction become events of `pg_logical.transaction`, the end with "
+                + "the number of events.",
+            default: .flag(false)),
+        Setting(
             "numeric", .choice(["string", "number"]),
             "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` "
                 + "keeps them in the event too, but many readers turn numbers into doubles. NaN and infinities are "
@@ -85,10 +103,31 @@ package struct PostgresSettings: Sendable {
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         statusInterval = values.duration("status_interval") ?? .seconds(10)
+        messages = try Self.messages(values)
         numeric = values.text("numeric") == "number" ? .number : .numeric
         guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
             throw SettingProblem("status_interval", "must lie between 100ms and 1h")
         }
+    }
+
+    private static func messages(_ values: SettingValues) throws(SettingProblem) -> MessageChoice {
+        var choice = MessageChoice()
+        choice.marksTransactions = values.flag("transactions") ?? false
+        choice.contextPrefix = values.text("context_prefix") ?? choice.contextPrefix
+        guard !choice.contextPrefix.isEmpty, choice.contextPrefix != MessageChoice.ownPrefix else {
+            throw SettingProblem(
+                "context_prefix", "\"\(choice.contextPrefix)\" cannot be the prefix of context messages",
+                hint: "take it out for \"\(MessageChoice.defaultContextPrefix)\", or choose a name of your own")
+        }
+        for text in values.list("messages") ?? [] {
+            guard !text.isEmpty, !MessageChoice.isOwn(text), text != choice.contextPrefix else {
+                throw SettingProblem(
+                    "messages", "\"\(text)\" cannot be captured: it is \(text.isEmpty ? "empty" : "kept for Millrace")",
+                    hint: "name the application's own prefixes")
+            }
+            choice.prefixes.append(TablePattern(text))
+        }
+        return choice
     }
 
     /// True when a table of this name is to be captured.

@@ -61,6 +61,25 @@ actor Inspector {
         return try PostgresStatus(settings, side, position)
     }
 
+    /// The captured tables with their captured columns; nil when the server could not be asked.
+    func tables(_ settings: PostgresSettings) -> [TableColumns]? {
+        let side = SideConnection(url: settings.url)
+        do throws(ConnectorFailure) {
+            var tables: [TableColumns] = []
+            for table in try TableSelection(settings, side).tables {
+                let content = try TableContent(table, side)
+                tables.append(
+                    TableColumns(
+                        schema: table.schema, table: table.name,
+                        columns: content.columns.filter { table.choice?.keeps($0) ?? true },
+                        key: content.identities.reduce(into: []) { $0.formUnion($1.columns) }))
+            }
+            return tables
+        } catch {
+            return nil
+        }
+    }
+
     /// What ``PostgresDoctor`` finds.
     func findings(_ settings: PostgresSettings) -> [Finding] {
         var examination = Examination(settings: settings)

@@ -13,6 +13,7 @@ final class RelationCatalogue: RelationSource {
     private let notice: @Sendable (String) -> Void
     private var known: [UInt32: Relation] = [:]
     private var droppedTables: Set<String> = []
+    private var ignoredContexts: [ContextProblem: Int] = [:]
 
     init(side: SideConnection, settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void) {
         self.side = side
@@ -121,6 +122,18 @@ final class RelationCatalogue: RelationSource {
         var message = announced
         message.columns.removeAll { !choice.keeps($0.name) }
         return message
+    }
+
+    /// Says it at the first, tenth, hundredth … time: an application may make the same mistake in each transaction.
+    func ignored(_ context: ContextProblem) {
+        let count = ignoredContexts[context, default: 0] + 1
+        ignoredContexts[context] = count
+        var step = count
+        while step % 10 == 0 { step /= 10 }
+        guard step == 1 else { return }
+        notice(
+            "a message \"\(settings.messages.contextPrefix)\" is not used as it is: \(context.text) (seen \(count) "
+                + "times); the events of its transaction are delivered without what it says")
     }
 
     private func noteDropped(_ message: RelationMessage) {

@@ -48,7 +48,8 @@ public final class ChangeBatch: Sendable {
 
     /// Reads back what ``body`` was, with the relations that the log kept beside it. Every index and range is checked
     /// once, here, so that readers need not.
-    public convenience init(decoding body: FrozenBytes, relations: [Relation]) throws(ChangeBatchError) {
+    public convenience init(decoding stored: FrozenBytes, relations: [Relation]) throws(ChangeBatchError) {
+        let body = try FormerBatchFormat.converting(stored)
         let footer = try BatchFooter(endOf: body)
         self.init(body: body, relations: relations, footer: footer, checkpoint: nil, mustBeDurable: false)
         guard footer.relationCount == relations.count else { throw .damaged("relation count") }
@@ -89,12 +90,15 @@ public final class ChangeBatch: Sendable {
             let end = max(change.before.indices.upperBound, change.after.indices.upperBound)
             guard end <= transactionsOffset else { throw .damaged("tuple of change \(index)") }
         }
+        for index in 0..<transactionCount where transaction(at: index).context.indices.upperBound > transactionsOffset {
+            throw .damaged("context of transaction \(index)")
+        }
     }
 }
 
 /// The last 32 bytes of a batch's body.
 struct BatchFooter: BitwiseCopyable {
-    static let currentMagic: UInt64 = 0x3148_4354_4252_4C4D  // "MLRBTCH1" as little-endian bytes
+    static let currentMagic: UInt64 = 0x3248_4354_4252_4C4D  // "MLRBTCH2" as little-endian bytes
 
     var arenaLength: UInt32
     var transactionCount: UInt32

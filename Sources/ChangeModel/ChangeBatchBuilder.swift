@@ -45,6 +45,9 @@ public struct ChangeBatchBuilder: ~Copyable, Sendable {
         return range(from: start)
     }
 
+    /// Copies what an application said about a transaction, for ``TransactionInfo/context``.
+    public mutating func append(context: RawSpan) -> ByteRange { append(tuple: context) }
+
     /// Writes a tuple value by value: `body` appends exactly `columnCount` values to the buffer, each as its kind byte
     /// and, where the kind has bytes, length and bytes.
     public mutating func appendTuple<E: Error>(

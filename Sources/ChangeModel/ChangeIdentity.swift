@@ -3,7 +3,8 @@
 ///
 /// Ordered as the source committed. For PostgreSQL `commit` is the commit LSN; for SQLite it is the number of the
 /// change-log row. Rows read by a snapshot have ordinals from ``snapshotOrdinalMin`` on, at the commit that their chunk
-/// follows.
+/// follows. The begin and the end of a transaction have ordinals of their own: ``beginOrdinal``, which comes before all
+/// others, and ``commitOrdinal``, which comes behind all changes of the transaction.
 public struct ChangeIdentity: Hashable, Comparable, Sendable, BitwiseCopyable {
     /// The source's number of the commit; larger is later.
     public var commit: UInt64
@@ -12,6 +13,10 @@ public struct ChangeIdentity: Hashable, Comparable, Sendable, BitwiseCopyable {
 
     /// The first ordinal that marks a snapshot row.
     public static let snapshotOrdinalMin: UInt32 = 0x8000_0000
+    /// The ordinal of a transaction's begin. Changes are counted from 0, whatever is captured, so none is left before.
+    public static let beginOrdinal: UInt32 = .max
+    /// The ordinal of a transaction's end. No change has it or a greater one.
+    public static let commitOrdinal: UInt32 = 0x7FFF_FFFF
 
     /// The change `ordinal` of `commit`.
     public init(commit: UInt64, ordinal: UInt32) {
@@ -19,10 +24,10 @@ public struct ChangeIdentity: Hashable, Comparable, Sendable, BitwiseCopyable {
         self.ordinal = ordinal
     }
 
-    /// Earlier commit first, then earlier change.
+    /// Earlier commit first, then the begin, then earlier changes.
     @inlinable
     public static func < (a: ChangeIdentity, b: ChangeIdentity) -> Bool {
-        a.commit != b.commit ? a.commit < b.commit : a.ordinal < b.ordinal
+        a.commit != b.commit ? a.commit < b.commit : a.ordinal &+ 1 < b.ordinal &+ 1
     }
 }
 

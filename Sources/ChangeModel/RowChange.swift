@@ -6,6 +6,12 @@ public enum Operation: UInt8, Sendable, CaseIterable {
     case truncate = 4
     /// A row that existed before the stream began.
     case snapshot = 5
+    /// A message that an application wrote into the source's log, as a row of a relation made for it.
+    case message = 6
+    /// The begin of a transaction, likewise.
+    case begin = 7
+    /// The end of a transaction, likewise.
+    case commit = 8
 
     /// The word that events use.
     public var name: StaticString {
@@ -15,8 +21,26 @@ public enum Operation: UInt8, Sendable, CaseIterable {
         case .delete: "delete"
         case .truncate: "truncate"
         case .snapshot: "snapshot"
+        case .message: "message"
+        case .begin: "begin"
+        case .commit: "commit"
         }
     }
+}
+
+/// What few changes have to say about themselves.
+public struct ChangeFlags: OptionSet, Sendable, BitwiseCopyable, Hashable {
+    /// The bits, as they are stored.
+    public let rawValue: UInt16
+
+    /// The flags of these bits.
+    @inlinable
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// A truncate that was told to empty referring tables too.
+    public static let cascades = ChangeFlags(rawValue: 1)
+    /// A truncate that was told to restart the table's sequences.
+    public static let restartsIdentity = ChangeFlags(rawValue: 2)
 }
 
 /// What a change knows about the row as it was before.
@@ -60,7 +84,8 @@ public struct RowChange: Sendable, BitwiseCopyable {
     @usableFromInline var operationCode: UInt8
     /// `BeforeImage.rawValue`; checked likewise.
     @usableFromInline var beforeCode: UInt8
-    @usableFromInline var reserved: UInt16
+    /// What else is to be said about it.
+    public var flags: ChangeFlags
     /// Index into the batch's relations.
     public var relation: UInt32
     /// Index into the batch's transactions.
@@ -76,11 +101,12 @@ public struct RowChange: Sendable, BitwiseCopyable {
     @inlinable
     public init(
         operation: Operation, relation: UInt32, transaction: UInt32, ordinal: UInt32,
-        beforeImage: BeforeImage = .none, before: ByteRange = .empty, after: ByteRange = .empty
+        beforeImage: BeforeImage = .none, before: ByteRange = .empty, after: ByteRange = .empty,
+        flags: ChangeFlags = []
     ) {
         operationCode = operation.rawValue
         beforeCode = beforeImage.rawValue
-        reserved = 0
+        self.flags = flags
         self.relation = relation
         self.transaction = transaction
         self.ordinal = ordinal
@@ -97,7 +123,7 @@ public struct RowChange: Sendable, BitwiseCopyable {
     var hasKnownCodes: Bool { Operation(rawValue: operationCode) != nil && BeforeImage(rawValue: beforeCode) != nil }
 }
 
-/// The transaction of row changes: 24 bytes, stored like ``RowChange``.
+/// The transaction of row changes: 32 bytes, stored like ``RowChange``.
 public struct TransactionInfo: Sendable, BitwiseCopyable, Hashable {
     /// The commit, as in ``ChangeIdentity/commit``.
     public var commit: UInt64
@@ -105,12 +131,16 @@ public struct TransactionInfo: Sendable, BitwiseCopyable, Hashable {
     public var id: UInt64
     /// When it was committed, in microseconds since 1970-01-01 00:00 UTC.
     public var committedAt: Int64
+    /// What the application said about the transaction, as it said it: UTF-8 that is meant to be JSON. Empty when it
+    /// said nothing. Every batch that holds a part of the transaction has it.
+    public var context: ByteRange
 
     /// A transaction of its parts.
     @inlinable
-    public init(commit: UInt64, id: UInt64, committedAt: Int64) {
+    public init(commit: UInt64, id: UInt64, committedAt: Int64, context: ByteRange = .empty) {
         self.commit = commit
         self.id = id
         self.committedAt = committedAt
+        self.context = context
     }
 }

@@ -42,6 +42,7 @@ package struct RowFold: Sendable, Equatable {
         switch change.operation {
         case .truncate: tables[change.table] = [:]
         case .delete: tables[change.table]?[change.key] = nil
+        case .message, .begin, .commit: break
         case .insert, .update, .snapshot:
             let old = tables[change.table]?[change.previousKey ?? change.key]
             if let previous = change.previousKey { tables[change.table]?[previous] = nil }

@@ -105,7 +105,7 @@ struct FragmentWriter: ~Copyable {
                 text.append("\",\"source\":")
                 text.append(jsonString: "/millrace/" + uriSegment(pipelineName))
                 text.append(",\"type\":")
-                text.append(jsonString: relation.qualifiedName + "." + operation.name.description)
+                text.append(jsonString: eventType(relation, operation))
             }
             let data = fragment { text in
                 text.append(",\"data\":{\"op\":\"")
@@ -192,6 +192,11 @@ extension OutputBuffer {
         append(jsonString: text)
         truncate(to: count - 1)
     }
+}
+
+/// `schema.table.operation`; a message, whose table says the same as its operation, is `schema.table`.
+private func eventType(_ relation: Relation, _ operation: Operation) -> String {
+    relation.qualifiedName + (operation == .message ? "" : "." + operation.name.description)
 }
 
 /// Where the registry has the contract of a relation version.

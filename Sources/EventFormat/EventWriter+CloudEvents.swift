@@ -107,7 +107,11 @@ extension EventWriter {
             output.append(",\"transaction\":{\"id\":\"")
             transaction.appendID(to: &output)
             output.append("\",\"position\":")
-            output.append(decimal: change.ordinal)
+            if change.operation == .begin || change.operation == .commit {
+                output.append("null")
+            } else {
+                output.append(decimal: change.ordinal)
+            }
             output.append("},\"committed_at\":\"")
         }
         transaction.appendTime(to: &output)

@@ -79,7 +79,12 @@ struct EventWriter: ~Copyable {
         transaction.prepare(info)
         sequence.removeAll()
         transaction.appendCommit(to: &sequence)
-        sequence.append(hex: UInt64(change.ordinal), width: 8)
+        if change.ordinal == ChangeIdentity.beginOrdinal {
+            // The commit alone sorts before everything that begins with it.
+            sequence.truncate(to: sequence.count - 1)
+        } else {
+            sequence.append(hex: UInt64(change.ordinal), width: 8)
+        }
         if !after.isEmpty { after.removeAll() }
         if !before.isEmpty { before.removeAll() }
     }

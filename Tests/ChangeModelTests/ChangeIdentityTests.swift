@@ -5,13 +5,15 @@ import Testing
     @Test func commitDecidesBeforeOrdinal() {
         let ordered = [
             ChangeIdentity(commit: 0, ordinal: 0),
-            ChangeIdentity(commit: 0, ordinal: .max),
+            ChangeIdentity(commit: 0, ordinal: .max - 1),
+            ChangeIdentity(commit: 1, ordinal: ChangeIdentity.beginOrdinal),
             ChangeIdentity(commit: 1, ordinal: 0),
             ChangeIdentity(commit: 1, ordinal: 1),
-            ChangeIdentity(commit: 1, ordinal: ChangeIdentity.snapshotOrdinalMin - 1),
+            ChangeIdentity(commit: 1, ordinal: ChangeIdentity.commitOrdinal - 1),
+            ChangeIdentity(commit: 1, ordinal: ChangeIdentity.commitOrdinal),
             ChangeIdentity(commit: 1, ordinal: ChangeIdentity.snapshotOrdinalMin),
             ChangeIdentity(commit: 1 << 63, ordinal: 0),
-            ChangeIdentity(commit: .max, ordinal: .max),
+            ChangeIdentity(commit: .max, ordinal: .max - 1),
         ]
         for (a, first) in ordered.enumerated() {
             for (b, second) in ordered.enumerated() {

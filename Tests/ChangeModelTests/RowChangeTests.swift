@@ -6,8 +6,8 @@ import Testing
     @Test func sizesAreStable() {
         #expect(MemoryLayout<RowChange>.size == 32)
         #expect(MemoryLayout<RowChange>.stride == 32)
-        #expect(MemoryLayout<TransactionInfo>.size == 24)
-        #expect(MemoryLayout<TransactionInfo>.stride == 24)
+        #expect(MemoryLayout<TransactionInfo>.size == 32)
+        #expect(MemoryLayout<TransactionInfo>.stride == 32)
         #expect(MemoryLayout<ByteRange>.size == 8)
         #expect(MemoryLayout<ByteRange>.stride == 8)
     }
@@ -32,17 +32,25 @@ import Testing
     }
 
     @Test func transactionInfoLiesInMemoryAsDocumented() {
-        let info = TransactionInfo(commit: 0x0102_0304_0506_0708, id: 9, committedAt: -1)
+        let info = TransactionInfo(
+            commit: 0x0102_0304_0506_0708, id: 9, committedAt: -1, context: ByteRange(offset: 0x0102, length: 3))
         let bytes = withUnsafeBytes(of: info) { Array($0) }
-        #expect(bytes == [8, 7, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0xFF, count: 8))
+        #expect(
+            bytes == [8, 7, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0xFF, count: 8)
+                + [2, 1, 0, 0, 3, 0, 0, 0])
         #expect(MemoryLayout<TransactionInfo>.offset(of: \.commit) == 0)
         #expect(MemoryLayout<TransactionInfo>.offset(of: \.id) == 8)
         #expect(MemoryLayout<TransactionInfo>.offset(of: \.committedAt) == 16)
+        #expect(MemoryLayout<TransactionInfo>.offset(of: \.context) == 24)
     }
 
     @Test func codesOnDiskAreStable() {
-        #expect(Operation.allCases.map(\.rawValue) == [1, 2, 3, 4, 5])
-        #expect(Operation.allCases.map(\.name.description) == ["insert", "update", "delete", "truncate", "snapshot"])
+        #expect(Operation.allCases.map(\.rawValue) == [1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(
+            Operation.allCases.map(\.name.description) == [
+                "insert", "update", "delete", "truncate", "snapshot", "message", "begin", "commit",
+            ])
+        #expect([ChangeFlags.cascades, .restartsIdentity].map(\.rawValue) == [1, 2])
         #expect([BeforeImage.none, .key, .full].map(\.rawValue) == [0, 1, 2])
         for operation in Operation.allCases {
             for image in [BeforeImage.none, .key, .full] {

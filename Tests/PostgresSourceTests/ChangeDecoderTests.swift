@@ -10,6 +10,8 @@ struct ChangeDecoderTests {
 
     /// Knows every table by its announcement, except those named `hidden`.
     private final class Announcements: RelationSource {
+        var problems: [ContextProblem] = []
+        func ignored(_ context: ContextProblem) { problems.append(context) }
         func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
             if message.relationName == "hidden" { return nil }
             return Relation(

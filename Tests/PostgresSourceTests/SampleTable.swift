@@ -33,6 +33,8 @@ struct SampleTable {
         /// The row as a line of JSON.
         var line: String
         var key: String
+        /// The text that sinks route by.
+        var keyText: String
     }
 
     /// What came out.
@@ -75,22 +77,34 @@ struct SampleTable {
         try database.run(TypeSample.preparation + preparation)
         let columns = samples.enumerated().map { "c\($0.offset) \($0.element.type)" }
         try database.run("CREATE TABLE t (id int PRIMARY KEY, \(columns.joined(separator: ", ")))")
-        let reader = try SourceReader(database, tables: ["public.t"], adjusting: { $0.numeric = numeric })
-        try await reader.open()
-        for row in 0..<(samples.map(\.values.count).max() ?? 0) {
+        let inserts = (0..<(samples.map(\.values.count).max() ?? 0)).map { row in
             let values = samples.map { sample -> String in
                 guard row < sample.values.count else { return "NULL" }
                 let literal = sample.values[row].literal
                 return areExpressions ? literal : SQLText.literal(literal)
             }
-            try database.run("INSERT INTO t VALUES (\(row), \(values.joined(separator: ", ")))")
+            return "INSERT INTO t VALUES (\(row), \(values.joined(separator: ", ")))"
+        }
+        return try await Self.captured(inserts, in: database, numeric: numeric)
+    }
+
+    /// Runs statements while a source reads all tables. What comes before an ALTER was read when it is run. The
+    /// relation of the last row counts.
+    static func captured(
+        _ statements: [String], in database: TestDatabase, numeric: ValueType = .numeric
+    ) async throws -> Captured {
+        let reader = try SourceReader(database, tables: ["*.*"], adjusting: { $0.numeric = numeric })
+        try await reader.open()
+        for statement in statements {
+            if statement.hasPrefix("ALTER") { try await reader.catchUp() }
+            try database.run(statement)
         }
         try await reader.catchUp()
         await reader.source.close()
-        let relation = try #require(reader.seen.first?.relation)
+        let relation = try #require(reader.seen.last?.relation)
         return Captured(
             database: database, relation: relation,
-            events: try Self.events(of: reader.seen.map(\.after), relation: relation))
+            events: try reader.seen.flatMap { try Self.events(of: [$0.after], relation: $0.relation) })
     }
 
     /// The events of inserted rows.
@@ -125,7 +139,7 @@ struct SampleTable {
             for member in after.object?.members ?? [] { values[member.name] = member.value.compactText }
             return Event(
                 after: values, asText: data["as_text"]?.array?.compactMap(\.string) ?? [], line: after.compactText,
-                key: text(records.bytes(record.key)))
+                key: data["key"]?.compactText ?? "", keyText: text(records.key(of: record)))
         }
     }
 

@@ -138,6 +138,12 @@ struct PostgresSettingsTests {
         #expect(settings.statusInterval == .seconds(10))
     }
 
+    @Test func numericIsAStringUnlessTheFileSaysNumber() throws {
+        #expect(try settings([:]).numeric == .numeric)
+        #expect(try settings(["numeric": .text("string")]).numeric == .numeric)
+        #expect(try settings(["numeric": .text("number")]).numeric == .number)
+    }
+
     @Test func whatLibpqDoesNotTakeIsNamedWithoutItsText() {
         for url in ["", "mysql://u:secret@h", "host=h secret"] {
             #expect {

@@ -73,12 +73,14 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, exclude: [String] = [], choices: [SettingValues] = [],
+        throughLibPQ: Bool = false, values more: [String: SettingValue] = [:], exclude: [String] = [],
+        choices: [SettingValues] = [],
         adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
         ])
+        for (name, value) in more { values[name] = value }
         values["slot"] = .text(slot ?? database.name)
         values["publication"] = publication.map { .text($0) }
         values["exclude"] = .list(exclude)

@@ -71,8 +71,9 @@ enum WireBytes {
         [UInt8(ascii: "T")] + big(Int32(ids.count)) + [options] + ids.flatMap { big($0) }
     }
 
-    static func message(_ prefix: String, _ content: String) -> [UInt8] {
-        [UInt8(ascii: "M"), 1] + big(UInt64(99)) + name(prefix) + big(Int32(content.utf8.count)) + Array(content.utf8)
+    static func message(_ prefix: String, _ content: String, at lsn: UInt64? = nil) -> [UInt8] {
+        [UInt8(ascii: "M"), lsn == nil ? 1 : 0] + big(lsn ?? 99) + name(prefix) + big(Int32(content.utf8.count))
+            + Array(content.utf8)
     }
 
     static func type(_ id: UInt32, _ type: String) -> [UInt8] {
