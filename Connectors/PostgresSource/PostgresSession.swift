@@ -75,7 +75,7 @@ actor PostgresSession {
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
             silence: SilenceWatch(senderTimeout: senderTimeout, now: .now),
             walsender: WalsenderCheck(
-                side: side, slot: settings.slot, processID: replication.connection.processID, notice: notice))
+                settings: settings, processID: replication.connection.processID, notice: notice))
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
         watch(mailbox, publication, facts, process: replication.connection.processID)

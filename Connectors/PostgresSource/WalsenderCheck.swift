@@ -1,22 +1,32 @@
 internal import ConnectorKit
 
-/// Looks over the side connection whether a silent walsender is at work.
+/// Looks over a connection of its own whether a silent walsender is at work.
 ///
 /// While it passes over a large transaction of which nothing is for us, a server may say nothing for minutes, and
 /// before version 16 it does not even answer. To break that connection would make it begin again, without end.
+///
+/// The connection is new each time: one that was made before may lead into the same hole as the stream, and only a new
+/// one is bounded by connect_timeout.
 struct WalsenderCheck {
-    let side: SideConnection
-    let slot: String
+    let settings: PostgresSettings
     let processID: Int
     let notice: @Sendable (String) -> Void
 
-    /// True when the walsender works and does not wait for us or for WAL. Blocks until the server answers, or not.
+    /// A server that let us in answers this soon.
+    private static let answerLimit = Duration.seconds(5)
+
+    /// True when the walsender works and does not wait for us or for WAL. Blocks for connect_timeout at most for each
+    /// address of the URL, and a few seconds for the answer.
     func isAtWork(silentFor silence: Duration) -> Bool {
-        do throws(ConnectorFailure) {
-            guard let row = try side.query(Self.query, [slot, String(processID)]).first else { return false }
-            guard row.flag("is_at_work") else { return false }
+        do throws(ServerError) {
+            let connection = try PostgresConnection(
+                opening: settings.url, for: .catalogue, applicationName: settings.applicationName)
+            let answer = try connection.execute(
+                Self.query, [settings.slot, String(processID)], within: Self.answerLimit)
+            guard let row = answer.first, row.flag("is_at_work") else { return false }
         } catch {
-            return false
+            // A server without room for us is there, and has much to do: it is looked at again later.
+            guard error.sqlState == "53300" else { return false }
         }
         notice("the server has sent nothing for \(silence.components.seconds) s; its walsender is at work")
         return true

@@ -67,8 +67,9 @@ struct Shop {
     let program: MillraceProgram
     let ledger: PostgresLedger
 
-    init() throws {
-        database = try PostgresDatabase()
+    /// On the shared server, or on one of the test's own; the program may reach it by another URL.
+    init(on server: OwnServer? = nil, url: (PostgresDatabase) -> String = { $0.url }) throws {
+        database = try server.map { try PostgresDatabase(on: $0) } ?? PostgresDatabase()
         try database.sql(
             """
             CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric(12,2), note text, at timestamptz);
@@ -81,7 +82,7 @@ struct Shop {
                 name: \(database.name)
                 source:
                   postgres:
-                    url: \(database.url)
+                    url: \(url(database))
                     tables: [public.orders, public.lines]
                 sinks:
                   all:
@@ -105,7 +106,8 @@ struct Shop {
         }
         let file = try program.folder.write("work.sql", script)
         let result = try runProgram(
-            "/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.name, "-f", file])
+            "/usr/bin/psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.name, "-f", file],
+            environment: database.environment)
         guard result.exitCode == 0 else { throw ChildFailure(description: "workload: \(result.errors)") }
     }
 

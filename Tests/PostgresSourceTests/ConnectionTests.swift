@@ -190,6 +190,62 @@ struct ConnectionTests {
         #expect(try await names(database.url + " application_name=till") == "till")
     }
 
+    @Test func aWalsenderThatWaitsIsNotTakenForOneAtWork() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE t (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.t"])
+        try await reader.open()
+        try await reader.catchUp()
+        let settings = try PostgresSettings(
+            values: SettingValues([
+                "url": .text(database.url), "tables": .list(["public.t"]), "slot": .text(database.name),
+            ]),
+            pipelineName: "shop")
+        let process = try #require(
+            try database.value("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '\(database.name)'")
+                .flatMap { Int($0) })
+        let idle = WalsenderCheck(settings: settings, processID: process, notice: { _ in })
+        #expect(!idle.isAtWork(silentFor: .seconds(1)))
+        let gone = WalsenderCheck(settings: settings, processID: 1, notice: { _ in })
+        #expect(!gone.isAtWork(silentFor: .seconds(1)))
+        await reader.source.close()
+    }
+
+    @Test func aSilentWalsenderThatIsAtWorkIsLeftInPeace() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (n int)")
+        let url = database.url + " options='-c wal_sender_timeout=2s -c logical_decoding_work_mem=64kB'"
+        let reader = try SourceReader(database, tables: ["public.t"], url: url)
+        try await reader.open()
+        try await reader.catchUp()
+        let state = """
+            SELECT s.active_pid, a.wait_event_type IS NULL OR a.wait_event_type NOT IN ('Activity', 'Client')
+            FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid
+            WHERE s.slot_name = '\(database.name)'
+            """
+        let walsender = try #require(try database.run(state).rows.first?[0].flatMap { pid_t($0) })
+        // Stopped in the middle of its work it is as silent as one that passes over a transaction for minutes.
+        for attempt in 0..<50 {
+            try database.run("INSERT INTO other SELECT generate_series(1, 200000)")
+            try #require(kill(walsender, SIGSTOP) == 0)
+            if try database.run(state).rows.first?[1] == "t" { break }
+            kill(walsender, SIGCONT)
+            try #require(attempt < 49, "the walsender was never at work")
+        }
+        defer { kill(walsender, SIGCONT) }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !reader.notices.all.contains(where: { $0.contains("its walsender is at work") }) {
+            try #require(ContinuousClock.now < deadline, "the silence was not noticed")
+            try await reader.take()
+        }
+        kill(walsender, SIGCONT)
+        try database.run("INSERT INTO t VALUES (1)")
+        try await reader.catchUp()
+        #expect(reader.lines() == ["insert public.t 1"])
+        #expect(try database.run(state).rows.first?[0] == String(walsender), "the stream was broken")
+        await reader.source.close()
+    }
+
     @Test func somethingThatIsNoPostgreSQLServerIsSaid() async throws {
         let stranger = try SpeakingHost("HTTP/1.1 400 Bad Request\r\n\r\n")
         let failure = try await failure("host=127.0.0.1 port=\(stranger.port) user=x dbname=x password=secret")

@@ -17,10 +17,14 @@ package struct MillraceProgram: Sendable {
         return tests.deletingLastPathComponent().appendingPathComponent("millrace").path
     }
 
-    /// Starts a command. With `haltAt` it stops dead at that point (`name:count`) and says so.
-    package func start(_ arguments: String..., haltAt: String? = nil) throws -> ChildProcess {
-        try ChildProcess(
-            Self.executable, arguments, environment: haltAt.map { ["MILLRACE_HALT_AT": $0] } ?? [:], folder: folder.url)
+    /// Starts a command. With `haltAt` it stops dead at that point (`name:count`) and says so. `environment` is added
+    /// to this process's own.
+    package func start(
+        _ arguments: String..., haltAt: String? = nil, environment: [String: String] = [:]
+    ) throws -> ChildProcess {
+        let halt = haltAt.map { ["MILLRACE_HALT_AT": $0] } ?? [:]
+        return try ChildProcess(
+            Self.executable, arguments, environment: environment.merging(halt) { $1 }, folder: folder.url)
     }
 
     /// Runs a command to its end.

@@ -3,7 +3,8 @@ private import Foundation
 /// A PostgreSQL server with settings of its own, stopped when this object goes.
 package final class OwnServer: Sendable {
     private let folder: TemporaryFolder
-    private let port: String
+    /// The TCP port on 127.0.0.1.
+    package let port: String
 
     /// Makes a cluster and starts it with these lines of configuration behind the usual ones.
     package init(settings: [String]) throws {
@@ -15,6 +16,55 @@ package final class OwnServer: Sendable {
             throw ChildFailure(description: "no server of our own: \(result.errors)")
         }
         self.port = String(port)
+    }
+
+    /// Makes a standby of a server and starts it.
+    package init(following primary: OwnServer) throws {
+        folder = try TemporaryFolder()
+        _ = try runProgram("/bin/chmod", ["755", folder.url.path])
+        let result = try Self.shell(
+            "PGHOST=127.0.0.1 PGPORT=\(primary.port); postgres_follow '\(folder.path("server"))'; echo $PGPORT")
+        guard result.exitCode == 0, let port = result.output.split(separator: "\n").last else {
+            throw ChildFailure(description: "no standby: \(result.errors)")
+        }
+        self.port = String(port)
+    }
+
+    /// How a server ends.
+    package enum Ending: String, CaseIterable, Sendable {
+        /// Connections are ended, a checkpoint is written.
+        case fast
+        /// Everything is dropped; the next start recovers.
+        case immediate
+        /// The postmaster is killed; its children notice.
+        case killed
+    }
+
+    /// Ends the server.
+    package func stop(_ ending: Ending) throws {
+        let command =
+            ending == .killed
+            ? "kill -9 $(head -1 \"$MILLRACE_PGDATA/postmaster.pid\")"
+            : "as_postgres \"$MILLRACE_PGBIN/pg_ctl\" -D \"$MILLRACE_PGDATA\" -m \(ending.rawValue) -w stop"
+        try control(command)
+    }
+
+    /// Starts the server again. After a kill the children of the old one may need a moment to go.
+    package func start() throws {
+        try control(
+            "for _try in $(seq 100); do as_postgres \"$MILLRACE_PGBIN/pg_ctl\" -D \"$MILLRACE_PGDATA\" "
+                + "-l \"$MILLRACE_PGDATA/server.log\" -w start >/dev/null 2>&1 && exit 0; sleep 0.1; done; exit 1")
+    }
+
+    /// Makes a standby the primary.
+    package func promote() throws {
+        try control("as_postgres \"$MILLRACE_PGBIN/pg_ctl\" -D \"$MILLRACE_PGDATA\" -w promote")
+    }
+
+    private func control(_ command: String) throws {
+        let result = try Self.shell(
+            "MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA='\(folder.path("server"))/data'; \(command)")
+        guard result.exitCode == 0 else { throw ChildFailure(description: "\(command): \(result.errors)") }
     }
 
     deinit {

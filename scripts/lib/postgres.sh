@@ -43,6 +43,21 @@ postgres_start() {
     as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -l "$MILLRACE_PGDATA/server.log" -w start >/dev/null
 }
 
+# postgres_follow DIR: makes a standby of the server at PGHOST and PGPORT in DIR and starts it. Sets what postgres_start
+# sets, for the standby.
+postgres_follow() {
+    _dir=$1; _primary=$PGPORT
+    MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA=$_dir/data; PGPORT=$(free_port)
+    export MILLRACE_PGBIN MILLRACE_PGDATA PGPORT
+    mkdir -p "$_dir"
+    if [ "$(id -u)" = 0 ]; then chown postgres: "$_dir"; fi
+    as_postgres "$MILLRACE_PGBIN/pg_basebackup" -h "$PGHOST" -p "$_primary" -U postgres -D "$MILLRACE_PGDATA" -R \
+        -c fast --no-sync
+    printf '%s\n' "port = $PGPORT" "unix_socket_directories = '$_dir'" >"$_dir/extra.conf"
+    as_postgres sh -c "cat '$_dir/extra.conf' >>'$MILLRACE_PGDATA/postgresql.conf'"
+    as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -l "$MILLRACE_PGDATA/server.log" -w start >/dev/null
+}
+
 # Stops the server that postgres_start started, if it still runs.
 postgres_stop() {
     [ -n "${MILLRACE_PGDATA:-}" ] && [ -f "$MILLRACE_PGDATA/postmaster.pid" ] || return 0
