@@ -127,6 +127,12 @@ extension PostgresFailure {
         ConnectorFailure("postgres.not_open", .retry, "the source is not open")
     }
 
+    static func notesUnreadable(_ what: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.notes_unreadable", .stop, "this version cannot read the notes in the log's checkpoint: \(what)",
+            setting: "log.directory", hint: "run the version of Millrace that wrote the log, or a newer one")
+    }
+
     static func damagedStream(_ error: WireError) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.protocol", .stop, "the server's stream cannot be read: \(error.text)",

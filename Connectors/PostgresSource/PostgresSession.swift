@@ -27,6 +27,7 @@ actor PostgresSession {
     func open(
         resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) throws(ConnectorFailure) -> SourceIdentity {
+        let notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
         let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
         let facts = try preparation.checkServer()
         let replication = try preparation.connectReplication(facts)
@@ -45,7 +46,7 @@ actor PostgresSession {
         try transport.start(startCommand(start), into: &input)
 
         guard let wakeUp = WakeUp() else { throw PostgresFailure.connectionLost("no file descriptor is left") }
-        let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed)
+        let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
         mailbox.acknowledge(checkpoint?.resume.value ?? 0)
         let stream = ReplicationStream(

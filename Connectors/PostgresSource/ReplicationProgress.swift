@@ -11,20 +11,23 @@ struct ReplicationProgress {
     private(set) var last: ChangeIdentity?
     /// Changes up to this one are in the log already; nil when nothing more is to be left out.
     private(set) var skipThrough: ChangeIdentity?
-    /// The pipeline's notes, carried on unread.
-    let notes: [UInt8]
+    /// What else the next checkpoint says. A change of it is in the log with the batch that is sealed next.
+    var notes: SourceNotes { didSet { encodedNotes = notes.encoded } }
+    private var encodedNotes: [UInt8]
 
-    /// Begins after `checkpoint`, or at the slot's own position when there is none.
-    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN) {
+    /// Begins after `checkpoint`, or at the slot's own position when there is none. `notes` are those of the
+    /// checkpoint, decoded.
+    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN, notes: SourceNotes = SourceNotes()) {
         resume = max(slotPosition, LSN(checkpoint?.resume.value ?? 0))
         last = checkpoint?.last
         skipThrough = checkpoint?.last
-        notes = checkpoint?.notes ?? []
+        self.notes = notes
+        encodedNotes = checkpoint?.notes ?? []
     }
 
     /// The checkpoint that covers everything read so far.
     var checkpoint: SourceCheckpoint {
-        SourceCheckpoint(last: last, resume: ResumePosition(resume.value), notes: notes)
+        SourceCheckpoint(last: last, resume: ResumePosition(resume.value), notes: encodedNotes)
     }
 
     /// True when the log has this change already.
