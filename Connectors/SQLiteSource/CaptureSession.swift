@@ -72,6 +72,18 @@ final class CaptureSession {
         }
     }
 
+    /// Reads the rows of captured tables again, from the next batch on.
+    func takeSnapshot(_ request: SnapshotRequest) throws(SQLiteError) {
+        guard settings.takesSnapshot else { throw SQLiteError(refusal: .snapshotsOff(connection.path)) }
+        let chosen = tables.map(\.shape.name).filter { name in
+            request.tables.contains { $0.matches(name) || $0.matches("main." + name) }
+        }
+        guard !chosen.isEmpty else { throw SQLiteError(refusal: .notCaptured(connection.path)) }
+        progress.take(request: request.id, tables: chosen)
+        isTakingSnapshot = isTakingSnapshot || !pendingTables.isEmpty
+        mayHaveMore = true
+    }
+
     /// A batch without changes, for the checkpoint's sake.
     func emptyBatch() throws(SQLiteError) -> ChangeBatch {
         try seal(ChangeBatchBuilder(capacity: 16), progress, mustBeDurable: false)

@@ -114,6 +114,18 @@ extension ConnectorFailure {
             setting: "source.sqlite.tables", hint: "name tables that have a primary key", exitCode: 2)
     }
 
+    static func snapshotsOff(_ path: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "sqlite.snapshots_off", .stop, "rows of \(path) are not read, as source.sqlite.snapshot says never",
+            setting: "source.sqlite.snapshot", hint: "set it to initial and start again", exitCode: 2)
+    }
+
+    static func notCaptured(_ path: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "sqlite.not_captured", .stop, "no captured table of \(path) fits the tables of the request",
+            setting: "source.sqlite.tables", hint: "name tables that source.sqlite.tables covers", exitCode: 2)
+    }
+
     static func tableMissing(_ name: String, _ path: String, similar: String?) -> ConnectorFailure {
         ConnectorFailure(
             "sqlite.table_missing", .stop, "\(path) has no table \"\(name)\"", setting: "source.sqlite.tables",

@@ -74,6 +74,21 @@ package actor SQLiteSource: ChangeSource {
         }
     }
 
+    /// Reads the rows of tables again, as of the moments at which they are read.
+    package func requestSnapshot(_ request: SnapshotRequest) async throws(ConnectorFailure) {
+        let session = try openSession()
+        do {
+            try session.takeSnapshot(request)
+        } catch {
+            throw ConnectorFailure(error, path: settings.path, while: "beginning a snapshot")
+        }
+    }
+
+    /// True when the checkpoint's notes name the request.
+    package nonisolated func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool {
+        SourceProgress(checkpoint)?.requests.contains(request.id) ?? false
+    }
+
     /// Lets the rows up to `position` be removed from the change log, soon.
     package nonisolated func acknowledge(_ position: ResumePosition) { acknowledged.raise(to: position) }
 

@@ -24,6 +24,8 @@ struct SourceProgress: Equatable {
     var finished: [String: Int64] = [:]
     /// The table whose rows are being read.
     var current: Current?
+    /// The newest requests that were taken over into ``finished``, oldest first.
+    private(set) var requests: [String] = []
     /// The last change that was taken. The checkpoint has a place of its own for it.
     var lastChange: ChangeIdentity?
 
@@ -33,6 +35,9 @@ struct SourceProgress: Equatable {
         var since: Int64
         var key: SnapshotKey
     }
+
+    /// How many requests are remembered: an answer that got lost is asked for again soon or never.
+    private static let requestsMax = 32
 
     static let seqMask: UInt64 = 0x0000_FFFF_FFFF_FFFF
 
@@ -59,6 +64,16 @@ struct SourceProgress: Equatable {
         return [open[begun]] + open[..<begun] + open[(begun + 1)...]
     }
 
+    /// Lets tables be read again from their first row. A request that is remembered changes nothing.
+    mutating func take(request: String, tables: [String]) {
+        if requests.contains(request) { return }
+        requests = requests.suffix(Self.requestsMax - 1) + [request]
+        for table in tables {
+            finished[table] = nil
+            if current?.table == table { current = nil }
+        }
+    }
+
     /// True when the snapshot of this table was begun and still holds.
     func isCurrent(_ table: CapturedTable) -> Bool {
         current?.table == table.shape.name && current?.since == table.since
@@ -68,7 +83,8 @@ struct SourceProgress: Equatable {
 // MARK: - Bytes
 
 extension SourceProgress {
-    private static let formatVersion: UInt8 = 1
+    /// Version 1 had no requests at its end.
+    private static let formatVersion: UInt8 = 2
 
     /// The bytes for the checkpoint.
     var encoded: [UInt8] {
@@ -96,6 +112,8 @@ extension SourceProgress {
         } else {
             out.byte(0)
         }
+        out.number(UInt64(requests.count))
+        for request in requests { out.bytes(Array(request.utf8)) }
         return out.result
     }
 
@@ -103,7 +121,8 @@ extension SourceProgress {
     init?(_ checkpoint: SourceCheckpoint) {
         let notes = checkpoint.notes
         var reader = ByteReader(notes.rawBytes)
-        guard reader.byte() == Self.formatVersion, let database = reader.noteBytes(),
+        guard let version = reader.byte(), (1...Self.formatVersion).contains(version),
+            let database = reader.noteBytes(),
             let epoch = reader.noteNumber().flatMap({ UInt16(exactly: $0) }), let seq = reader.noteNumber(),
             let anchor = reader.noteNumber(), let round = reader.noteNumber().flatMap({ UInt16(exactly: $0) }),
             let chunkSeq = reader.noteNumber(), let chunkRows = reader.noteNumber().flatMap({ UInt32(exactly: $0) }),
@@ -123,6 +142,13 @@ extension SourceProgress {
         if hasCurrent == 1 {
             guard let current = Self.readCurrent(&reader) else { return nil }
             self.current = current
+        }
+        if version > 1 {
+            guard let count = reader.noteNumber(), count <= UInt64(Self.requestsMax) else { return nil }
+            for _ in 0..<count {
+                guard let request = reader.noteBytes() else { return nil }
+                requests.append(String(decoding: request, as: UTF8.self))
+            }
         }
         guard reader.remaining == 0 else { return nil }
     }

@@ -25,7 +25,30 @@ public protocol ChangeSource: Sendable {
     /// earlier one is ignored.
     func acknowledge(_ position: ResumePosition)
 
+    /// Reads the rows of tables again, as snapshot events between the changes. Called while open, between two calls of
+    /// `nextBatch`; returns before the snapshot begins. A request that is remembered already changes nothing.
+    ///
+    /// Throws with the remedy ``ConnectorFailure/Remedy/stop`` what can never be carried out, such as a table that is
+    /// not captured; the source stays open.
+    func requestSnapshot(_ request: SnapshotRequest) async throws(ConnectorFailure)
+
+    /// True when whoever resumes after `checkpoint` carries the request out, or need not any more, without being asked
+    /// again.
+    func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool
+
     /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice
     /// too.
     func close() async
+}
+
+extension ChangeSource {
+    /// Refuses: for a source that never reads rows again.
+    public func requestSnapshot(_ request: SnapshotRequest) async throws(ConnectorFailure) {
+        throw ConnectorFailure(
+            "source.no_snapshot", .stop, "this source cannot read rows again",
+            hint: "replay the log instead (`millrace tail --from earliest`)")
+    }
+
+    /// False, as nothing is ever asked of such a source.
+    public func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool { false }
 }

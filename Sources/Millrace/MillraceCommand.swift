@@ -16,7 +16,8 @@ package struct MillraceCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, StatusCommand.self, TailCommand.self, DoctorCommand.self, GenerateCommand.self,
+            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, DoctorCommand.self,
+            GenerateCommand.self,
         ])
 
     package init() {}

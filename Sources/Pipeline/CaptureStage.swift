@@ -14,6 +14,7 @@ package struct CaptureStage {
     let feed: LogFeed
     let progress: PipelineProgress
     let stop: StopSignal
+    let desk: RequestDesk
     let logger: Logger
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
@@ -33,13 +34,14 @@ package struct CaptureStage {
     /// A stage that has not begun.
     package init(
         source: any ChangeSource, log: any CaptureLog, feed: LogFeed, schemas: SchemaFolder, pipelineName: String,
-        progress: PipelineProgress, stop: StopSignal, logger: Logger, endsWhenCaughtUp: Bool
+        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool
     ) {
         self.source = source
         self.log = log
         self.feed = feed
         self.progress = progress
         self.stop = stop
+        self.desk = desk
         self.logger = logger
         self.endsWhenCaughtUp = endsWhenCaughtUp
         contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
@@ -63,12 +65,13 @@ package struct CaptureStage {
 
     private mutating func captureUntilFailure() async throws(ConnectorFailure) {
         let checkpoint = try await log.checkpoint()
-        let identity = try await source.open(resumingAfter: checkpoint, of: try await log.source())
+        let identity = try await open(resumingAfter: checkpoint, of: try await log.source())
         try await log.bind(to: identity)
         if endsWhenCaughtUp, target == nil { target = try await source.endPosition() }
         logger.info("capturing", metadata: ["source": "\(identity.kind)"])
         var turn = Turn(after: checkpoint)
         while !stop.isRequested {
+            try await carryOutRequests(&turn.asked)
             try await take(&turn)
             if let target, let resume = turn.appended, resume >= target {
                 if try await sync(&turn) { progress.caughtUp() }
@@ -76,6 +79,21 @@ package struct CaptureStage {
             }
         }
         try await sync(&turn)
+    }
+
+    /// Opens the source; what it waits for there ends when asked to stop.
+    private func open(
+        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
+    ) async throws(ConnectorFailure) -> SourceIdentity {
+        let source = source
+        let opened = await stop.cancelling { () async -> Result<SourceIdentity, ConnectorFailure> in
+            do throws(ConnectorFailure) {
+                return .success(try await source.open(resumingAfter: checkpoint, of: expected))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try opened.get()
     }
 
     /// Where the loop stands between two batches.
@@ -86,6 +104,8 @@ package struct CaptureStage {
         var unsyncedSince: ContinuousClock.Instant?
         /// When a checkpoint without changes was last stored.
         var idleCheckpointAt = ContinuousClock.now - CaptureStage.idleCheckpointInterval
+        /// Requests that no durable checkpoint remembers yet.
+        var asked = AskedSnapshots()
         /// When the source was opened.
         let openedAt = ContinuousClock.now
 
@@ -132,9 +152,14 @@ package struct CaptureStage {
 
     /// A position that moved without changes is stored now and then only, or at once when it is the one waited for.
     private mutating func storeIdleCheckpoint(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {
-        guard let resume = batch.checkpoint?.resume, turn.appended.map({ resume > $0 }) ?? true else { return }
+        guard let checkpoint = batch.checkpoint else { return }
+        let resume = checkpoint.resume
+        let isAwaited = turn.asked.isAnyRemembered(in: checkpoint, by: source)
+        guard isAwaited || (turn.appended.map { resume > $0 } ?? true) else { return }
         let isTarget = target.map { resume >= $0 } ?? false
-        guard isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else { return }
+        guard isAwaited || isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else {
+            return
+        }
         let logged = try await patiently { (stage) async throws(ConnectorFailure) in
             try await stage.log.append(batch, versions: [])
         }
@@ -151,7 +176,10 @@ package struct CaptureStage {
         let synced = try await patiently { (stage) async throws(ConnectorFailure) in try await stage.log.sync() }
         guard let synced else { return false }
         turn.unsyncedSince = nil
-        if let durable = synced { source.acknowledge(durable.resume) }
+        if let durable = synced {
+            source.acknowledge(durable.resume)
+            answerRemembered(&turn.asked, in: durable)
+        }
         return true
     }
 

@@ -22,11 +22,13 @@ package struct Pipeline: Sendable {
         package var captureLog: any CaptureLog
         /// The contracts.
         package var schemas: SchemaFolder
+        /// Where commands leave requests; nil for none.
+        package var requests: RequestBox?
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, requests: RequestBox? = nil
         ) {
             self.name = name
             self.sourceKind = sourceKind
@@ -35,6 +37,7 @@ package struct Pipeline: Sendable {
             self.log = log
             self.captureLog = captureLog ?? log
             self.schemas = schemas
+            self.requests = requests
         }
     }
 
@@ -85,7 +88,9 @@ package struct Pipeline: Sendable {
     private func runStages(_ feed: LogFeed, _ untilCaughtUp: Bool) async -> ConnectorFailure? {
         let captureEnd = CaptureEnd()
         return await withTaskGroup(of: Outcome.self) { group in
-            group.addTask { await capture(feed, captureEnd, untilCaughtUp) }
+            let desk = RequestDesk(parts.requests, logger: logger)
+            group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp) }
+            group.addTask { await serve(desk) }
             for plan in parts.sinks { group.addTask { await deliver(plan, feed, captureEnd) } }
             group.addTask { await retain() }
             var delivering = parts.sinks.count
@@ -122,10 +127,17 @@ package struct Pipeline: Sendable {
         return Outcome(stage: .upkeep)
     }
 
-    private func capture(_ feed: LogFeed, _ end: CaptureEnd, _ untilCaughtUp: Bool) async -> Outcome {
+    private func serve(_ desk: RequestDesk) async -> Outcome {
+        await desk.run(until: stop)
+        return Outcome(stage: .upkeep)
+    }
+
+    private func capture(
+        _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ untilCaughtUp: Bool
+    ) async -> Outcome {
         var stage = CaptureStage(
             source: parts.source, log: parts.captureLog, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
-            progress: progress, stop: stop, logger: logger, endsWhenCaughtUp: untilCaughtUp)
+            progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
             try await stage.run()
             if untilCaughtUp { end.offset = feed.nextOffset }

@@ -25,12 +25,13 @@ final class Workplace: Sendable {
     var schemas: SchemaFolder { SchemaFolder(directory: path + "/Schemas") }
 
     func pipeline(
-        from source: any ChangeSource, to sinks: [SinkPlan], captureLog: (any CaptureLog)? = nil
+        from source: any ChangeSource, to sinks: [SinkPlan], captureLog: (any CaptureLog)? = nil,
+        requests: RequestBox? = nil
     ) -> Pipeline {
         Pipeline(
             Pipeline.Parts(
                 name: "shop", sourceKind: "model", source: source, sinks: sinks, log: log, captureLog: captureLog,
-                schemas: schemas),
+                schemas: schemas, requests: requests),
             logger: silent)
     }
 

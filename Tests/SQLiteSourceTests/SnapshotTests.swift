@@ -43,6 +43,33 @@ import Testing
         #expect(last.resume >= end)
     }
 
+    @Test func aRequestedSnapshotReadsTheRowsAgainAndIsRememberedByTheCheckpoint() throws {
+        let database = try filled()
+        let session = try database.open(snapshot: true)
+        _ = try session.drain()
+        let request = SnapshotRequest(id: "r1", tables: [TablePattern("main.u")])
+        try session.takeSnapshot(request)
+        #expect(
+            try #require(SourceProgress(session.emptyBatch().checkpoint ?? .init(last: nil, resume: .init(0))))
+                .requests == ["r1"])
+        let end = try session.endPosition()
+        let batches = try session.drain()
+        let events = try batches.flatMap { try changes(of: $0) }
+        #expect(events.count == 5)
+        #expect(events.allSatisfy { $0.operation == .snapshot && $0.table == "u" })
+        #expect(try #require(batches.last?.checkpoint).resume >= end)
+        try session.takeSnapshot(request)
+        #expect(try session.drain().isEmpty)
+    }
+
+    @Test func aSnapshotOfTablesThatAreNotCapturedIsRefused() throws {
+        let session = try filled().open(snapshot: true)
+        let error = #expect(throws: SQLiteError.self) {
+            try session.takeSnapshot(SnapshotRequest(id: "r1", tables: [TablePattern("main.nothing")]))
+        }
+        #expect(error?.refusal?.code == "sqlite.not_captured")
+    }
+
     @Test func settingNeverTakesChangesOnly() throws {
         let database = try filled()
         let session = try database.open(snapshot: false)

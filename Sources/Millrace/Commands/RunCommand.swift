@@ -32,7 +32,8 @@ struct RunCommand: AsyncParsableCommand {
         let parts = Pipeline.Parts(
             name: project.configuration.name, sourceKind: project.configuration.sourceKind,
             source: project.makeSource { logger.notice("\($0)") }, sinks: project.makeSinks(), log: log,
-            schemas: SchemaFolder(directory: project.schemasDirectory))
+            schemas: SchemaFolder(directory: project.schemasDirectory),
+            requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)
         signals.start { pipeline.stop.request() }
         let display = ProgressDisplay(pipeline.progress)

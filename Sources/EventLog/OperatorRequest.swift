@@ -1,0 +1,35 @@
+/// A wish of a person to the process that writes the log, such as a new snapshot of a table.
+package struct OperatorRequest: Codable, Sendable, Hashable {
+    /// What is wished for.
+    package enum Action: Codable, Sendable, Hashable {
+        /// Reads the rows of these tables again, given as the configuration names tables.
+        case snapshot(tables: [String])
+    }
+
+    /// Tells requests apart; sorts by the time at which they were made.
+    package let id: String
+    /// What is wished for.
+    package let action: Action
+
+    /// A request under an id of its own.
+    package init(_ action: Action) {
+        let time = String(LogClock.now(), radix: 16)
+        let random = String(UInt32.random(in: .min ... .max), radix: 16)
+        id = String(repeating: "0", count: max(0, 14 - time.count)) + time + "-" + random
+        self.action = action
+    }
+}
+
+/// What became of a request.
+package struct RequestOutcome: Codable, Sendable, Hashable {
+    /// True when it was carried out, or is durably remembered and will be.
+    package var isDone: Bool
+    /// One line for the person: what was done, or why not.
+    package var text: String
+
+    /// An outcome of its parts.
+    package init(isDone: Bool, text: String) {
+        self.isDone = isDone
+        self.text = text
+    }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import ConnectorKit
+import EventLog
+import PipelineConfiguration
+
+/// `millrace snapshot`
+struct SnapshotCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "snapshot", abstract: "Read the rows of tables again, while running.",
+        discussion: """
+            The rows arrive as snapshot events between the changes. The request is durable: made while nothing runs, \
+            it is carried out by the next `millrace run`.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "Captured tables, by name or pattern: public.orders, public.*.")
+    var tables: [String]
+    @Option(help: ArgumentHelp("How long to wait for a running process to take it.", valueName: "seconds"))
+    var wait = 10
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        do throws(ConnectorFailure) {
+            try await OperatorDesk(project).ask(.snapshot(tables: tables), patience: .seconds(max(0, wait)))
+        } catch {
+            throw project.located(error)
+        }
+    }
+}

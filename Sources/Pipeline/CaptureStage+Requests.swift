@@ -1,0 +1,57 @@
+import ChangeModel
+import ConnectorKit
+import EventLog
+
+extension CaptureStage {
+    /// Requests that the source took and no durable checkpoint remembers yet.
+    struct AskedSnapshots {
+        private(set) var requests: [(request: OperatorRequest, snapshot: SnapshotRequest)] = []
+
+        var isEmpty: Bool { requests.isEmpty }
+
+        mutating func add(_ request: OperatorRequest, _ snapshot: SnapshotRequest) {
+            requests.append((request, snapshot))
+        }
+
+        /// True when a checkpoint remembers one of them.
+        func isAnyRemembered(in checkpoint: SourceCheckpoint, by source: any ChangeSource) -> Bool {
+            requests.contains { source.remembers($0.snapshot, in: checkpoint) }
+        }
+
+        /// Removes and returns those that a checkpoint remembers.
+        mutating func take(rememberedIn checkpoint: SourceCheckpoint, by source: any ChangeSource) -> [OperatorRequest]
+        {
+            let done = requests.filter { source.remembers($0.snapshot, in: checkpoint) }.map(\.request)
+            requests.removeAll { source.remembers($0.snapshot, in: checkpoint) }
+            return done
+        }
+    }
+
+    /// Begins what people asked for since the last batch.
+    func carryOutRequests(_ asked: inout AskedSnapshots) async throws(ConnectorFailure) {
+        while let request = desk.next() {
+            switch request.action {
+            case .snapshot(let tables):
+                let snapshot = SnapshotRequest(id: request.id, tables: tables.map { TablePattern($0) })
+                do throws(ConnectorFailure) {
+                    try await source.requestSnapshot(snapshot)
+                    asked.add(request, snapshot)
+                } catch {
+                    guard error.remedy != .retry else {
+                        desk.postpone(request)
+                        throw error
+                    }
+                    desk.answer(request, RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)"))
+                }
+            }
+        }
+    }
+
+    /// Answers the requests that the next start would remember too.
+    func answerRemembered(_ asked: inout AskedSnapshots, in durable: SourceCheckpoint) {
+        if asked.isEmpty { return }
+        for request in asked.take(rememberedIn: durable, by: source) {
+            desk.answer(request, RequestOutcome(isDone: true, text: "the snapshot was begun"))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import ConnectorKit
+package import EventLog
+package import Logging
+private import Synchronization
+
+/// Hands the requests of a box to the capture stage, one at a time, and gives the answers back.
+package final class RequestDesk: Sendable {
+    private struct State {
+        var waiting: [OperatorRequest] = []
+        /// Requests that were handed out or wait to be, so that none is handed out twice.
+        var known: Set<String> = []
+    }
+    private let box: RequestBox?
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// How often the box is looked into.
+    static let interval = Duration.milliseconds(500)
+
+    /// A desk for a box; without one there are never any requests.
+    package init(_ box: RequestBox?, logger: Logger) {
+        self.box = box
+        self.logger = logger
+    }
+
+    /// The oldest request that nobody took yet; nil for none.
+    package func next() -> OperatorRequest? {
+        state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
+    }
+
+    /// Puts a request back that could not be carried out now.
+    func postpone(_ request: OperatorRequest) { state.withLock { $0.waiting.insert(request, at: 0) } }
+
+    /// Gives the answer. When it cannot be written, the request is carried out again after the next start, which every
+    /// request allows.
+    func answer(_ request: OperatorRequest, _ outcome: RequestOutcome) {
+        let line = outcome.isDone ? "request carried out" : "request refused"
+        logger.notice("\(line): \(outcome.text)")
+        do throws(ConnectorFailure) {
+            try box?.answer(request.id, outcome)
+            _ = state.withLock { $0.known.remove(request.id) }
+        } catch {
+            logger.warning("the answer to a request could not be written", metadata: .failure(error))
+        }
+    }
+
+    /// Looks into the box until asked to stop.
+    func run(until stop: StopSignal) async {
+        guard let box else { return }
+        var hasFailed = false
+        while !stop.isRequested {
+            do throws(ConnectorFailure) {
+                take(try box.pending())
+                hasFailed = false
+            } catch {
+                if !hasFailed { logger.warning("requests cannot be read", metadata: .failure(error)) }
+                hasFailed = true
+            }
+            await stop.wait(upTo: Self.interval)
+        }
+    }
+
+    private func take(_ requests: [OperatorRequest]) {
+        state.withLock { state in
+            for request in requests where state.known.insert(request.id).inserted { state.waiting.append(request) }
+        }
+    }
+}
