@@ -25,10 +25,14 @@ final class BatchMailbox: Sendable {
         var isCancelled = false
         /// When the thread looks here next by itself; nil while it is awake.
         var sleepsUntil: ContinuousClock.Instant?
+        /// What the thread is to write into the checkpoint's notes.
+        var publication: PublicationMemory?
     }
 
     private let state: Mutex<State>
     private let acknowledged: Atomic<UInt64>
+    /// Reads of the stream so far.
+    private let reads = Atomic<UInt64>(0)
     private let wakeUp: WakeUp
 
     init(newest: SourceCheckpoint, wakeUp: WakeUp) {
@@ -118,13 +122,56 @@ extension BatchMailbox {
     }
 }
 
+// MARK: - The side of the watch
+
+extension BatchMailbox {
+    /// How the stream is doing.
+    struct Pulse {
+        /// Everything before it was read.
+        var reached: UInt64
+        /// Grows with each read.
+        var readCount: UInt64
+        /// True while the thread does not read because batches wait to be taken.
+        var isFull: Bool
+    }
+
+    var pulse: Pulse {
+        state.withLock { state in
+            Pulse(
+                reached: state.newest.resume.value, readCount: reads.load(ordering: .relaxed), isFull: state.wantsRoom)
+        }
+    }
+
+    /// Has the thread write into the notes what is published now.
+    func remember(_ publication: PublicationMemory) {
+        state.withLock { $0.publication = publication }
+        wakeUp.wake()
+    }
+
+    /// Ends the stream: the pipeline learns why once it took what waits, and nothing is read any more.
+    func end(_ failure: ConnectorFailure) {
+        fail(failure)
+        wakeUp.wake()
+    }
+}
+
 // MARK: - The thread's side
 
 extension BatchMailbox {
     /// The highest position that was acknowledged; 0 before the first.
     var acknowledgedPosition: UInt64 { acknowledged.load(ordering: .sequentiallyConsistent) }
-    /// True when the thread is to end.
-    var isClosing: Bool { state.withLock { $0.isClosing } }
+    /// True when the thread is to end: it was asked to, or somebody found out that the stream is not whole.
+    var isOver: Bool { state.withLock { $0.isClosing || $0.failure != nil } }
+    /// Bytes have arrived.
+    func didRead() { reads.add(1, ordering: .relaxed) }
+
+    /// What is to go into the notes, once.
+    func takePublication() -> PublicationMemory? {
+        state.withLock { state in
+            defer { state.publication = nil }
+            return state.publication
+        }
+    }
 
     /// True when a batch fits. When it does not, the thread is woken as soon as one does.
     func hasRoom() -> Bool {

@@ -89,6 +89,9 @@ extension ConnectionAttempt {
         var state = unsafe PQstatus(handle) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
         while state != PGRES_POLLING_OK {
             if state == PGRES_POLLING_FAILED { return .failed(failure) }
+            if Task.isCancelled {
+                return .failed(ServerError(sqlState: nil, message: "given up on request", isConnectionLost: true))
+            }
             noteAddress()
             let left = ContinuousClock.now.duration(to: deadline)
             if left <= .zero {
@@ -96,7 +99,7 @@ extension ConnectionAttempt {
             }
             let events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT
             // Asked too early, libpq takes a socket for connected, and then waits for it without end.
-            let isReady = waitFor(unsafe PQsocket(handle), events, milliseconds: min(1000, left.milliseconds + 1))
+            let isReady = waitFor(unsafe PQsocket(handle), events, milliseconds: min(250, left.milliseconds + 1))
             if isReady { state = unsafe PQconnectPoll(handle) }
         }
         return .connected

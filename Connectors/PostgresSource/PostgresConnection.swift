@@ -45,8 +45,9 @@ private import Glibc
 
     /// Runs SQL and waits for its result.
     ///
-    /// With arguments it is one statement with `$1`, `$2` …; without, it may be several. `whileWaiting` is called every
-    /// second of a long wait; when it answers false, the query is cancelled and an error is thrown.
+    /// With arguments it is one statement with `$1`, `$2` …; without, it may be several. `whileWaiting` is called now
+    /// and then during a long wait; when it answers false, or the task is cancelled, the query is cancelled and an
+    /// error is thrown.
     func execute(
         _ sql: String, _ arguments: [String] = [], within limit: Duration = .seconds(30),
         whileWaiting: (Duration) -> Bool = { _ in true }
@@ -79,13 +80,14 @@ private import Glibc
         let start = ContinuousClock.now
         while unsafe PQisBusy(handle) == 1 {
             let waited = start.duration(to: .now)
-            if waited >= limit || !whileWaiting(waited) {
+            let isCancelled = Task.isCancelled
+            if waited >= limit || isCancelled || !whileWaiting(waited) {
                 cancel()
                 isBroken = true
-                throw ServerError(
-                    sqlState: nil, message: "no answer within \(waited.components.seconds) s", isConnectionLost: true)
+                let reason = isCancelled ? "given up on request" : "no answer within \(waited.components.seconds) s"
+                throw ServerError(sqlState: nil, message: reason, isConnectionLost: true)
             }
-            let milliseconds = min(1000, (limit - waited).milliseconds + 1)
+            let milliseconds = min(250, (limit - waited).milliseconds + 1)
             _ = waitFor(descriptor, POLLIN, milliseconds: milliseconds)
             if unsafe PQconsumeInput(handle) != 1 { throw lost() }
         }

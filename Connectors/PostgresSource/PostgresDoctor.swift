@@ -89,7 +89,7 @@ extension Examination {
 
     /// The attribute alone does not tell at every provider; the attempt does.
     private mutating func lookAtReplication(_ facts: ServerFacts) throws(ConnectorFailure) {
-        let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in })
+        let preparation = ServerPreparation(settings: settings, side: side, notice: { _ in }, warning: { _ in })
         do throws(ConnectorFailure) {
             _ = try preparation.connectReplication(facts)
             add(.ok, "postgres.no_replication_privilege", "role \"\(facts.role)\" may replicate")

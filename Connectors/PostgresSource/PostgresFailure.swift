@@ -266,13 +266,15 @@ extension PostgresFailure {
                 + "and start anew")
     }
 
-    static func slotLost(_ slot: String, why: String) -> ConnectorFailure {
+    static func slotLost(_ slot: String, why: String, _ limits: SlotLimits? = nil) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.slot_lost", .stop, "slot \"\(slot)\" lost its WAL (\(why))", setting: slotSetting,
-            hint:
-                "SELECT pg_drop_replication_slot(\(SQLText.literal(slot))); move the log's folder away and start anew; "
-                + "raise max_slot_wal_keep_size so that it does not happen again")
+            hint: recovery + "; and "
+                + (limits?.advice(for: why) ?? "raise max_slot_wal_keep_size") + " so that it does not happen again")
     }
+
+    /// The way on when changes are lost for good.
+    static let recovery = "millrace run --recover snapshot makes a new slot and reads every table anew"
 
     static func slotActive(_ message: String) -> ConnectorFailure {
         ConnectorFailure(
@@ -280,8 +282,8 @@ extension PostgresFailure {
             hint: "stop the other reader; after a network cut the server lets go by itself within wal_sender_timeout")
     }
 
-    static func slotActive(_ slot: String, processID: String) -> ConnectorFailure {
-        slotActive("slot \"\(slot)\" is in use by process \(processID)")
+    static func slotActive(_ slot: String, _ holder: SlotHolder) -> ConnectorFailure {
+        slotActive("slot \"\(slot)\" is in use by \(holder.text)")
     }
 
     static func slotForeign(_ slot: String, _ why: String) -> ConnectorFailure {

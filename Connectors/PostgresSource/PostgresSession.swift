@@ -7,16 +7,22 @@ private import Synchronization
 actor PostgresSession {
     private let settings: PostgresSettings
     private let notice: @Sendable (String) -> Void
+    private let warning: @Sendable (String) -> Void
     private let side: SideConnection
     private let thread = BlockingThread(name: "pg-side")
     private let ended = Latch()
     private let streaming = Mutex<BatchMailbox?>(nil)
+    private let watching = Mutex<Task<Void, Never>?>(nil)
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
-    init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void) {
+    init(
+        settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void,
+        warning: @escaping @Sendable (String) -> Void
+    ) {
         self.settings = settings
         self.notice = notice
+        self.warning = warning
         side = SideConnection(url: settings.url)
     }
 
@@ -27,15 +33,19 @@ actor PostgresSession {
     func open(
         resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) throws(ConnectorFailure) -> SourceIdentity {
-        let notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
-        let preparation = ServerPreparation(settings: settings, side: side, notice: notice)
+        let preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
         let facts = try preparation.checkServer()
         let replication = try preparation.connectReplication(facts)
         let identity = identity(facts, replication)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
-        try preparation.preparePublication(isResuming: checkpoint != nil)
+        var notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
+        try preparation.checkTimeline(replication.timeline, after: checkpoint, notes)
+        notes.timeline = replication.timeline
+        let publication = try preparation.preparePublication(
+            isResuming: checkpoint != nil, memory: notes.publication, version: facts.versionNumber)
+        notes.publication = publication
         let confirmed = try preparation.prepareSlot(
-            resumingAfter: checkpoint, facts, replication, isCancelled: { Task.isCancelled })
+            resumingAfter: checkpoint, facts, replication)
         let senderTimeout = try preparation.senderTimeout(replication.connection)
         let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
         let transport: any ReplicationTransport =
@@ -48,7 +58,6 @@ actor PostgresSession {
         guard let wakeUp = WakeUp() else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
-        mailbox.acknowledge(checkpoint?.resume.value ?? 0)
         let stream = ReplicationStream(
             transport: transport, mailbox: mailbox, wakeUp: wakeUp,
             catalogue: RelationCatalogue(side: side, settings: settings, notice: notice),
@@ -59,7 +68,15 @@ actor PostgresSession {
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now))
         streaming.withLock { $0 = mailbox }
         stream.start { [ended] in ended.open() }
+        watch(mailbox, publication, facts, process: replication.connection.processID)
         return identity
+    }
+
+    private func watch(_ mailbox: BatchMailbox, _ publication: PublicationMemory, _ facts: ServerFacts, process: Int) {
+        let watch = ServerWatch(
+            settings: settings, version: facts.versionNumber, walsender: process, mailbox: mailbox,
+            publication: publication, notice: notice, warning: warning)
+        watching.withLock { $0 = Task { await watch.run() } }
     }
 
     private func identity(_ facts: ServerFacts, _ replication: ServerPreparation.Replication) -> SourceIdentity {
@@ -84,6 +101,9 @@ actor PostgresSession {
 
     /// Ends the stream after its last word to the server.
     nonisolated func close() async {
+        let watch = watching.withLock { $0 }
+        watch?.cancel()
+        await watch?.value
         if let mailbox {
             mailbox.close()
             await ended.wait()

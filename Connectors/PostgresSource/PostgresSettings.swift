@@ -15,6 +15,12 @@ package struct PostgresSettings: Sendable {
     package var statusInterval: Duration
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
+    /// How often server, slot and publication are looked at while the stream runs. Shorter for tests.
+    var watchInterval = Duration.seconds(10)
+    /// How long nothing may move before that is said; see ``StallWatch``. Shorter for tests.
+    var stallPatience = Duration.seconds(60)
+    /// How long the slot may keep WAL that was confirmed; see ``RestartWatch``. Shorter for tests.
+    var restartPatience = Duration.seconds(300)
     /// A batch is handed over at this size in bytes, before it is complete. Smaller for tests.
     var batchBytes = 768 << 10
 

@@ -9,13 +9,19 @@ private import Synchronization
 package final class PostgresSource: ChangeSource {
     private let settings: PostgresSettings
     private let notice: @Sendable (String) -> Void
+    private let warning: @Sendable (String) -> Void
     private let session = Mutex<PostgresSession?>(nil)
 
     /// A source that is not connected yet. `notice` is told what was made or changed on the server, and what is left
-    /// out; it may be called from any thread.
-    package init(settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// out; `warning`, what endangers the slot, the application or what is captured. Without a `warning` both go to
+    /// `notice`. They may be called from any thread.
+    package init(
+        settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void = { _ in },
+        warning: (@Sendable (String) -> Void)? = nil
+    ) {
         self.settings = settings
         self.notice = notice
+        self.warning = warning ?? notice
     }
 
     /// Checks the server, makes publication and slot if they are missing, and starts the stream.
@@ -26,7 +32,7 @@ package final class PostgresSource: ChangeSource {
         resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
     ) async throws(ConnectorFailure) -> SourceIdentity {
         await close()
-        let opened = PostgresSession(settings: settings, notice: notice)
+        let opened = PostgresSession(settings: settings, notice: notice, warning: warning)
         session.withLock { $0 = opened }
         return try await opened.open(resumingAfter: checkpoint, of: expected)
     }

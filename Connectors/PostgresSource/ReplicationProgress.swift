@@ -11,18 +11,17 @@ struct ReplicationProgress {
     private(set) var last: ChangeIdentity?
     /// Changes up to this one are in the log already; nil when nothing more is to be left out.
     private(set) var skipThrough: ChangeIdentity?
-    /// What else the next checkpoint says. A change of it is in the log with the batch that is sealed next.
+    /// What else is to be known at the next start.
     var notes: SourceNotes { didSet { encodedNotes = notes.encoded } }
     private var encodedNotes: [UInt8]
 
-    /// Begins after `checkpoint`, or at the slot's own position when there is none. `notes` are those of the
-    /// checkpoint, decoded.
-    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN, notes: SourceNotes = SourceNotes()) {
+    /// Begins after `checkpoint`, or at the slot's own position when there is none.
+    init(after checkpoint: SourceCheckpoint?, slotPosition: LSN, notes: SourceNotes) {
         resume = max(slotPosition, LSN(checkpoint?.resume.value ?? 0))
         last = checkpoint?.last
         skipThrough = checkpoint?.last
         self.notes = notes
-        encodedNotes = checkpoint?.notes ?? []
+        encodedNotes = self.notes.encoded
     }
 
     /// The checkpoint that covers everything read so far.

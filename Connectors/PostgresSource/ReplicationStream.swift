@@ -45,7 +45,7 @@ private import Glibc
     func start(_ ended: @escaping @Sendable () -> Void) {
         startThread(name: "pg-stream") { [self] in
             do throws(ConnectorFailure) {
-                while !mailbox.isClosing { try turn() }
+                while !mailbox.isOver { try turn() }
                 try leave()
             } catch {
                 mailbox.fail(error)
@@ -56,6 +56,7 @@ private import Glibc
 
     /// One round: decode what is there, hand over what is due, tell the server, wait, read.
     private func turn() throws(ConnectorFailure) {
+        if let publication = mailbox.takePublication() { intake.decoder.progress.notes.publication = publication }
         let isStuck = try decodeAndDeliver()
         try tellServer()
         try transport.flush()
@@ -97,6 +98,7 @@ extension ReplicationStream {
     private func read() throws(ConnectorFailure) {
         let count = try intake.read(transport)
         lastRead = .now
+        mailbox.didRead()
         pace.didRead(count, at: lastRead)
     }
 }
@@ -110,7 +112,7 @@ extension ReplicationStream {
         mailbox.serveDeadline()
         let wake = mailbox.sleeps(until: nextTask)
         // A wish that was made before the line above woke nobody, so it is looked for once more.
-        let isIdle = !mailbox.isClosing && feedbackDue >= wake
+        let isIdle = !mailbox.isOver && feedbackDue >= wake
         let hasInput = reading && transport.hasBufferedInput
         poll(reading: reading, for: isIdle && !hasInput ? ContinuousClock.now.duration(to: wake) : .zero)
         mailbox.isAwake()

@@ -7,11 +7,13 @@ struct ServerPreparation {
     let settings: PostgresSettings
     let side: SideConnection
     let notice: @Sendable (String) -> Void
+    let warning: @Sendable (String) -> Void
 
     /// A walsender connection and what it says about its system.
     struct Replication {
         var connection: PostgresConnection
         var systemIdentifier: String
+        var timeline: TimelineMemory
     }
 
     /// Version, WAL level, standby.
@@ -30,13 +32,58 @@ struct ServerPreparation {
             let connection = try PostgresConnection(opening: settings.url, for: .replication)
             if facts.holdsAnyBytes { _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'") }
             let system = try connection.execute("IDENTIFY_SYSTEM")
-            return Replication(connection: connection, systemIdentifier: system.first?.text("systemid") ?? "")
+            return Replication(
+                connection: connection, systemIdentifier: system.first?.text("systemid") ?? "",
+                timeline: try Self.timeline(system.first?.integer("timeline") ?? 1, connection))
         } catch {
             if error.sqlState == "42501" {
                 throw PostgresFailure.noReplicationPrivilege(role: facts.role)
             }
             throw PostgresFailure.because(of: error, .connecting)
         }
+    }
+
+    /// The timeline with the ends of those before it. Its history file may be gone on a server that was restored
+    /// without it; then the number alone counts.
+    private static func timeline(
+        _ number: Int, _ connection: PostgresConnection
+    ) throws(ServerError) -> TimelineMemory {
+        let number = UInt32(clamping: number)
+        if number == 1 { return TimelineMemory(number: 1, forks: [:]) }
+        do throws(ServerError) {
+            let answer = try connection.execute("TIMELINE_HISTORY \(number)").first?["content"] ?? ""
+            // A walsender sends the file as bytea, in the form that bytea_output says.
+            return TimelineMemory(number: number, history: byteaText(answer))
+        } catch {
+            if error.isConnectionLost { throw error }
+            return TimelineMemory(number: number, forks: [:])
+        }
+    }
+
+    /// The text of a bytea value in hex form; a value in no such form is text already.
+    private static func byteaText(_ value: String) -> String {
+        guard value.hasPrefix("\\x") else { return value }
+        var (bytes, high) = ([UInt8](), UInt8?.none)
+        for digit in value.dropFirst(2) {
+            guard let nibble = digit.hexDigitValue.flatMap({ UInt8(exactly: $0) }) else { return value }
+            if let first = high { bytes.append(first << 4 | nibble) }
+            high = high == nil ? nibble : nil
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Refuses a server that took another way than the one that was read, unless nothing of it was passed over.
+    func checkTimeline(
+        _ now: TimelineMemory, after checkpoint: SourceCheckpoint?, _ notes: SourceNotes
+    ) throws(ConnectorFailure) {
+        guard let checkpoint, let before = notes.timeline, before != now else { return }
+        let position = LSN(max(checkpoint.resume.value, checkpoint.last?.commit ?? 0))
+        if let why = before.obstacle(to: now, readUpTo: position) {
+            throw PostgresFailure.timelineChanged(from: before.number, to: now.number, why)
+        }
+        notice(
+            "the server is on timeline \(now.number) now, not \(before.number): it was promoted, and what was read up "
+                + "to \(position) lies before that")
     }
 
     /// wal_sender_timeout as it holds for this connection; nil when it is off.
@@ -55,40 +102,89 @@ struct ServerPreparation {
 // MARK: - Publication
 
 extension ServerPreparation {
-    /// Makes the publication, or adds the tables that it lacks. A table is never published before it is certain that
-    /// the application's UPDATE and DELETE go on working.
+    /// Makes the publication, or adds the tables that it lacks, and returns what is published then. A table is never
+    /// published before it is certain that the application's UPDATE and DELETE go on working.
     ///
     /// A source that was read before and whose publication is gone is refused: the server decodes old changes by the
-    /// publication of their time, so one that is made now helps none of them.
-    func preparePublication(isResuming: Bool) throws(ConnectorFailure) {
-        let selection = try TableSelection(settings, side)
-        for pattern in selection.idlePatterns { notice("no table matches \(pattern)") }
-        let name = settings.publication
-        let state = try PublicationState(name, side)
-        if state.needsReplicaIdentity || !state.exists { try checkReplicaIdentity(selection.tables) }
-        guard state.exists else {
+    /// publication of their time, so one that is made now helps none of them. One whose tables were taken out is
+    /// refused too, because what changed there meanwhile never came.
+    func preparePublication(
+        isResuming: Bool, memory: PublicationMemory?, version: Int
+    ) throws(ConnectorFailure) -> PublicationMemory {
+        let look = try PublicationLook(settings, side, version: version, memory: memory)
+        for pattern in look.selection.idlePatterns { notice("no table matches \(pattern)") }
+        guard look.state.exists else {
             if isResuming {
                 guard try SlotState.find(settings.slot, side) != nil else {
                     throw PostgresFailure.slotMissing(settings.slot)
                 }
-                throw PostgresFailure.publicationMissing(name)
+                throw PostgresFailure.publicationMissing(settings.publication)
             }
-            return try execute(
-                PublicationState.createStatement(name, selection.tables), "publication \"\(name)\" is missing")
+            try checkReplicaIdentity(look.selection.tables.filter { !$0.hasReplicaIdentity })
+            try makePublication(look)
+            return try rememberedNow(version)
         }
-        try check(state, against: selection)
-        let missing = selection.tables.filter { !state.tables.contains($0.qualifiedName) }
-        if missing.isEmpty { return }
+        try check(look.state, against: look.selection)
+        let review = look.review(memory)
+        if review.isLoss { throw PostgresFailure.unpublished(review, settings) }
+        announce(review)
+        try leaveOutKeyless(review, look, isResuming)
+        guard !review.missing.isEmpty else { return review.memory }
+        try add(look.tables(review.missing), isResuming)
+        return try rememberedNow(version)
+    }
+
+    /// Adds tables to the publication, showing the statement first.
+    func add(_ tables: [TableSelection.Table], _ hasGap: Bool) throws(ConnectorFailure) {
         try execute(
-            PublicationState.addStatement(name, missing),
-            "publication \"\(name)\" lacks \(missing.map(\.qualifiedName).joined(separator: ", "))"
-                + (isResuming ? "; what changed there until now is not captured" : ""))
+            PublicationState.addStatement(settings.publication, tables),
+            "publication \"\(settings.publication)\" lacks \(tables.map(\.qualifiedName).joined(separator: ", "))"
+                + (hasGap ? "; what changed there until now is not captured" : ""))
+    }
+
+    /// Says what happened to tables that is no loss.
+    func announce(_ review: PublicationReview) {
+        for name in review.dropped { notice("table \(name) was dropped: no more changes will come from it") }
+        for rename in review.renamed {
+            notice(
+                "table \(rename.old) is called \(rename.new) now"
+                    + (rename.isWanted ? "" : ", which no pattern matches: its changes are left out"))
+        }
+    }
+
+    private func makePublication(_ look: PublicationLook) throws(ConnectorFailure) {
+        let name = settings.publication
+        let statement = PublicationState.createStatement(name, look.selection.tables)
+        notice("publication \"\(name)\" is missing: \(statement)")
+        // One implicit transaction: a publication without its mark would never be recognised as ours.
+        _ = try side.query(statement + " " + PublicationOrigin.statement(name))
+    }
+
+    private func rememberedNow(_ version: Int) throws(ConnectorFailure) -> PublicationMemory {
+        try PublicationLook(settings, side, version: version, memory: nil).review(nil).memory
     }
 
     private func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
-        let without = tables.filter { !$0.hasReplicaIdentity }
-        if without.isEmpty { return }
-        throw PostgresFailure.noReplicaIdentity(without.map { ($0.schema, $0.name) })
+        if tables.isEmpty { return }
+        throw PostgresFailure.noReplicaIdentity(tables.map { ($0.schema, $0.name) })
+    }
+
+    /// At the first start, and for a table that is named, a missing replica identity is refused. Later a table that
+    /// only a pattern matches is left out with a warning: whoever makes one must not stop the capture of all others.
+    private func leaveOutKeyless(
+        _ review: PublicationReview, _ look: PublicationLook, _ isResuming: Bool
+    ) throws(ConnectorFailure) {
+        let keyless = look.tables(review.keyless)
+        guard isResuming else { return try checkReplicaIdentity(keyless) }
+        let isPublished = { (table: TableSelection.Table) in review.memory.tables[table.id] != nil }
+        try checkReplicaIdentity(keyless.filter { !isPublished($0) && isNamed($0) })
+        for table in keyless {
+            warning(PostgresFailure.keylessWarning(table, isPublished: isPublished(table)))
+        }
+    }
+
+    private func isNamed(_ table: TableSelection.Table) -> Bool {
+        settings.tables.contains { $0.isLiteral && $0.text == table.qualifiedName }
     }
 
     /// A publication that somebody else made may leave things out.
@@ -116,13 +212,12 @@ extension ServerPreparation {
     /// Makes sure that the slot is ours and continues at the checkpoint; makes it for a source that was never read.
     /// Returns its confirmed position.
     func prepareSlot(
-        resumingAfter checkpoint: SourceCheckpoint?, _ facts: ServerFacts, _ replication: Replication,
-        isCancelled: () -> Bool
+        resumingAfter checkpoint: SourceCheckpoint?, _ facts: ServerFacts, _ replication: Replication
     ) throws(ConnectorFailure) -> LSN {
         let name = settings.slot
         guard let slot = try releasedSlot() else {
             if checkpoint != nil { throw PostgresFailure.slotMissing(name) }
-            return try createSlot(replication.connection, role: facts.role, isCancelled)
+            return try createSlot(replication.connection, role: facts.role)
         }
         if slot.plugin != "pgoutput" {
             let kind = slot.plugin.isEmpty ? "is a physical slot" : "decodes by \(slot.plugin), not pgoutput"
@@ -131,8 +226,10 @@ extension ServerPreparation {
         if slot.database != facts.database {
             throw PostgresFailure.slotForeign(name, "belongs to database \"\(slot.database)\"")
         }
-        if let reason = slot.lostBecause { throw PostgresFailure.slotLost(name, why: reason) }
-        if let process = slot.activeProcess { throw PostgresFailure.slotActive(name, processID: process) }
+        if let reason = slot.lostBecause {
+            throw PostgresFailure.slotLost(name, why: reason, try SlotLimits(side))
+        }
+        if slot.activeProcess != nil { throw PostgresFailure.slotActive(name, try SlotHolder.find(slot, side)) }
         let confirmed = slot.confirmed ?? LSN(0)
         if let checkpoint { try checkServerHasReached(checkpoint) }
         if let checkpoint, confirmed.value > checkpoint.resume.value {
@@ -159,9 +256,10 @@ extension ServerPreparation {
         return try SlotState.find(settings.slot, side)
     }
 
-    /// The server waits for every transaction that runs now; the wait is shown and ends when the source is closed.
+    /// The server waits for every transaction that runs now; the wait is shown, and ends when the task is cancelled. A
+    /// slot that is not complete then goes with the connection.
     private func createSlot(
-        _ connection: PostgresConnection, role: String, _ isCancelled: () -> Bool
+        _ connection: PostgresConnection, role: String
     ) throws(ConnectorFailure) -> LSN {
         let name = settings.slot
         let command = "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput NOEXPORT_SNAPSHOT"
@@ -173,7 +271,7 @@ extension ServerPreparation {
                     shown = Int(waited.components.seconds)
                     notice("slot \"\(name)\" waits for transactions that were running before it (\(shown) s so far)")
                 }
-                return !isCancelled()
+                return true
             }
             guard let position = result.first?["consistent_point"].flatMap({ LSN($0) }) else {
                 throw ServerError(sqlState: nil, message: "no consistent point for the new slot")

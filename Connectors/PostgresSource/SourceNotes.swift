@@ -11,10 +11,16 @@ struct SourceNotes: Equatable {
     /// What kinds of notes there are. Numbers are for ever; a new kind takes the next one.
     private enum Section: UInt32 {
         case snapshot = 1
+        case publication = 2
+        case timeline = 3
     }
 
     /// The progress of snapshots; nil when an older version read this source.
     var snapshot: SnapshotNotes?
+    /// The tables that were published at the last look; nil before the first.
+    var publication: PublicationMemory?
+    /// The line of the server's history that was read; nil before the first start that wrote it down.
+    var timeline: TimelineMemory?
 
     /// Notes that say nothing yet.
     init() {}
@@ -30,6 +36,8 @@ extension SourceNotes {
         var out = NoteWriter()
         out.byte(Self.formatVersion)
         if let snapshot { out.section(Section.snapshot.rawValue, snapshot.encoded) }
+        if let publication { out.section(Section.publication.rawValue, publication.encoded) }
+        if let timeline { out.section(Section.timeline.rawValue, timeline.encoded) }
         return out.bytes
     }
 
@@ -48,6 +56,16 @@ extension SourceNotes {
                     throw PostgresFailure.notesUnreadable("the snapshot's progress")
                 }
                 snapshot = notes
+            case .publication:
+                guard let memory = PublicationMemory(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("what was published")
+                }
+                publication = memory
+            case .timeline:
+                guard let memory = TimelineMemory(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("the timeline")
+                }
+                timeline = memory
             case nil: throw PostgresFailure.notesUnreadable("section \(number)")
             }
         }

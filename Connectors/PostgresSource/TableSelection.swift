@@ -4,6 +4,8 @@ internal import ConnectorKit
 struct TableSelection {
     /// A table that can be published.
     struct Table: Equatable {
+        /// Its oid, which a rename keeps.
+        var id: UInt32
         var schema: String
         var name: String
         /// True when UPDATE and DELETE would still work once it is published: it, or each of its partitions, has a key
@@ -52,7 +54,8 @@ struct TableSelection {
 
     private static func table(_ row: QueryResult.Row) -> Table {
         Table(
-            schema: row.text("schema"), name: row.text("name"), hasReplicaIdentity: row.flag("has_identity"),
+            id: UInt32(row.text("oid")) ?? 0, schema: row.text("schema"), name: row.text("name"),
+            hasReplicaIdentity: row.flag("has_identity"),
             isPartitioned: row.text("kind") == "p", isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"))
     }
 

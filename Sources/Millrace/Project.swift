@@ -56,10 +56,13 @@ struct Project {
         LogRetention(age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize)
     }
 
-    /// A source object. `notice` is told what is made or changed in the database.
-    func makeSource(notice: @escaping @Sendable (String) -> Void) -> any ChangeSource {
+    /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
+    /// is captured.
+    func makeSource(
+        notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
+    ) -> any ChangeSource {
         switch source {
-        case .postgres(let settings): PostgresSource(settings: settings, notice: notice)
+        case .postgres(let settings): PostgresSource(settings: settings, notice: notice, warning: warning)
         case .sqlite(let settings): SQLiteSource(settings, notice: notice)
         }
     }

@@ -58,6 +58,8 @@ package struct CaptureStage {
             } catch {
                 await source.close()
                 guard error.remedy == .retry else { throw error }
+                // Whoever is asked to stop while it waits for a server fails on request.
+                if stop.isRequested { return }
                 await pause(after: error)
             }
         }

@@ -22,8 +22,15 @@ struct ChangeDecoderTests {
 
     private func decoder(after checkpoint: SourceCheckpoint? = nil, checksText: Bool = false) -> ChangeDecoder {
         ChangeDecoder(
-            progress: ReplicationProgress(after: checkpoint, slotPosition: LSN(50)), slot: "s", checksText: checksText)
+            progress: ReplicationProgress(after: checkpoint, slotPosition: LSN(50), notes: Self.notes), slot: "s",
+            checksText: checksText)
     }
+
+    private static let notes = {
+        var notes = SourceNotes()
+        notes.timeline = TimelineMemory(number: 3, forks: [:])
+        return notes
+    }()
 
     private static let announcement = WireBytes.xlog(
         WireBytes.relation(7, "t", columns: [("id", 23, true), ("v", 25, false)]))
@@ -82,7 +89,8 @@ struct ChangeDecoderTests {
 
     @Test func changesThatTheLogHoldsAreLeftOutAndCounted() throws {
         let last = ChangeIdentity(commit: 100, ordinal: 2)
-        var decoder = decoder(after: SourceCheckpoint(last: last, resume: ResumePosition(60), notes: [1]))
+        var decoder = decoder(
+            after: SourceCheckpoint(last: last, resume: ResumePosition(60), notes: Self.notes.encoded))
         let later: [UInt8] =
             Wire.xlog(Wire.begin(200)) + Wire.xlog(Wire.insert(7, [.text("2"), .null]))
             + Wire.xlog(Wire.commit(200, end: 210))
@@ -90,7 +98,7 @@ struct ChangeDecoderTests {
         _ = try decoder.consume(stream.rawBytes, byteLimit: 1 << 20, relations: Announcements())
         let batch = try decoder.seal()
         #expect(batch.seen.map(\.identity.ordinal) == [4, 5, 0])
-        #expect(batch.checkpoint?.notes == [1])
+        #expect(batch.checkpoint?.notes == Self.notes.encoded)
     }
 
     @Test func aKeepaliveMovesThePositionOnlyOutsideOfATransaction() throws {

@@ -73,7 +73,7 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false
+        throughLibPQ: Bool = false, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
@@ -82,6 +82,7 @@ final class SourceReader {
         values["publication"] = publication.map { .text($0) }
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
+        adjust(&settings)
         source = PostgresSource(settings: settings) { [notices] in notices.add($0) }
     }
 

@@ -31,7 +31,8 @@ struct RunCommand: AsyncParsableCommand {
         }
         let parts = Pipeline.Parts(
             name: project.configuration.name, sourceKind: project.configuration.sourceKind,
-            source: project.makeSource { logger.notice("\($0)") }, sinks: project.makeSinks(), log: log,
+            source: project.makeSource(notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
+            sinks: project.makeSinks(), log: log,
             schemas: SchemaFolder(directory: project.schemasDirectory),
             requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)

@@ -1,0 +1,57 @@
+internal import ChangeModel
+internal import ConnectorKit
+
+/// Failures of a stream that is not whole any more, and words about tables that endanger the application.
+extension PostgresFailure {
+    /// The server took another way than the one that was read.
+    static func timelineChanged(from old: UInt32, to new: UInt32, _ why: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.timeline_changed", .stop,
+            "the server is on timeline \(new), the log was made on timeline \(old): \(why)", setting: url,
+            hint: "if the server of timeline \(old) is still the right one, connect to it; otherwise "
+                + recovery)
+    }
+
+    /// Tables or operations were taken out of the publication while they were captured.
+    static func unpublished(_ review: PublicationReview, _ settings: PostgresSettings) -> ConnectorFailure {
+        let publication = "publication \"\(settings.publication)\""
+        guard !review.unpublished.isEmpty else {
+            let lost = review.lostOperations.joined(separator: ", ")
+            return ConnectorFailure(
+                "postgres.publication_reduced", .stop,
+                "\(publication) does not publish \(lost) any more: what was changed so since is lost",
+                setting: publicationSetting,
+                hint: "ALTER PUBLICATION \(SQLText.identifier(settings.publication)) "
+                    + "SET (publish = 'insert, update, delete, truncate'); then millrace run --recover snapshot")
+        }
+        let names = review.unpublished.map(\.name).joined(separator: ", ")
+        return ConnectorFailure(
+            "postgres.table_unpublished", .stop,
+            "\(names) \(review.unpublished.count == 1 ? "was" : "were") taken out of \(publication), or put in with "
+                + "another filter: changes since are lost",
+            setting: publicationSetting,
+            hint: "millrace run --recover snapshot publishes it and reads it anew; or take it out of \(tablesSetting)")
+    }
+
+    /// Nothing arrives although the server has more.
+    static func stalled(_ time: Duration, at reached: LSN, of end: LSN) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.stalled", .retry,
+            "nothing has come for \(time.components.seconds) s although the server has WAL up to \(end) and we have "
+                + "\(reached)",
+            hint:
+                "connecting again; when it happens often, look at the walsender in pg_stat_replication and at the "
+                + "network"
+        )
+    }
+
+    /// For a table that only a pattern matches.
+    static func keylessWarning(_ table: TableSelection.Table, isPublished: Bool) -> String {
+        let fix = replicaIdentityFull(schema: table.schema, table: table.name)
+        return isPublished
+            ? "table \(table.qualifiedName) is published without a replica identity: every UPDATE and DELETE of it "
+                + "fails in the application. Give it a primary key, or \(fix)"
+            : "table \(table.qualifiedName) has no replica identity and is NOT captured: published, every UPDATE and "
+                + "DELETE of it would fail in the application. Give it a primary key, or \(fix)"
+    }
+}

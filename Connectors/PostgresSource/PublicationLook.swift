@@ -1,0 +1,69 @@
+internal import ConnectorKit
+
+/// One look at the publication: what the catalogue says about it and about the tables that matter.
+struct PublicationLook {
+    let state: PublicationState
+    let selection: TableSelection
+    let now: PublicationReview.Now
+
+    /// Asks the catalogue. `memory` names tables that are asked about although nobody wants them any more.
+    init(
+        _ settings: PostgresSettings, _ side: SideConnection, version: Int, memory: PublicationMemory?
+    ) throws(ConnectorFailure) {
+        selection = try TableSelection(settings, side)
+        state = try PublicationState(settings.publication, side)
+        let ids = Set(selection.tables.map(\.id)).union(memory?.tables.keys.map { $0 } ?? [])
+        let rows = try side.query(
+            Self.query(version), [settings.publication, "{\(ids.sorted().map(String.init).joined(separator: ","))}"])
+        var (names, memberships) = ([UInt32: String](), [UInt32: Set<String>]())
+        for row in rows.all {
+            guard let id = row.integer("oid").flatMap({ UInt32(exactly: $0) }) else { continue }
+            names[id] = row.text("schema") + "." + row.text("name")
+            memberships[id] = Set(row.text("memberships").split(separator: " ").map(String.init))
+        }
+        let all: Set<String> = ["insert", "update", "delete", "truncate"]
+        now = PublicationReview.Now(
+            operations: all.subtracting(state.unpublished), names: names, memberships: memberships)
+    }
+
+    /// What became of it since `memory`.
+    func review(_ memory: PublicationMemory?) -> PublicationReview {
+        PublicationReview(
+            memory, now,
+            wanted: selection.tables.map {
+                PublicationReview.Wanted(
+                    id: $0.id, name: $0.qualifiedName, hasReplicaIdentity: $0.hasReplicaIdentity)
+            })
+    }
+
+    /// The tables of the selection with these ids.
+    func tables(_ wanted: [PublicationReview.Wanted]) -> [TableSelection.Table] {
+        let ids = Set(wanted.map(\.id))
+        return selection.tables.filter { ids.contains($0.id) }
+    }
+
+    /// Tables by oid with what makes them members: their own row, that of an ancestor, of a schema, or of all tables.
+    /// Whole schemas are published from server 15 on.
+    private static func query(_ version: Int) -> String {
+        let schemas = """
+            UNION ALL SELECT 's' || s.oid FROM pg_catalog.pg_publication_namespace s
+                JOIN pg_catalog.pg_class a ON a.relnamespace = s.pnnspid
+                WHERE s.pnpubid = p.oid AND a.oid = ANY (t.line)
+            """
+        return """
+            SELECT t.oid, t.schema, t.name, (
+                SELECT pg_catalog.string_agg(m.id, ' ') FROM pg_catalog.pg_publication p, LATERAL (
+                    SELECT 'a' || p.oid AS id WHERE p.puballtables
+                    UNION ALL SELECT 'r' || r.oid FROM pg_catalog.pg_publication_rel r
+                        WHERE r.prpubid = p.oid AND r.prrelid = ANY (t.line)
+                    \(version >= 150_000 ? schemas : "")) m
+                WHERE p.pubname = $1) AS memberships
+            FROM (SELECT c.oid, n.nspname AS schema, c.relname AS name,
+                    CASE WHEN c.relispartition
+                        THEN ARRAY(SELECT a.relid::pg_catalog.oid FROM pg_catalog.pg_partition_ancestors(c.oid) a)
+                        ELSE ARRAY[c.oid] END AS line
+                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.oid = ANY ($2::pg_catalog.oid[]) AND c.relkind IN ('r', 'p')) t
+            """
+    }
+}

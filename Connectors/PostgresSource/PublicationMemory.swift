@@ -1,0 +1,72 @@
+internal import ByteKit
+
+/// Which tables were published when the source last looked, kept in the checkpoint's notes.
+///
+/// A membership is remembered by the row of the catalogue that makes it. So a table that was taken out and put in again
+/// between two looks, during a stop too, is noticed: its membership has another number then.
+struct PublicationMemory: Equatable {
+    /// A table that was published and wanted.
+    struct Table: Equatable {
+        /// `schema.table` at that time; a rename keeps the oid.
+        var name: String
+        /// What made it a member: `r` and the oid of its own row, `s` and that of its schema's, or `a` and that of a
+        /// publication for all tables.
+        var memberships: Set<String>
+    }
+
+    /// The operations that were published.
+    var operations: Set<String>
+    /// By oid.
+    var tables: [UInt32: Table]
+
+    /// A memory of its parts.
+    init(operations: Set<String>, tables: [UInt32: Table]) {
+        self.operations = operations
+        self.tables = tables
+    }
+}
+
+// MARK: - Bytes
+
+extension PublicationMemory {
+    /// The bytes for the notes: the operations, then each table.
+    var encoded: [UInt8] {
+        var out = NoteWriter()
+        Self.write(operations, &out)
+        out.count(tables.count)
+        for (id, table) in tables.sorted(by: { $0.key < $1.key }) {
+            out.number32(id)
+            out.text(table.name)
+            Self.write(table.memberships, &out)
+        }
+        return out.bytes
+    }
+
+    /// Reads them back; nil when they are something else.
+    init?(decoding bytes: [UInt8]) {
+        var reader = NoteReader(bytes.rawBytes)
+        guard let operations = Self.readTexts(&reader), let count = reader.count() else { return nil }
+        (self.operations, tables) = (operations, [:])
+        for _ in 0..<count {
+            guard let id = reader.number32(), let name = reader.text(), let memberships = Self.readTexts(&reader)
+            else { return nil }
+            tables[id] = Table(name: name, memberships: memberships)
+        }
+        guard reader.isAtEnd else { return nil }
+    }
+
+    private static func write(_ texts: Set<String>, _ out: inout NoteWriter) {
+        out.count(texts.count)
+        for text in texts.sorted() { out.text(text) }
+    }
+
+    private static func readTexts(_ reader: inout NoteReader) -> Set<String>? {
+        guard let count = reader.count() else { return nil }
+        var texts: Set<String> = []
+        for _ in 0..<count {
+            guard let text = reader.text() else { return nil }
+            texts.insert(text)
+        }
+        return texts
+    }
+}
