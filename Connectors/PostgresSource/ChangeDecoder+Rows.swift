@@ -11,6 +11,9 @@ extension ChangeDecoder {
 
     mutating func take(_ insert: borrowing InsertMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: insert.relationID, insert.newTuple) else { return }
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.inserted(insert.newTuple, relation)
+        }
         let after = copy(insert.newTuple)
         builder.append(
             RowChange(
@@ -25,6 +28,9 @@ extension ChangeDecoder {
             try checkWidth(update.oldTuple)
             before = copy(update.oldTuple)
         }
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.updated(update.oldTuple, update.oldImage, update.newTuple, relation)
+        }
         let after = copy(update.newTuple)
         builder.append(
             RowChange(
@@ -34,6 +40,9 @@ extension ChangeDecoder {
 
     mutating func take(_ delete: borrowing DeleteMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: delete.relationID, delete.oldTuple) else { return }
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.deleted(delete.oldTuple, delete.oldImage, relation)
+        }
         let before = copy(delete.oldTuple)
         builder.append(
             RowChange(
@@ -45,6 +54,9 @@ extension ChangeDecoder {
     mutating func take(_ truncate: TruncateMessage) throws(WireError) {
         for id in truncate.relationIDs {
             guard let place = try place(ofChangeIn: id, nil) else { continue }
+            if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+                snapshots.truncated(relation)
+            }
             builder.append(
                 RowChange(
                     operation: .truncate, relation: place.relation, transaction: place.transaction,
@@ -54,6 +66,7 @@ extension ChangeDecoder {
 
     /// Keeps a relation that was announced; one with the same oid is replaced.
     mutating func remember(_ message: RelationMessage, _ relation: Relation?) {
+        snapshots?.announced(message, relation)
         let known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
         if let place = relationPlaces[message.relationID] {
             relations[place] = known
@@ -69,6 +82,7 @@ extension ChangeDecoder {
     private mutating func place(ofChangeIn id: UInt32, _ tuple: RawSpan?) throws(WireError) -> Place? {
         guard let open = transaction else { throw .outOfPlace("a row") }
         try moveToRelation(id)
+        if let snapshots, snapshots.isActive { snapshots.touched() }
         if let tuple { try checkWidth(tuple) }
         guard open.nextOrdinal < ChangeIdentity.snapshotOrdinalMin else { throw .tooManyChanges }
         transaction?.nextOrdinal = open.nextOrdinal &+ 1

@@ -28,6 +28,8 @@ struct ChangeDecoder: ~Copyable {
     var currentPlace = 0
     let checksText: Bool
     let slot: String
+    /// Watches the stream for snapshots; nil where there are none.
+    let snapshots: SnapshotTracker?
 
     struct OpenTransaction {
         var info: TransactionInfo
@@ -47,7 +49,8 @@ struct ChangeDecoder: ~Copyable {
     }
 
     /// A decoder that continues from `progress`. `checksText`: the server may send text that is not UTF-8 (SQL_ASCII).
-    init(progress: ReplicationProgress, slot: String, checksText: Bool) {
+    init(progress: ReplicationProgress, slot: String, checksText: Bool, snapshots: SnapshotTracker? = nil) {
+        self.snapshots = snapshots
         self.progress = progress
         self.slot = slot
         self.checksText = checksText
@@ -68,6 +71,7 @@ struct ChangeDecoder: ~Copyable {
     ) throws(ConnectorFailure) -> (taken: Int, needed: Int) {
         var offset = 0
         while builder.byteCount < byteLimit {
+            if isHeldUp { break }
             let step: Step
             do throws(WireError) {
                 step = try next(input, at: offset)
@@ -89,6 +93,7 @@ struct ChangeDecoder: ~Copyable {
 
     /// Seals what was decoded so far and begins a new batch. Throws when one change needs more than 4 GiB.
     mutating func seal() throws(ConnectorFailure) -> ChangeBatch {
+        refreshSnapshots()
         var full = ChangeBatchBuilder(capacity: min(max(builder.byteCount + builder.byteCount / 4, 4096), 1 << 20))
         swap(&builder, &full)
         batchNumber &+= 1
@@ -159,13 +164,19 @@ extension ChangeDecoder {
         case .relation: return try RelationMessage(payload)
         case .type: _ = try TypeMessage(payload)
         case .origin: _ = try OriginMessage(payload)
-        case .message: _ = try LogicalMessage(payload)
+        case .message: take(try LogicalMessage(payload))
         }
         return nil
     }
 
+    private mutating func take(_ message: borrowing LogicalMessage) {
+        guard message.isTransactional, message.prefix == SnapshotMark.prefix, let open = transaction else { return }
+        snapshots?.marked(message.content, in: open.info)
+    }
+
     private mutating func take(_ begin: BeginMessage) throws(WireError) {
         guard transaction == nil else { throw .outOfPlace("Begin") }
+        snapshots?.began(begin.xid)
         transaction = OpenTransaction(
             info: TransactionInfo(
                 commit: begin.finalLSN.value, id: UInt64(begin.xid),
@@ -176,5 +187,6 @@ extension ChangeDecoder {
         guard let open = transaction, open.info.commit == commit.commitLSN.value else { throw .outOfPlace("Commit") }
         progress.committed(at: commit.commitLSN, end: commit.endLSN)
         transaction = nil
+        snapshots?.committed()
     }
 }

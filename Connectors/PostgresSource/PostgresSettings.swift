@@ -13,6 +13,14 @@ package struct PostgresSettings: Sendable {
     package var publication: String
     /// How often the server hears from us at least.
     package var statusInterval: Duration
+    /// True to read rows that were there before the stream.
+    package var readsOldRows: Bool
+    /// How many connections read them.
+    package var snapshotConnections: Int
+    /// A chunk of a snapshot is meant to have so many bytes of rows, and is cut at twice as many. Smaller for tests.
+    var chunkBytes = 2 << 20
+    /// A part of a table has about so many bytes. Smaller for tests.
+    var partBytes: UInt64 = 32 << 20
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
     /// How often server, slot and publication are looked at while the stream runs. Shorter for tests.
@@ -46,6 +54,15 @@ package struct PostgresSettings: Sendable {
             "How often the server hears from Millrace at least. A third of the server's wal_sender_timeout is never "
                 + "exceeded.",
             default: .duration(.seconds(10))),
+        Setting(
+            "snapshot", .choice(["initial", "never"]),
+            "Whether rows that were in a table before its changes are captured arrive as snapshot events. With `never` only "
+                + "`millrace snapshot` reads them.",
+            default: .text("initial")),
+        Setting(
+            "snapshot_connections", .integer(1...16),
+            "How many connections read rows for snapshots at the same time, beside the stream's own.",
+            default: .integer(2)),
     ]
 
     /// Checks what the kinds of the settings cannot say. Nothing of `url` is ever quoted in a problem.
@@ -61,6 +78,8 @@ package struct PostgresSettings: Sendable {
         tables = try Self.patterns(values.list("tables") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
+        readsOldRows = values.text("snapshot") != "never"
+        snapshotConnections = values.integer("snapshot_connections") ?? 2
         statusInterval = values.duration("status_interval") ?? .seconds(10)
         guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
             throw SettingProblem("status_interval", "must lie between 100ms and 1h")

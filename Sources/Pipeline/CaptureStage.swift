@@ -75,7 +75,7 @@ package struct CaptureStage {
         while !stop.isRequested {
             try await carryOutRequests(&turn.asked)
             try await take(&turn)
-            if let target, let resume = turn.appended, resume >= target {
+            if isCaughtUp(turn) {
                 if try await sync(&turn) { progress.caughtUp() }
                 return
             }
@@ -98,10 +98,19 @@ package struct CaptureStage {
         return try opened.get()
     }
 
+    /// True when everything that was committed before the start is in the log, and what the source reads beside its
+    /// changes too.
+    private func isCaughtUp(_ turn: Turn) -> Bool {
+        guard let target, let appended = turn.appended, appended.resume >= target else { return false }
+        return source.isComplete(appended) && (turn.newest.map { source.isComplete($0) } ?? true)
+    }
+
     /// Where the loop stands between two batches.
     private struct Turn {
-        /// Resume position of the newest checkpoint in the log.
-        var appended: ResumePosition?
+        /// The newest checkpoint in the log.
+        var appended: SourceCheckpoint?
+        /// The newest checkpoint that the source gave.
+        var newest: SourceCheckpoint?
         /// When the oldest append that no sync covers was made; nil when all are covered.
         var unsyncedSince: ContinuousClock.Instant?
         /// When a checkpoint without changes was last stored.
@@ -113,7 +122,7 @@ package struct CaptureStage {
 
         /// What an earlier attempt or process appended may not be synced, nor acknowledged.
         init(after checkpoint: SourceCheckpoint?) {
-            appended = checkpoint?.resume
+            appended = checkpoint
             unsyncedSince = checkpoint == nil ? nil : .now
         }
     }
@@ -121,6 +130,7 @@ package struct CaptureStage {
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
         let batch = try await source.nextBatch(until: .now + patience)
+        turn.newest = batch.checkpoint
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {
@@ -141,7 +151,7 @@ package struct CaptureStage {
             try await stage.log.append(batch, versions: versions)
         }
         guard let logged else { return }
-        turn.appended = batch.checkpoint?.resume ?? turn.appended
+        turn.appended = batch.checkpoint ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
             guard try await sync(&turn) else { return }
@@ -157,8 +167,8 @@ package struct CaptureStage {
         guard let checkpoint = batch.checkpoint else { return }
         let resume = checkpoint.resume
         let isAwaited = turn.asked.isAnyRemembered(in: checkpoint, by: source)
-        guard isAwaited || (turn.appended.map { resume > $0 } ?? true) else { return }
-        let isTarget = target.map { resume >= $0 } ?? false
+        guard isAwaited || checkpoint != turn.appended else { return }
+        let isTarget = (target.map { resume >= $0 } ?? false) && source.isComplete(checkpoint)
         guard isAwaited || isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else {
             return
         }
@@ -167,7 +177,7 @@ package struct CaptureStage {
         }
         guard logged != nil else { return }
         turn.idleCheckpointAt = .now
-        turn.appended = resume
+        turn.appended = checkpoint
         turn.unsyncedSince = turn.unsyncedSince ?? .now
     }
 

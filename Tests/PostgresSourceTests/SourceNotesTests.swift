@@ -14,10 +14,12 @@ struct SourceNotesTests {
             name: "Odd \"schema.täble",
             stage: .reading(
                 .init(
+                    key: "id bigint",
                     parts: [
                         .init(after: nil, through: [1, 2], isDone: true), .init(after: [1, 2], through: [9]),
                         .init(after: [9], through: nil),
                     ], owed: [[], [255, 0]], rowCount: 12, estimate: .max)))
+        snapshot.requests = ["a", "b"]
         notes.snapshot = snapshot
         return notes
     }

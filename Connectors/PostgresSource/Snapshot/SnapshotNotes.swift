@@ -4,12 +4,20 @@ internal import ByteKit
 struct SnapshotNotes: Equatable {
     /// Tables by oid. A table that is not here was never looked at.
     var tables: [UInt32: Table] = [:]
+    /// The newest requests that were taken, so that none is taken twice.
+    var requests: [String] = []
+
+    /// So many requests are remembered.
+    static let requestsMax = 64
 
     /// A table whose rows are read, or were.
     struct Table: Equatable {
         /// `schema.table`, for people.
         var name: String
         var stage: Stage
+
+        /// True when some of its rows were read.
+        var isBegun: Bool { if case .reading = stage { true } else { false } }
     }
 
     /// What is left to do for a table.
@@ -24,6 +32,8 @@ struct SnapshotNotes: Equatable {
 
     /// A table in the middle of its snapshot.
     struct Reading: Equatable {
+        /// The key that the bounds of the parts are made of; another one makes them worthless.
+        var key: String
         /// Ranges of the key that together cover all of it.
         var parts: [Part]
         /// Keys of rows that must be read once more by themselves.
@@ -45,8 +55,14 @@ struct SnapshotNotes: Equatable {
     /// True when no table is left to read.
     var isFinished: Bool { tables.values.allSatisfy { $0.stage == .done } }
 
-    /// True when a clear of consumers' state, a key, or a range is left in this table.
-    func isUnfinished(_ oid: UInt32) -> Bool { tables[oid].map { $0.stage != .done } ?? false }
+    /// The tables that are not done, in the order in which they are read.
+    var unfinished: [UInt32] {
+        let left = tables.filter { $0.value.stage != .done }
+        return left.keys.sorted { a, b in
+            let (isFirst, isSecond) = (left[a]?.isBegun ?? false, left[b]?.isBegun ?? false)
+            return isFirst != isSecond ? isFirst : a < b
+        }
+    }
 }
 
 // MARK: - Bytes
@@ -74,10 +90,13 @@ extension SnapshotNotes {
                 Self.write(reading, &out)
             }
         }
+        out.count(requests.count)
+        for request in requests { out.text(request) }
         return out.bytes
     }
 
     private static func write(_ reading: Reading, _ out: inout NoteWriter) {
+        out.text(reading.key)
         out.number(reading.rowCount)
         out.number(reading.estimate)
         out.count(reading.parts.count)
@@ -100,6 +119,11 @@ extension SnapshotNotes {
             }
             tables[oid] = Table(name: name, stage: stage)
         }
+        guard let requestCount = reader.count() else { return nil }
+        for _ in 0..<requestCount {
+            guard let request = reader.text() else { return nil }
+            requests.append(request)
+        }
         guard reader.isAtEnd else { return nil }
     }
 
@@ -114,10 +138,10 @@ extension SnapshotNotes {
     }
 
     private static func readReading(_ reader: inout NoteReader) -> Reading? {
-        guard let rows = reader.number(), let estimate = reader.number(), let partCount = reader.count() else {
-            return nil
-        }
-        var reading = Reading(parts: [], rowCount: rows, estimate: estimate)
+        guard let key = reader.text(), let rows = reader.number(), let estimate = reader.number(),
+            let partCount = reader.count()
+        else { return nil }
+        var reading = Reading(key: key, parts: [], rowCount: rows, estimate: estimate)
         for _ in 0..<partCount {
             guard let after = reader.optionalList(), let through = reader.optionalList(), let isDone = reader.flag()
             else { return nil }
