@@ -87,7 +87,7 @@ let package = Package(
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
             swiftSettings: house),
         .testTarget(
-            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog"],
+            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", grdb],
             swiftSettings: house),
         .testTarget(
             name: "PipelineTests",
@@ -101,7 +101,11 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "PostgresSourceTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "PostgresSource"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "JSONText",
+                "PostgresSource",
+                "ProgramTesting", "SchemaRegistry",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "SQLiteSourceTests",

@@ -11,10 +11,10 @@ extension ChangeDecoder {
 
     mutating func take(_ insert: borrowing InsertMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: insert.relationID, insert.newTuple) else { return }
-        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
-            snapshots.inserted(insert.newTuple, relation)
-        }
         let after = copy(insert.newTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.inserted(builder.tuple(after), relation)
+        }
         builder.append(
             RowChange(
                 operation: .insert, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -28,10 +28,10 @@ extension ChangeDecoder {
             try checkWidth(update.oldTuple)
             before = copy(update.oldTuple)
         }
-        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
-            snapshots.updated(update.oldTuple, update.oldImage, update.newTuple, relation)
-        }
         let after = copy(update.newTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.updated(builder.tuple(before), update.oldImage, builder.tuple(after), relation)
+        }
         builder.append(
             RowChange(
                 operation: .update, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -40,10 +40,10 @@ extension ChangeDecoder {
 
     mutating func take(_ delete: borrowing DeleteMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: delete.relationID, delete.oldTuple) else { return }
-        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
-            snapshots.deleted(delete.oldTuple, delete.oldImage, relation)
-        }
         let before = copy(delete.oldTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.deleted(builder.tuple(before), delete.oldImage, relation)
+        }
         builder.append(
             RowChange(
                 operation: .delete, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -67,7 +67,11 @@ extension ChangeDecoder {
     /// Keeps a relation that was announced; one with the same oid is replaced.
     mutating func remember(_ message: RelationMessage, _ relation: Relation?) {
         snapshots?.announced(message, relation)
-        let known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
+        var known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
+        if let relation, relation.columns.count < message.columns.count {
+            let names = Set(relation.columns.map(\.name))
+            known.kept = message.columns.map { names.contains($0.name) }
+        }
         if let place = relationPlaces[message.relationID] {
             relations[place] = known
         } else {
@@ -135,7 +139,8 @@ extension ChangeDecoder {
 
     @inline(__always)
     private mutating func copy(_ tuple: RawSpan) -> ByteRange {
-        checksText && !Self.isText(tuple) ? copyMarkingMalformedText(tuple) : builder.append(tuple: tuple)
+        if relations[currentPlace].kept != nil { return copyKeptValues(tuple) }
+        return checksText && !Self.isText(tuple) ? copyMarkingMalformedText(tuple) : builder.append(tuple: tuple)
     }
 
     /// True when the whole tuple is UTF-8. Lengths and kinds may hold bytes above 127, so values are looked at one by
@@ -148,17 +153,34 @@ extension ChangeDecoder {
         return true
     }
 
+    /// Leaves out the values of columns that are not captured.
+    private mutating func copyKeptValues(_ tuple: RawSpan) -> ByteRange {
+        guard let kept = relations[currentPlace].kept, var reader = TupleReader(tuple) else { return .empty }
+        let checksText = checksText
+        let columnCount = relations[currentPlace].relation?.columns.count ?? 0
+        return builder.appendTuple(columnCount: columnCount) { (output: inout OutputBuffer) in
+            for isKept in kept {
+                guard let value = reader.next() else { return }
+                if isKept { Self.append(value, to: &output, checksText: checksText) }
+            }
+        }
+    }
+
+    private static func append(_ value: borrowing TupleValue, to output: inout OutputBuffer, checksText: Bool) {
+        let isMalformed = checksText && value.kind == ValueKind.text && !UTF8Check.isValid(value.bytes)
+        output.append(isMalformed ? ValueKind.malformedText : value.kind)
+        guard ValueKind.hasBytes(value.kind) else { return }
+        output.append(bigEndian: Int32(clamping: value.bytes.byteCount))
+        output.append(value.bytes)
+    }
+
     /// A database with the encoding SQL_ASCII stores any bytes as text; what is not UTF-8 is marked as such.
     private mutating func copyMarkingMalformedText(_ tuple: RawSpan) -> ByteRange {
         guard var reader = TupleReader(tuple) else { return .empty }
         return builder.appendTuple(columnCount: reader.columnCount) { (output: inout OutputBuffer) in
             for _ in 0..<reader.columnCount {
                 guard let value = reader.next() else { return }
-                let isMalformed = value.kind == ValueKind.text && !UTF8Check.isValid(value.bytes)
-                output.append(isMalformed ? ValueKind.malformedText : value.kind)
-                guard ValueKind.hasBytes(value.kind) else { continue }
-                output.append(bigEndian: Int32(clamping: value.bytes.byteCount))
-                output.append(value.bytes)
+                Self.append(value, to: &output, checksText: true)
             }
         }
     }

@@ -24,6 +24,8 @@ struct ChangeDecoder: ~Copyable {
     var batchNumber = 1
     var relations: [KnownRelation] = []
     var relationPlaces: [UInt32: Int] = [:]
+    /// The types that were announced for the relation that follows.
+    var announcedTypes: [TypeMessage] = []
     /// The place of the relation that the last row belonged to.
     var currentPlace = 0
     let checksText: Bool
@@ -42,7 +44,10 @@ struct ChangeDecoder: ~Copyable {
         var id: UInt32
         /// Nil for a table that is in the publication and not in the configuration.
         var relation: Relation?
+        /// How many values its rows arrive with.
         var columnCount: Int
+        /// Which of them are captured; nil for all.
+        var kept: [Bool]?
         /// The relation's index in the batch of this number.
         var index: UInt32 = 0
         var batchNumber = 0
@@ -161,8 +166,11 @@ extension ChangeDecoder {
         case .begin: try take(BeginMessage(payload))
         case .commit: try take(CommitMessage(payload))
         case .truncate: try take(TruncateMessage(payload))
-        case .relation: return try RelationMessage(payload)
-        case .type: _ = try TypeMessage(payload)
+        case .relation:
+            var relation = try RelationMessage(payload)
+            swap(&relation.types, &announcedTypes)
+            return relation
+        case .type: announcedTypes.append(try TypeMessage(payload))
         case .origin: _ = try OriginMessage(payload)
         case .message: take(try LogicalMessage(payload))
         }

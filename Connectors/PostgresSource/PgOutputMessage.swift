@@ -111,6 +111,8 @@ struct RelationMessage: Equatable {
     var relationName: String
     var replicaIdentity: ReplicaIdentity
     var columns: [Column]
+    /// The types that are not built in, as the server announced them just before: also those that were dropped since.
+    var types: [TypeMessage] = []
 
     init(_ payload: RawSpan) throws(WireError) {
         var reader = ByteReader(payload)

@@ -110,15 +110,21 @@ extension Examination {
             return add(error)
         }
         add(.ok, "postgres.table_missing", "\(selection.tables.count) tables to capture")
-        for pattern in selection.idlePatterns { add(.warning, "postgres.no_tables", "no table matches \(pattern)") }
+        for line in selection.idlePatterns { add(.warning, "postgres.no_tables", line) }
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
+        if publication.needsReplicaIdentity, selection.tables.contains(where: { !$0.hasReplicaIdentity }) { return }
+        let (tables, version) = (selection.tables, facts.versionNumber)
+        do throws(ConnectorFailure) {
+            look(at: try PublicationDifference(settings, tables, publication, version, side), publication, facts)
+        } catch {
+            add(error)
+        }
     }
 
     private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
-        let needsIdentity = !publication.exists || publication.needsReplicaIdentity
-        if needsIdentity && !table.hasReplicaIdentity {
+        if publication.needsReplicaIdentity && !table.hasReplicaIdentity {
             add(PostgresFailure.noReplicaIdentity([(table.schema, table.name)]))
         } else {
             add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
@@ -132,10 +138,11 @@ extension Examination {
                     + "GRANT SELECT ON \(table.identifier) TO \(role);")
         }
         if !publication.tables.contains(table.qualifiedName) && !table.isOwned && !publication.holdsAllTables {
+            let plain = PublishedTable(schema: table.schema, name: table.name)
             let statement =
                 publication.exists
-                ? PublicationState.addStatement(settings.publication, [table])
-                : PublicationState.createStatement(settings.publication, [table])
+                ? PublicationDifference.add(settings.publication, [plain])
+                : PublicationDifference.create(settings.publication, [plain])
             add(
                 .problem, "postgres.privilege",
                 "role \(role) does not own \(table.qualifiedName), which publishing it takes",
@@ -145,29 +152,12 @@ extension Examination {
 
     private mutating func look(at publication: PublicationState, _ selection: TableSelection, _ facts: ServerFacts) {
         let name = settings.publication
-        guard publication.exists else {
-            return add(
-                .ok, "postgres.object_missing",
-                "publication \"\(name)\" will be made: \(PublicationState.createStatement(name, selection.tables))")
-        }
-        let missing = selection.tables.filter { !publication.tables.contains($0.qualifiedName) }
-        if missing.isEmpty {
-            add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them")
-        } else if publication.isOwned {
-            add(
-                .ok, "postgres.object_missing",
-                "publication \"\(name)\" will be changed: \(PublicationState.addStatement(name, missing))")
-        } else {
-            add(
-                .problem, "postgres.privilege",
-                "role \"\(facts.role)\" does not own publication \"\(name)\", which lacks tables",
-                fix: PublicationState.addStatement(name, missing))
-        }
+        guard publication.exists else { return }
         if !publication.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             add(
                 .problem, "postgres.publication_options",
                 "publication \"\(name)\" sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationState.rootStatement(name))
+                fix: PublicationDifference.rootStatement(name))
         }
         if !publication.unpublished.isEmpty {
             add(
@@ -175,6 +165,28 @@ extension Examination {
                 "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
                 fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');"
             )
+        }
+    }
+}
+
+extension Examination {
+    private mutating func look(
+        at difference: PublicationDifference, _ publication: PublicationState, _ facts: ServerFacts
+    ) {
+        for line in difference.notices { add(.warning, "postgres.publication_options", line) }
+        let name = settings.publication
+        if difference.isEmpty { add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them") }
+        for step in difference.steps {
+            if publication.isOwned || !publication.exists {
+                add(
+                    .ok, "postgres.object_missing",
+                    "publication \"\(name)\" will be \(publication.exists ? "changed" : "made"): \(step.statement)")
+            } else {
+                add(
+                    .problem, "postgres.privilege",
+                    "role \"\(facts.role)\" does not own publication \"\(name)\", and \(step.why)",
+                    fix: step.statement)
+            }
         }
     }
 }

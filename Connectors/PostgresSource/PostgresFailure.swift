@@ -123,6 +123,7 @@ enum PostgresFailure {
     static let slotSetting = "source.postgres.slot"
     static let publicationSetting = "source.postgres.publication"
     static let tablesSetting = "source.postgres.tables"
+    static let excludeSetting = "source.postgres.exclude"
 }
 
 extension PostgresFailure {

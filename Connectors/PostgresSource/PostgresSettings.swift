@@ -1,4 +1,5 @@
 private import CLibPQ
+internal import ChangeModel
 package import ConnectorKit
 
 /// What the configuration says about a PostgreSQL source.
@@ -7,6 +8,10 @@ package struct PostgresSettings: Sendable {
     package var url: String
     /// Which tables are captured, as `schema.table` with wildcards.
     package var tables: [TablePattern]
+    /// Which of them are not.
+    package var excluded: [TablePattern]
+    /// What of single tables is captured.
+    var choices: TableChoices
     /// The logical replication slot.
     package var slot: String
     /// The publication.
@@ -21,6 +26,8 @@ package struct PostgresSettings: Sendable {
     var chunkBytes = 2 << 20
     /// A part of a table has about so many bytes. Smaller for tests.
     var partBytes: UInt64 = 32 << 20
+    /// What columns of the type numeric hold: `numeric` for strings in events, `number` for numbers.
+    var numeric = ValueType.numeric
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
     var readsThroughLibPQ = false
     /// How often server, slot and publication are looked at while the stream runs. Shorter for tests.
@@ -40,8 +47,12 @@ package struct PostgresSettings: Sendable {
                 + "it. What it leaves out comes from libpq's environment variables, service and password files.",
             isRequired: true, isSecret: true),
         Setting(
-            "tables", .list, "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`).",
+            "tables", .list,
+            "The tables to capture as `schema.table`; `*` stands for any characters (`public.*`), capitals matter, and"
+                + " double quotes go around a schema with a dot or a name with a star.",
             isRequired: true),
+        Setting("exclude", .list, "The tables that are not captured although `tables` has them, in the same form."),
+        TableChoices.setting,
         Setting(
             "slot", .text,
             "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
@@ -63,6 +74,12 @@ package struct PostgresSettings: Sendable {
             "snapshot_connections", .integer(1...16),
             "How many connections read rows for snapshots at the same time, beside the stream's own.",
             default: .integer(2)),
+        Setting(
+            "numeric", .choice(["string", "number"]),
+            "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` "
+                + "keeps them in the event too, but many readers turn numbers into doubles. NaN and infinities are "
+                + "strings in both.",
+            default: .text("string")),
     ]
 
     /// Checks what the kinds of the settings cannot say. Nothing of `url` is ever quoted in a problem.
@@ -75,12 +92,16 @@ package struct PostgresSettings: Sendable {
         }
         let byDefault = Self.defaultName(pipelineName)
         self.url = url
-        tables = try Self.patterns(values.list("tables") ?? [])
+        tables = try Self.patterns(values.list("tables") ?? [], "tables")
+        if tables.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
+        excluded = try Self.patterns(values.list("exclude") ?? [], "exclude")
+        choices = try TableChoices(values.groups("choices") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         readsOldRows = values.text("snapshot") != "never"
         snapshotConnections = values.integer("snapshot_connections") ?? 2
         statusInterval = values.duration("status_interval") ?? .seconds(10)
+        numeric = values.text("numeric") == "number" ? .number : .numeric
         guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
             throw SettingProblem("status_interval", "must lie between 100ms and 1h")
         }
@@ -88,8 +109,8 @@ package struct PostgresSettings: Sendable {
 
     /// True when a table of this name is to be captured.
     func captures(schema: String, table: String) -> Bool {
-        let name = schema + "." + table
-        return tables.contains { $0.matches(name) }
+        tables.contains { $0.matches(schema: schema, table: table) }
+            && !excluded.contains { $0.matches(schema: schema, table: table) }
     }
 
     /// `millrace_` and the pipeline's name in the letters that a slot may have.
@@ -100,13 +121,17 @@ package struct PostgresSettings: Sendable {
         return String(("millrace_" + String(letters)).prefix(nameLengthMax))
     }
 
-    private static func patterns(_ texts: [String]) throws(SettingProblem) -> [TablePattern] {
-        if texts.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
+    /// The patterns of a list; one without a wildcard must name its schema.
+    static func patterns(_ texts: [String], _ setting: String) throws(SettingProblem) -> [TablePattern] {
         var patterns: [TablePattern] = []
-        for text in texts {
+        for (index, text) in texts.enumerated() {
             let pattern = TablePattern(text)
-            guard !pattern.isLiteral || text.contains(".") else {
-                throw SettingProblem("tables", "\"\(text)\" has no schema", hint: "write public.\(text)")
+            guard pattern.isWellFormed else {
+                throw SettingProblem("\(setting)[\(index)]", "\(text) has a double quote that is not closed")
+            }
+            guard !pattern.isLiteral || pattern.hasSchema else {
+                throw SettingProblem(
+                    "\(setting)[\(index)]", "\"\(text)\" has no schema", hint: "write public.\(text)")
             }
             patterns.append(pattern)
         }

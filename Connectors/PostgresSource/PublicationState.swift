@@ -1,18 +1,32 @@
 internal import ConnectorKit
 
 /// The publication as the database has it.
-struct PublicationState {
+struct PublicationState: Equatable {
+    /// A table that the publication names itself.
+    struct Member: Equatable {
+        /// Only these columns; nil for all.
+        var columns: [String]?
+        /// Only rows for which this is true, in the server's own spelling; nil for all.
+        var filter: String?
+    }
+
     /// True when the publication exists.
     var exists: Bool
     var isOwned = false
     /// FOR ALL TABLES: made by somebody else, never by Millrace.
     var holdsAllTables = false
+    /// FOR TABLES IN SCHEMA (server 15): likewise.
+    var schemas: Set<String> = []
     /// True when changes of partitions arrive under the name of their root.
     var sendsPartitionsAsRoot = false
     /// The operations that it leaves out.
     var unpublished: [String] = []
-    /// What it publishes, as `schema.table`.
+    /// What it publishes, in whatever way, as `schema.table`.
     var tables: Set<String> = []
+    /// The oids of ``tables`` with their names.
+    var tableNames: [String: String] = [:]
+    /// The tables that it names, by `schema.table`.
+    var members: [String: Member] = [:]
 
     init(_ name: String, _ side: SideConnection) throws(ConnectorFailure) {
         guard let row = try side.query(Self.query, [name]).first else {
@@ -24,34 +38,71 @@ struct PublicationState {
         holdsAllTables = row.flag("puballtables")
         sendsPartitionsAsRoot = row.flag("pubviaroot")
         unpublished = ["insert", "update", "delete", "truncate"].filter { !row.flag("pub" + $0) }
-        let members = try side.query(Self.membersQuery, [name])
-        tables = Set(members.all.map { $0.text("schemaname") + "." + $0.text("tablename") })
+        for row in try side.query(Self.tablesQuery, [name]).all {
+            tables.insert(row.text("name"))
+            tableNames[row.text("oid")] = row.text("name")
+        }
+        try readMembers(name, hasFilters: (row.integer("version") ?? 0) >= 150_000, side)
+    }
+
+    /// A publication of these parts.
+    init(exists: Bool, members: [String: Member] = [:]) {
+        self.exists = exists
+        self.members = members
+        tables = Set(members.keys)
     }
 
     /// True when UPDATE or DELETE of its tables is published, for which the server demands a replica identity.
-    var needsReplicaIdentity: Bool { !(unpublished.contains("update") && unpublished.contains("delete")) }
+    var needsReplicaIdentity: Bool { !exists || !(unpublished.contains("update") && unpublished.contains("delete")) }
+
+    /// True when the table is published without being named, so that it can have neither columns nor a condition.
+    func publishesAsAWhole(schema: String) -> Bool { holdsAllTables || schemas.contains(schema) }
+
+    private mutating func readMembers(_ name: String, hasFilters: Bool, _ side: SideConnection) throws(ConnectorFailure)
+    {
+        for row in try side.query(hasFilters ? Self.membersQuery : Self.plainMembersQuery, [name]).all {
+            var member = members[row.text("name")] ?? Member(filter: row["filter"])
+            if let column = row["column_name"] { member.columns = (member.columns ?? []) + [column] }
+            members[row.text("name")] = member
+        }
+        guard hasFilters else { return }
+        schemas = Set(try side.query(Self.schemasQuery, [name]).all.map { $0.text("nspname") })
+    }
 
     private static let query = """
-        SELECT *, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned
+        SELECT *, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned,
+            pg_catalog.current_setting('server_version_num') AS version
         FROM pg_catalog.pg_publication WHERE pubname = $1
         """
-    private static let membersQuery = "SELECT * FROM pg_catalog.pg_publication_tables WHERE pubname = $1"
-}
-
-extension PublicationState {
-    /// The statement that makes the publication for these tables, and only these.
-    static func createStatement(_ name: String, _ tables: [TableSelection.Table]) -> String {
-        "CREATE PUBLICATION \(SQLText.identifier(name)) FOR TABLE \(tables.map(\.identifier).joined(separator: ", ")) "
-            + "WITH (publish_via_partition_root = true);"
-    }
-
-    /// The statement that adds tables to it.
-    static func addStatement(_ name: String, _ tables: [TableSelection.Table]) -> String {
-        "ALTER PUBLICATION \(SQLText.identifier(name)) ADD TABLE \(tables.map(\.identifier).joined(separator: ", "));"
-    }
-
-    /// The statement that makes it send partitions as their root.
-    static func rootStatement(_ name: String) -> String {
-        "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish_via_partition_root = true);"
-    }
+    private static let tablesQuery = """
+        SELECT c.oid, t.schemaname || '.' || t.tablename AS name FROM pg_catalog.pg_publication_tables t
+        JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname
+        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
+        WHERE t.pubname = $1
+        """
+    /// A row for each column of a column list.
+    private static let membersQuery = """
+        SELECT n.nspname || '.' || c.relname AS name, pg_catalog.pg_get_expr(r.prqual, r.prrelid) AS filter,
+            a.attname AS column_name
+        FROM pg_catalog.pg_publication p
+        JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (r.prattrs)
+        WHERE p.pubname = $1 ORDER BY 1, a.attnum
+        """
+    private static let plainMembersQuery = """
+        SELECT n.nspname || '.' || c.relname AS name
+        FROM pg_catalog.pg_publication p
+        JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE p.pubname = $1
+        """
+    private static let schemasQuery = """
+        SELECT n.nspname FROM pg_catalog.pg_publication p
+        JOIN pg_catalog.pg_publication_namespace s ON s.pnpubid = p.oid
+        JOIN pg_catalog.pg_namespace n ON n.oid = s.pnnspid
+        WHERE p.pubname = $1
+        """
 }

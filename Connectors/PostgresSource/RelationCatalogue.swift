@@ -1,8 +1,8 @@
 internal import ChangeModel
 internal import ConnectorKit
 
-/// Completes what the server announces about a table by what only its catalogue knows: names of types, base types of
-/// domains, and the primary key where the whole row is the replica identity.
+/// Completes what the server announces about a table by what only its catalogue knows: names and shapes of types, base
+/// types of domains, and the primary key where the whole row is the replica identity.
 ///
 /// The catalogue is asked once for each announcement. It may be newer than the announcement, or the table may be gone:
 /// what it does not know any more is taken from the announcement itself, or from what was known before. A catalogue
@@ -20,21 +20,18 @@ final class RelationCatalogue: RelationSource {
         self.notice = notice
     }
 
-    func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
-        guard settings.captures(schema: message.namespace, table: message.relationName) else {
-            noteDropped(message)
+    /// The relation has the columns that are captured, which may be fewer than were announced.
+    func relation(for announced: RelationMessage) throws(ConnectorFailure) -> Relation? {
+        guard settings.captures(schema: announced.namespace, table: announced.relationName) else {
+            noteDropped(announced)
             return nil
         }
-        let types = try describe(message.columns)
+        let message = keepingChosenColumns(announced)
+        let described = try describe(message)
         let keyNames = try keyNames(of: message)
-        let columns = zip(message.columns, types).map { column, type in
-            Column(
-                name: column.name, type: type.value, typeName: type.name, typeID: column.typeID,
-                typeModifier: column.typeModifier)
-        }
         let relation = Relation(
             sourceID: message.relationID, schema: message.namespace, name: message.relationName,
-            columns: Self.marking(keyNames, in: columns))
+            columns: Self.marking(keyNames, in: described))
         if let before = known[message.relationID], before == relation { return before }
         known[message.relationID] = relation
         return relation
@@ -61,36 +58,69 @@ final class RelationCatalogue: RelationSource {
         case .full, .nothing: break
         }
         let result = try side.query(Self.primaryKeyQuery, [String(message.relationID)])
-        var names = Set(result.all.map { $0.text("attname") })
-        if result.rows.isEmpty, let before = known[message.relationID] {
+        var names = Set(result.all.compactMap { $0["attname"] })
+        // No row at all: the table is gone. A table that is there without a key gives one row without a name.
+        if result.all.isEmpty, let before = known[message.relationID] {
             names = Set(before.keyColumns.map { before.columns[$0].name })
         }
         return names.isSubset(of: message.columns.map(\.name)) ? names : []
     }
 
-    private struct TypeDescription {
-        var value: ValueType
-        var name: String
+    /// The columns with their types, by one query. A type that was dropped since is as it was before, if it was known.
+    private func describe(_ message: RelationMessage) throws(ConnectorFailure) -> [Column] {
+        if message.columns.isEmpty { return [] }
+        let result = try side.query(
+            TypeCatalogue.query,
+            [
+                "{" + message.columns.map { String($0.typeID) }.joined(separator: ",") + "}",
+                "{" + message.columns.map { String($0.typeModifier) }.joined(separator: ",") + "}",
+            ])
+        var types = TypeCatalogue(result, numeric: settings.numeric)
+        let before = known[message.relationID]
+        return message.columns.map { announced in
+            let use = TypeUse(id: announced.typeID, modifier: announced.typeModifier)
+            guard let type = types.resolve(use) else {
+                return unknown(announced, before, message.types.last { $0.typeID == announced.typeID })
+            }
+            var column = Column(
+                name: announced.name, type: type.part.type, typeName: type.part.typeName, typeID: use.id,
+                typeModifier: use.modifier, shape: type.part.shape)
+            PostgresTypes.limit(&column, to: type.base)
+            return column
+        }
     }
 
-    /// The types of all columns by one query.
-    private func describe(_ columns: [RelationMessage.Column]) throws(ConnectorFailure) -> [TypeDescription] {
-        if columns.isEmpty { return [] }
-        let result = try side.query(
-            Self.typeQuery,
-            [
-                "{" + columns.map { String($0.typeID) }.joined(separator: ",") + "}",
-                "{" + columns.map { String($0.typeModifier) }.joined(separator: ",") + "}",
-            ])
-        let rows = result.all
-        return columns.indices.map { index in
-            let id = columns[index].typeID
-            let row = index < rows.count ? rows[index] : nil
-            let base = row?.integer("base").flatMap { UInt32(exactly: $0) } ?? id
-            // A type that was dropped since has no name any more.
-            let name = row?["name"].flatMap { $0 == "???" ? nil : $0 } ?? "type \(id)"
-            return TypeDescription(value: PostgresTypes.valueType(ofTypeID: base), name: name)
+    /// A column whose type was dropped since: as it was before, or as far as the server's announcement tells, which
+    /// names the base type of a domain, but neither labels nor attributes.
+    private func unknown(
+        _ announced: RelationMessage.Column, _ before: Relation?, _ type: TypeMessage?
+    ) -> Column {
+        let earlier = before?.columns.first {
+            $0.typeID == announced.typeID && $0.typeModifier == announced.typeModifier
         }
+        var column =
+            earlier
+            ?? Column(
+                name: announced.name, type: type.map { $0.valueType(numeric: settings.numeric) } ?? .other,
+                typeName: type?.text ?? TypeCatalogue.nameless(announced.typeID), typeID: announced.typeID,
+                typeModifier: announced.typeModifier)
+        (column.name, column.keyPosition, column.isNullable) = (announced.name, nil, true)
+        return column
+    }
+
+    /// A chosen column that is renamed is not chosen any more; somebody should know.
+    private func keepingChosenColumns(_ announced: RelationMessage) -> RelationMessage {
+        let (schema, table) = (announced.namespace, announced.relationName)
+        guard let choice = settings.choices.choice(schema: schema, table: table) else { return announced }
+        let missing = Set(choice.columns ?? []).subtracting(announced.columns.map(\.name)).sorted()
+        if !missing.isEmpty {
+            notice(
+                "\(schema).\(table) has no column \(missing.joined(separator: ", ")) any more, which "
+                    + "\(PostgresFailure.choicesSetting) names")
+        }
+        var message = announced
+        message.columns.removeAll { !choice.keeps($0.name) }
+        return message
     }
 
     private func noteDropped(_ message: RelationMessage) {
@@ -102,24 +132,9 @@ final class RelationCatalogue: RelationSource {
     }
 
     private static let primaryKeyQuery = """
-        SELECT a.attname FROM pg_catalog.pg_index i
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-        WHERE i.indrelid = $1::pg_catalog.oid AND i.indisprimary AND i.indisvalid
-        """
-
-    /// A domain is followed down to the type that it stands for.
-    private static let typeQuery = """
-        WITH RECURSIVE wanted AS (
-            SELECT n, type, modifier
-            FROM unnest($1::pg_catalog.oid[], $2::pg_catalog.int4[]) WITH ORDINALITY AS w(type, modifier, n)),
-        base AS (
-            SELECT DISTINCT type AS type, type AS base FROM wanted
-            UNION ALL
-            SELECT b.type, t.typbasetype FROM base b
-            JOIN pg_catalog.pg_type t ON t.oid = b.base AND t.typtype = 'd')
-        SELECT pg_catalog.format_type(w.type, w.modifier) AS name,
-            (SELECT b.base FROM base b LEFT JOIN pg_catalog.pg_type t ON t.oid = b.base
-             WHERE b.type = w.type AND t.typtype IS DISTINCT FROM 'd' LIMIT 1) AS base
-        FROM wanted w ORDER BY w.n
+        SELECT a.attname FROM pg_catalog.pg_class c
+        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE c.oid = $1::pg_catalog.oid
         """
 }

@@ -112,7 +112,7 @@ extension ServerPreparation {
         isResuming: Bool, memory: PublicationMemory?, version: Int
     ) throws(ConnectorFailure) -> PublicationMemory {
         let look = try PublicationLook(settings, side, version: version, memory: memory)
-        for pattern in look.selection.idlePatterns { notice("no table matches \(pattern)") }
+        for line in look.selection.idlePatterns { notice(line) }
         guard look.state.exists else {
             if isResuming {
                 guard try SlotState.find(settings.slot, side) != nil else {
@@ -121,7 +121,9 @@ extension ServerPreparation {
                 throw PostgresFailure.publicationMissing(settings.publication)
             }
             try checkReplicaIdentity(look.selection.tables.filter { !$0.hasReplicaIdentity })
-            try makePublication(look)
+            let difference = try PublicationDifference(settings, look.selection.tables, look.state, version, side)
+            for line in difference.notices { notice(line) }
+            try apply(difference.steps)
             return try rememberedNow(version)
         }
         try check(look.state, against: look.selection)
@@ -129,17 +131,30 @@ extension ServerPreparation {
         if review.isLoss { throw PostgresFailure.unpublished(review, settings) }
         announce(review)
         try leaveOutKeyless(review, look, isResuming)
-        guard !review.missing.isEmpty else { return review.memory }
-        try add(look.tables(review.missing), isResuming)
+        let keyless = Set(review.keyless.map(\.id))
+        let difference = try PublicationDifference(
+            settings, look.selection.tables.filter { !keyless.contains($0.id) }, look.state, version, side)
+        for line in difference.notices { notice(line) }
+        if difference.steps.isEmpty { return review.memory }
+        try apply(difference.steps, hasGap: isResuming)
         return try rememberedNow(version)
     }
 
-    /// Adds tables to the publication, showing the statement first.
-    func add(_ tables: [TableSelection.Table], _ hasGap: Bool) throws(ConnectorFailure) {
-        try execute(
-            PublicationState.addStatement(settings.publication, tables),
-            "publication \"\(settings.publication)\" lacks \(tables.map(\.qualifiedName).joined(separator: ", "))"
-                + (hasGap ? "; what changed there until now is not captured" : ""))
+    /// Adds tables to the publication while the stream runs, showing the statement first. Returns those that the
+    /// configuration wants in a way that cannot be, with the reason.
+    func add(
+        _ tables: [TableSelection.Table], to state: PublicationState, version: Int
+    ) throws(ConnectorFailure) -> [(table: TableSelection.Table, failure: ConnectorFailure)] {
+        var refused: [(table: TableSelection.Table, failure: ConnectorFailure)] = []
+        for table in tables {
+            do throws(ConnectorFailure) {
+                try apply(try PublicationDifference(settings, [table], state, version, side).steps, hasGap: true)
+            } catch {
+                guard error.remedy == .stop else { throw error }
+                refused.append((table, error))
+            }
+        }
+        return refused
     }
 
     /// Says what happened to tables that is no loss.
@@ -152,12 +167,22 @@ extension ServerPreparation {
         }
     }
 
-    private func makePublication(_ look: PublicationLook) throws(ConnectorFailure) {
-        let name = settings.publication
-        let statement = PublicationState.createStatement(name, look.selection.tables)
-        notice("publication \"\(name)\" is missing: \(statement)")
-        // One implicit transaction: a publication without its mark would never be recognised as ours.
-        _ = try side.query(statement + " " + PublicationOrigin.statement(name))
+    /// Executes statements about the publication, each shown before.
+    private func apply(_ steps: [PublicationDifference.Step], hasGap: Bool = false) throws(ConnectorFailure) {
+        for step in steps {
+            let gap = hasGap && step.kind == .addition ? "; what changed there until now is not captured" : ""
+            notice("\(step.why)\(gap): \(step.statement)")
+            // One implicit transaction: a publication without its mark would never be recognised as ours.
+            let mark = step.kind == .creation ? " " + PublicationOrigin.statement(settings.publication) : ""
+            do throws(ConnectorFailure) {
+                _ = try side.query(step.statement + mark)
+            } catch {
+                // An error inside of BEGIN … COMMIT leaves the transaction open.
+                if step.kind == .replacement { _ = try? side.query("ROLLBACK") }
+                let isRefused = ["postgres.server_error", "postgres.unsupported"].contains(error.code)
+                throw isRefused ? PostgresFailure.publicationRefused(step.statement, error.message) : error
+            }
+        }
     }
 
     private func rememberedNow(_ version: Int) throws(ConnectorFailure) -> PublicationMemory {
@@ -184,7 +209,7 @@ extension ServerPreparation {
     }
 
     private func isNamed(_ table: TableSelection.Table) -> Bool {
-        settings.tables.contains { $0.isLiteral && $0.text == table.qualifiedName }
+        settings.tables.contains { $0.isLiteral && $0.matches(schema: table.schema, table: table.name) }
     }
 
     /// A publication that somebody else made may leave things out.
@@ -193,16 +218,11 @@ extension ServerPreparation {
         if !state.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             throw PostgresFailure.publicationOptions(
                 name, "sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationState.rootStatement(name))
+                fix: PublicationDifference.rootStatement(name))
         }
         if !state.unpublished.isEmpty {
             notice("publication \"\(name)\" leaves out \(state.unpublished.joined(separator: ", "))")
         }
-    }
-
-    private func execute(_ statement: String, _ why: String) throws(ConnectorFailure) {
-        notice("\(why): \(statement)")
-        _ = try side.query(statement)
     }
 }
 

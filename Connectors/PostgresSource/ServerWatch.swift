@@ -24,6 +24,8 @@ actor ServerWatch {
     private var stall: StallWatch
     /// When each keyless table was last spoken of.
     private var keylessSaid: [UInt32: ContinuousClock.Instant] = [:]
+    /// The new tables that cannot be captured as the configuration wants, which is said once.
+    private var refusalsSaid: Set<UInt32> = []
     /// Since when the server does not answer.
     private var blindSince: ContinuousClock.Instant?
     /// What was said last about not seeing anything, so that it is said once.
@@ -93,7 +95,11 @@ extension ServerWatch {
         warnOfKeyless(look.tables(review.keyless), review)
         remember(review.memory)
         guard !review.missing.isEmpty else { return }
-        try preparation.add(look.tables(review.missing), true)
+        let refused = try preparation.add(look.tables(review.missing), to: look.state, version: version)
+        for (table, failure) in refused where refusalsSaid.insert(table.id).inserted {
+            warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)")
+        }
+        if refused.count == review.missing.count { return }
         remember(try PublicationLook(settings, side, version: version, memory: publication).review(publication).memory)
     }
 

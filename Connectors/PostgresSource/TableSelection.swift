@@ -17,6 +17,10 @@ struct TableSelection {
         var isOwned: Bool
         /// True when the role may read it, which a snapshot takes.
         var isReadable: Bool
+        /// The oids of the partitioned tables that it is a part of.
+        var ancestors: [String]
+        /// What the configuration says about it; nil for nothing.
+        var choice: TableChoice?
 
         var qualifiedName: String { schema + "." + name }
         var identifier: String { SQLText.identifier(schema: schema, table: name) }
@@ -24,39 +28,78 @@ struct TableSelection {
 
     /// What is to be captured, sorted by name. A partition whose root is captured is not listed again.
     var tables: [Table]
-    /// Patterns that match nothing, other than names of single tables.
-    var idlePatterns: [String]
+    /// What of the configuration has no effect, other than names of single tables.
+    var idlePatterns: [String] = []
 
     /// Looks the tables up. Throws when a named table does not exist or cannot be published, or when nothing matches at
     /// all.
     init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
         let candidates = try side.query(Self.query).all
         let matching = candidates.filter { settings.captures(schema: $0.text("schema"), table: $0.text("name")) }
-        let names = Set(candidates.map { $0.text("schema") + "." + $0.text("name") })
-        let missing = settings.tables.filter { $0.isLiteral && !names.contains($0.text) }.map(\.text)
+        let missing = settings.tables.filter { pattern in
+            pattern.isLiteral && !candidates.contains { pattern.matches($0) }
+        }.map(\.text)
         if !missing.isEmpty { throw PostgresFailure.tableMissing(missing) }
         for row in matching where row["obstacle"] != nil {
-            let name = row.text("schema") + "." + row.text("name")
-            if settings.tables.contains(where: { $0.isLiteral && $0.text == name }) {
-                throw PostgresFailure.tableUnsupported(name, row.text("obstacle"))
+            if settings.tables.contains(where: { $0.isLiteral && $0.matches(row) }) {
+                throw PostgresFailure.tableUnsupported(
+                    row.text("schema") + "." + row.text("name"), row.text("obstacle"))
             }
         }
         let usable = matching.filter { $0["obstacle"] == nil }
         if usable.isEmpty { throw PostgresFailure.noTables(settings.tables.map(\.text)) }
         let roots = Set(usable.map { $0.text("oid") })
-        tables = usable.filter { row in
-            !row.text("ancestors").split(separator: " ").contains { roots.contains(String($0)) }
-        }.map(Self.table)
-        idlePatterns = settings.tables.filter { pattern in
-            !usable.contains { pattern.matches($0.text("schema") + "." + $0.text("name")) }
-        }.map(\.text)
+        tables = usable.filter { !$0.isPartition(ofOneOf: roots) }.map { Self.table($0, settings.choices) }
+        idlePatterns = settings.tables.filter { pattern in !usable.contains { pattern.matches($0) } }.map {
+            "no table matches \($0.text)"
+        }
+        try checkExclusions(settings.excluded, candidates, roots)
+        try checkChoices(settings.choices, candidates, roots)
     }
 
-    private static func table(_ row: QueryResult.Row) -> Table {
+    /// The server sends partitions under the name of their root, whatever is excluded.
+    private mutating func checkExclusions(
+        _ patterns: [TablePattern], _ candidates: [QueryResult.Row], _ roots: Set<String>
+    ) throws(ConnectorFailure) {
+        for (index, pattern) in patterns.enumerated() {
+            let matching = candidates.filter { pattern.matches($0) }
+            if matching.isEmpty { idlePatterns.append("no table matches \(pattern.text), which is to be left out") }
+            let partition = matching.first { $0.isPartition(ofOneOf: roots) }
+            guard let name = partition.map({ $0.text("schema") + "." + $0.text("name") }) else { continue }
+            let why = "\(name) is a partition of a captured table, whose changes arrive under the name of their root"
+            if pattern.isLiteral {
+                throw PostgresFailure.choiceUnused(
+                    pattern.text, why, setting: "\(PostgresFailure.excludeSetting)[\(index)]")
+            }
+            idlePatterns.append("\(pattern.text) does not leave everything out: \(why)")
+        }
+    }
+
+    private mutating func checkChoices(
+        _ choices: TableChoices, _ candidates: [QueryResult.Row], _ roots: Set<String>
+    ) throws(ConnectorFailure) {
+        for (index, entry) in choices.entries.enumerated() {
+            for pattern in entry.tables
+            where !tables.contains(where: { pattern.matches(schema: $0.schema, table: $0.name) }) {
+                let isPartition = candidates.contains { pattern.matches($0) && $0.isPartition(ofOneOf: roots) }
+                let why =
+                    isPartition
+                    ? "it is a partition of a captured table; name the root" : "no captured table has this name"
+                if pattern.isLiteral {
+                    throw PostgresFailure.choiceUnused(
+                        pattern.text, why, setting: "\(PostgresFailure.choicesSetting)[\(index)]")
+                }
+                idlePatterns.append("no captured table matches \(pattern.text) of \(PostgresFailure.choicesSetting)")
+            }
+        }
+    }
+
+    private static func table(_ row: QueryResult.Row, _ choices: TableChoices) -> Table {
         Table(
             id: UInt32(row.text("oid")) ?? 0, schema: row.text("schema"), name: row.text("name"),
-            hasReplicaIdentity: row.flag("has_identity"),
-            isPartitioned: row.text("kind") == "p", isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"))
+            hasReplicaIdentity: row.flag("has_identity"), isPartitioned: row.text("kind") == "p",
+            isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"),
+            ancestors: row.ancestors, choice: choices.choice(schema: row.text("schema"), table: row.text("name")))
     }
 
     /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be
@@ -90,4 +133,16 @@ struct TableSelection {
             AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
         ORDER BY 2, 3
         """
+}
+
+extension TablePattern {
+    fileprivate func matches(_ row: QueryResult.Row) -> Bool {
+        matches(schema: row.text("schema"), table: row.text("name"))
+    }
+}
+
+extension QueryResult.Row {
+    fileprivate var ancestors: [String] { text("ancestors").split(separator: " ").map(String.init) }
+
+    fileprivate func isPartition(ofOneOf roots: Set<String>) -> Bool { ancestors.contains { roots.contains($0) } }
 }

@@ -52,14 +52,15 @@ struct CaptureInstaller {
         return outcome
     }
 
-    private func isLiteral(_ name: String) -> Bool { patterns.contains { $0.isLiteral && $0.text == name } }
+    private func isLiteral(_ name: String) -> Bool { patterns.contains { $0.literalName == name } }
 
     /// The shapes of all tables that fit a pattern. What a literal name cannot give is an error, the rest a notice.
     func chooseTables(_ notices: inout [String]) throws(SQLiteError) -> [TableShape] {
         let listed = try TableShape.list(connection)
-        for pattern in patterns where pattern.isLiteral && !listed.contains(where: { $0.name == pattern.text }) {
-            let similar = listed.first { SQLText.folded($0.name) == SQLText.folded(pattern.text) }?.name
-            throw SQLiteError(refusal: .tableMissing(pattern.text, connection.path, similar: similar))
+        for pattern in patterns {
+            guard let name = pattern.literalName, !listed.contains(where: { $0.name == name }) else { continue }
+            let similar = listed.first { SQLText.folded($0.name) == SQLText.folded(name) }?.name
+            throw SQLiteError(refusal: .tableMissing(name, connection.path, similar: similar))
         }
         var shapes: [TableShape] = []
         for table in listed where patterns.contains(where: { $0.matches(table.name) }) {

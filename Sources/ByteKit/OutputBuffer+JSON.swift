@@ -124,7 +124,7 @@ private func copyPlain(from source: UnsafeRawPointer, to target: UnsafeMutableRa
 /// A mark in the high bit of each byte that is a control character, a quote, a backslash or no ASCII. Marks above the
 /// lowest one may be false.
 @inline(__always)
-private func marksOfSpecial(_ word: UInt64) -> UInt64 {
+func marksOfSpecial(_ word: UInt64) -> UInt64 {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let quote = word ^ (ones &* 0x22)
     let backslash = word ^ (ones &* 0x5C)

@@ -120,7 +120,7 @@ func hexDigits(of value: UInt32) -> UInt64 {
 }
 
 @inline(__always)
-private func hexValue(_ digit: UInt8) -> UInt8 {
+func hexValue(_ digit: UInt8) -> UInt8 {
     switch digit {
     case 48...57: digit &- 48
     case 65...70: digit &- 55

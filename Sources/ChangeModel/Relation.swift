@@ -1,7 +1,9 @@
 /// What a column holds, in the source's words; a format decides how that is spelled.
 public enum ValueType: String, Sendable, Hashable, Codable, CaseIterable {
     case boolean, int16, int32, int64, float32, float64, numeric, text, bytes, json, uuid
-    case date, time, timestamp, timestampTZ, interval
+    case date, time, timeTZ, timestamp, timestampTZ, interval
+    /// A decimal number of any precision that the configuration wants spelled as a number; ``numeric`` is a string.
+    case number
     /// Each value says by its kind byte what it is (SQLite).
     case dynamic
     /// Any other type, carried as the source's text.
@@ -24,11 +26,20 @@ public struct Column: Sendable, Hashable, Codable {
     public var keyPosition: Int?
     /// False when the database promised that the value is never NULL.
     public var isNullable: Bool
+    /// What its values are made of; nil for plain values, and for every column of a relation that was stored before
+    /// there were shapes.
+    public var shape: TypeShape?
+    /// How many characters a value has at most; nil without such a limit.
+    public var lengthMax: Int?
+    /// How many digits a decimal number has at most; nil without such a limit.
+    public var precision: Int?
+    /// How many of the digits stand behind the point; below zero it rounds before the point. Nil without ``precision``.
+    public var scale: Int?
 
     /// A column of its parts.
     public init(
         name: String, type: ValueType, typeName: String, typeID: UInt32 = 0, typeModifier: Int32 = -1,
-        keyPosition: Int? = nil, isNullable: Bool = true
+        keyPosition: Int? = nil, isNullable: Bool = true, shape: TypeShape? = nil
     ) {
         self.name = name
         self.type = type
@@ -37,6 +48,7 @@ public struct Column: Sendable, Hashable, Codable {
         self.typeModifier = typeModifier
         self.keyPosition = keyPosition
         self.isNullable = isNullable
+        self.shape = shape
     }
 }
 

@@ -16,6 +16,11 @@ public indirect enum SettingKind: Sendable {
     case choice([String])
     /// Settings inside of this one.
     case group([Setting])
+    /// A list of mappings, each with these settings.
+    case groups([Setting])
+    /// Texts under names that the user chooses, each in a form: as a regular expression for the JSON Schema, and in
+    /// words for the manual.
+    case map(pattern: String, words: String)
 }
 
 /// One setting of a connector, declared once: the parser, the JSON Schema, the manual and the redaction of secrets all
@@ -64,6 +69,10 @@ public enum SettingValue: Sendable, Equatable {
     case list([String])
     /// For `group`.
     case group(SettingValues)
+    /// For `groups`.
+    case groups([SettingValues])
+    /// For `map`.
+    case map([String: String])
 }
 
 /// The values of a table of settings, checked against their kinds and filled up with defaults.
@@ -106,6 +115,14 @@ public struct SettingValues: Sendable, Equatable {
     /// The values inside of a `group` setting.
     public func group(_ name: String) -> SettingValues? {
         if case .group(let value) = values[name] { value } else { nil }
+    }
+    /// The values inside of each mapping of a `groups` setting.
+    public func groups(_ name: String) -> [SettingValues]? {
+        if case .groups(let value) = values[name] { value } else { nil }
+    }
+    /// The texts of a `map` setting by their names.
+    public func map(_ name: String) -> [String: String]? {
+        if case .map(let value) = values[name] { value } else { nil }
     }
 }
 

@@ -1,23 +1,6 @@
 internal import ByteKit
 internal import ChangeModel
 
-/// How text of a column is spelled in JSON, decided once from its type.
-enum TextForm: UInt8 {
-    case boolean, integer, float, bytes, string
-
-    init(_ type: ValueType) {
-        self =
-            switch type {
-            case .boolean: .boolean
-            case .int16, .int32, .int64: .integer
-            case .float32, .float64: .float
-            case .bytes: .bytes
-            case .numeric, .text, .json, .uuid, .date, .time, .timestamp, .timestampTZ, .interval, .dynamic, .other:
-                .string
-            }
-    }
-}
-
 /// Everything about a relation version that is the same in all of its events, written once when it is first seen:
 /// names, types and references as bytes of JSON.
 final class ColumnPlan: Sendable {
@@ -26,12 +9,16 @@ final class ColumnPlan: Sendable {
         var isKey: Bool
         /// True when the type says that a value is base64, so that events need not.
         var isKnownAsBase64: Bool
+        /// The place of its ``ValueNode``, for the form `structure`.
+        var node: UInt32
         /// `,"name":` in the fragments.
         var member: ByteRange
     }
 
     let version: RelationVersion
     let columns: [Column]
+    /// The parts of structured values.
+    let nodes: [ValueNode]
     /// Indices of the key's columns in the order of the key.
     let keyColumns: [Int]
     let fragments: Fragments
@@ -40,15 +27,15 @@ final class ColumnPlan: Sendable {
     init(_ version: RelationVersion, pipelineName: String, format: EventFormat) {
         self.version = version
         var writer = FragmentWriter()
+        var nodes = ValueNodes()
         columns = version.relation.columns.map { column in
-            Column(
-                form: TextForm(column.type), isKey: column.keyPosition != nil, isKnownAsBase64: column.type == .bytes,
-                member: writer.fragment { text in
-                    text.append(UInt8(ascii: ","))
-                    text.append(jsonString: column.name)
-                    text.append(UInt8(ascii: ":"))
-                })
+            let form = TextForm(column.type, column.shape)
+            let node = form == .structure ? nodes.add(column.shape, writer: &writer) : 0
+            return Column(
+                form: form, isKey: column.keyPosition != nil, isKnownAsBase64: form == .bytes,
+                node: UInt32(truncatingIfNeeded: node), member: writer.member(column.name))
         }
+        self.nodes = nodes.all
         keyColumns = version.relation.keyColumns
         switch format {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
@@ -76,6 +63,8 @@ struct Fragments {
     var previousKey = ByteRange.empty
     var base64 = ByteRange.empty
     var beforeBase64 = ByteRange.empty
+    var asText = ByteRange.empty
+    var beforeAsText = ByteRange.empty
     /// Row format: between the id and the sequence.
     var sequence = ByteRange.empty
 }
@@ -100,6 +89,9 @@ struct FragmentWriter: ~Copyable {
         return ByteRange(
             offset: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: text.count - start))
     }
+
+    /// `,"name":`
+    mutating func member(_ name: String) -> ByteRange { fragment { $0.append(member: name) } }
 
     mutating func cloudEventFragments(_ version: RelationVersion, _ pipelineName: String) -> Fragments {
         var fragments = Fragments()
@@ -166,6 +158,8 @@ struct FragmentWriter: ~Copyable {
         fragments.previousKey = fragment { $0.append(member: names.name("_previous_key")) }
         fragments.base64 = fragment { $0.append(member: names.name("_base64")) }
         fragments.beforeBase64 = fragment { $0.append(member: names.name("_before_base64")) }
+        fragments.asText = fragment { $0.append(member: names.name("_as_text")) }
+        fragments.beforeAsText = fragment { $0.append(member: names.name("_before_as_text")) }
         return fragments
     }
 

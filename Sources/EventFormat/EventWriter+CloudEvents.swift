@@ -76,13 +76,26 @@ extension EventWriter {
             if images.hasUnchanged { appendUnchanged(images.after, plan) }
             output.append(UInt8(ascii: "]"))
         }
-        if !base64Columns.isEmpty {
+        if !(after.isEmpty && before.isEmpty) { appendOddColumns(plan) }
+    }
+
+    /// Says which values are not spelled as their type says. Rare.
+    private mutating func appendOddColumns(_ plan: ColumnPlan) {
+        if !after.base64.isEmpty {
             output.append(",\"base64\":")
-            appendNames(of: base64Columns, plan)
+            appendNames(of: after.base64, plan)
         }
-        if !beforeBase64Columns.isEmpty {
+        if !before.base64.isEmpty {
             output.append(",\"before_base64\":")
-            appendNames(of: beforeBase64Columns, plan)
+            appendNames(of: before.base64, plan)
+        }
+        if !after.asText.isEmpty {
+            output.append(",\"as_text\":")
+            appendNames(of: after.asText, plan)
+        }
+        if !before.asText.isEmpty {
+            output.append(",\"before_as_text\":")
+            appendNames(of: before.asText, plan)
         }
     }
 

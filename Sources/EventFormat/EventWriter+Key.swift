@@ -7,7 +7,7 @@ extension EventWriter {
         if plan.keyColumns.count == 1, let column = plan.keyColumns.first {
             let place = image[column]
             let form = plan.columns[column].form
-            if place.kind == ValueKind.text, form != .boolean, form != .bytes {
+            if place.kind == ValueKind.text, form.isItsOwnKeyText {
                 let bytes = place.bytes(in: body)
                 if output.append(jsonText: bytes) { return bytes.byteCount }
             }
@@ -25,8 +25,9 @@ extension EventWriter {
         return ByteRange(start..<looseKeys.count)
     }
 
-    /// Puts the key's text together: the values as they stand in JSON, without quotes and escapes of JSON. Those of a
-    /// composite key are joined by commas, and a comma or backslash in them has a backslash before it.
+    /// Puts the key's text together: the values as they stand in JSON, without quotes and escapes of JSON; structured
+    /// ones and JSON as the database writes them, so that the text tells them apart whatever their shape was. Those of
+    /// a composite key are joined by commas, and a comma or backslash in them has a backslash before it.
     private mutating func composeKeyText(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan) {
         keyText.removeAll()
         let isComposite = plan.keyColumns.count > 1
@@ -49,6 +50,8 @@ extension EventWriter {
             } else if kind == ValueKind.text, form == .bytes, let digits = hexDigits(bytes),
                 keyText.append(base64OfHex: digits)
             {
+                return
+            } else if kind == ValueKind.text, form.isTime, keyText.append(rfc3339: bytes, as: form) {
                 return
             } else if UTF8Check.isValid(bytes) {
                 keyText.append(bytes)

@@ -45,13 +45,27 @@ extension EventWriter {
             output.append(plan.bytes(fragments.previousKey))
             appendKey(images.before, plan, body, noting: .before)
         }
-        if !base64Columns.isEmpty {
+        if !(after.isEmpty && before.isEmpty) { appendOddRowColumns(plan) }
+    }
+
+    /// Says which values are not spelled as their type says. Rare.
+    private mutating func appendOddRowColumns(_ plan: ColumnPlan) {
+        let fragments = plan.fragments
+        if !after.base64.isEmpty {
             output.append(plan.bytes(fragments.base64))
-            appendNames(of: base64Columns, plan)
+            appendNames(of: after.base64, plan)
         }
-        if !beforeBase64Columns.isEmpty {
+        if !before.base64.isEmpty {
             output.append(plan.bytes(fragments.beforeBase64))
-            appendNames(of: beforeBase64Columns, plan)
+            appendNames(of: before.base64, plan)
+        }
+        if !after.asText.isEmpty {
+            output.append(plan.bytes(fragments.asText))
+            appendNames(of: after.asText, plan)
+        }
+        if !before.asText.isEmpty {
+            output.append(plan.bytes(fragments.beforeAsText))
+            appendNames(of: before.asText, plan)
         }
     }
 }

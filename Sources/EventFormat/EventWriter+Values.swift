@@ -1,21 +1,36 @@
 internal import ByteKit
 internal import ChangeModel
 
-/// The list that a column is put on when its value became base64 unannounced.
-enum Base64Note {
+/// The lists that a column is put on when its value is not spelled as its type says.
+enum SpellingNote {
     case before, after
+}
+
+/// Columns whose value is not spelled as their type says.
+struct OddColumns {
+    /// Those whose value was written as base64 although their type does not say so.
+    var base64: [Int] = []
+    /// Those whose value is the database's text although their type says something else.
+    var asText: [Int] = []
+
+    var isEmpty: Bool { base64.isEmpty && asText.isEmpty }
+
+    mutating func removeAll() {
+        base64.removeAll(keepingCapacity: true)
+        asText.removeAll(keepingCapacity: true)
+    }
 }
 
 extension EventWriter {
     /// Writes a row as an object.
-    mutating func appendImage(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?) {
+    mutating func appendImage(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: SpellingNote?) {
         output.append(UInt8(ascii: "{"))
         appendMembers(image, plan, body, noting: note)
         output.append(UInt8(ascii: "}"))
     }
 
     /// Writes the key columns of a row as an object; `null` for a table without key, or without a row to take it from.
-    mutating func appendKey(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?) {
+    mutating func appendKey(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: SpellingNote?) {
         if plan.keyColumns.isEmpty || image.isEmpty {
             output.append("null")
             return
@@ -26,7 +41,8 @@ extension EventWriter {
     }
 
     /// Writes the columns of a row as members of an object. What is not known is left out.
-    mutating func appendMembers(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?) {
+    mutating func appendMembers(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: SpellingNote?)
+    {
         var comma = 1
         for column in image.indices {
             appendMember(column, image, plan, body, noting: note, &comma)
@@ -34,8 +50,9 @@ extension EventWriter {
     }
 
     /// Writes the key columns of a row likewise, in the order of the key.
-    mutating func appendKeyMembers(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?)
-    {
+    mutating func appendKeyMembers(
+        _ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: SpellingNote?
+    ) {
         var comma = 1
         for column in plan.keyColumns {
             appendMember(column, image, plan, body, noting: note, &comma)
@@ -45,7 +62,7 @@ extension EventWriter {
     /// Writes a column; `comma` is 1 for the first member, whose comma is left out.
     @inline(__always)
     private mutating func appendMember(
-        _ column: Int, _ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: Base64Note?,
+        _ column: Int, _ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan, noting note: SpellingNote?,
         _ comma: inout Int
     ) {
         let place = image[column]
@@ -54,70 +71,68 @@ extension EventWriter {
         let name = plan.bytes(description.member)
         output.append(name.extracting(comma..<name.byteCount))
         comma = 0
-        let isBase64 = appendValue(place.kind, place.bytes(in: body), description.form)
-        if isBase64 && !description.isKnownAsBase64 {
-            switch note {
-            case .before: beforeBase64Columns.append(column)
-            case .after: base64Columns.append(column)
-            case nil: break
-            }
+        let spelling = appendValue(place.kind, place.bytes(in: body), description, plan)
+        if spelling != .typed { keep(spelling, of: column, description, note) }
+    }
+
+    /// Notes an odd spelling. A misfit was written as its text.
+    @inline(never)
+    private mutating func keep(
+        _ spelling: Spelling, of column: Int, _ description: ColumnPlan.Column, _ note: SpellingNote?
+    ) {
+        if spelling == .base64, description.isKnownAsBase64 { return }
+        switch (note, spelling) {
+        case (.before, .base64): before.base64.append(column)
+        case (.before, _): before.asText.append(column)
+        case (.after, .base64): after.base64.append(column)
+        case (.after, _): after.asText.append(column)
+        case (nil, _): break
         }
     }
 
-    /// Writes a value. True when it became base64. What does not look like its type is written as a string.
+    /// Writes a value. What does not look like its type is written as a string, and text that is not UTF-8 as base64.
     @inline(__always)
-    private mutating func appendValue(_ kind: UInt8, _ bytes: RawSpan, _ form: TextForm) -> Bool {
+    private mutating func appendValue(
+        _ kind: UInt8, _ bytes: RawSpan, _ description: ColumnPlan.Column, _ plan: ColumnPlan
+    ) -> Spelling {
         switch kind {
-        case ValueKind.text: return appendText(bytes, form)
-        case ValueKind.null: output.append("null")
-        case ValueKind.integer: return appendText(bytes, .integer)
-        case ValueKind.real: return appendText(bytes, .float)
+        case ValueKind.text:
+            let spelling =
+                description.form == .structure
+                ? appendStructure(bytes, description, plan) : output.append(value: bytes, as: description.form)
+            return spelling == .misfit ? appendMisfit(bytes, description.form) : spelling
+        case ValueKind.null:
+            output.append("null")
+            return .typed
+        case ValueKind.integer: return appendNumber(bytes, .integer)
+        case ValueKind.real: return appendNumber(bytes, .float)
         default: return appendBase64(bytes)
         }
-        return false
     }
 
-    private mutating func appendText(_ bytes: RawSpan, _ form: TextForm) -> Bool {
-        switch form {
-        case .string: break
-        case .integer:
-            if NumberText.isInteger(bytes) {
-                output.append(bytes)
-                return false
-            }
-        case .float:
-            if NumberText.isNumber(bytes) {
-                output.append(bytes)
-                return false
-            }
-        case .boolean:
-            if let truth = truth(bytes) {
-                if truth { output.append("true") } else { output.append("false") }
-                return false
-            }
-        case .bytes:
-            if let digits = hexDigits(bytes), appendBase64(ofHex: digits) { return true }
-        }
-        if output.append(jsonString: bytes) { return false }
+    @inline(never)
+    private mutating func appendStructure(
+        _ bytes: RawSpan, _ description: ColumnPlan.Column, _ plan: ColumnPlan
+    ) -> Spelling {
+        structures.append(bytes, Int(description.node), plan, to: &output) ? .typed : .misfit
+    }
+
+    @inline(never)
+    private mutating func appendMisfit(_ bytes: RawSpan, _ form: TextForm) -> Spelling {
+        if form != .string, output.append(jsonString: bytes) { return .misfit }
         return appendBase64(bytes)
     }
 
-    private mutating func appendBase64(_ bytes: RawSpan) -> Bool {
+    /// A number of SQLite.
+    private mutating func appendNumber(_ bytes: RawSpan, _ form: TextForm) -> Spelling {
+        output.append(value: bytes, as: form) == .misfit ? appendMisfit(bytes, form) : .typed
+    }
+
+    private mutating func appendBase64(_ bytes: RawSpan) -> Spelling {
         output.append(UInt8(ascii: "\""))
         output.append(base64: bytes)
         output.append(UInt8(ascii: "\""))
-        return true
-    }
-
-    private mutating func appendBase64(ofHex digits: RawSpan) -> Bool {
-        let start = output.count
-        output.append(UInt8(ascii: "\""))
-        guard output.append(base64OfHex: digits) else {
-            output.truncate(to: start)
-            return false
-        }
-        output.append(UInt8(ascii: "\""))
-        return true
+        return .base64
     }
 
     /// Writes the names of the columns whose value is not known, without the brackets around them.
@@ -142,24 +157,4 @@ extension EventWriter {
         output.append(member.extracting(comma..<(member.byteCount &- 1)))
         comma = 0
     }
-}
-
-/// PostgreSQL's text of a boolean.
-@inline(__always)
-func truth(_ bytes: RawSpan) -> Bool? {
-    guard bytes.byteCount == 1 else { return nil }
-    return switch bytes.byte(0) {
-    case UInt8(ascii: "t"): true
-    case UInt8(ascii: "f"): false
-    default: nil
-    }
-}
-
-/// The digits of PostgreSQL's hex format of bytea; nil for other text.
-@_lifetime(copy bytes)
-func hexDigits(_ bytes: RawSpan) -> RawSpan? {
-    guard bytes.byteCount >= 2, bytes.byte(0) == UInt8(ascii: "\\"), bytes.byte(1) == UInt8(ascii: "x") else {
-        return nil
-    }
-    return bytes.extracting(2..<bytes.byteCount)
 }

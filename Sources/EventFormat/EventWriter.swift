@@ -15,9 +15,11 @@ struct EventWriter: ~Copyable {
     var keyText = OutputBuffer(capacity: 64)
     var sequence = OutputBuffer(capacity: 32)
     var transaction = TransactionText()
-    /// Columns whose value was written as base64 although their type does not say so.
-    var base64Columns: [Int] = []
-    var beforeBase64Columns: [Int] = []
+    var structures = StructureWriter()
+    /// Odd columns of the key and the row after the change.
+    var after = OddColumns()
+    /// Odd columns of the key and the row before the change.
+    var before = OddColumns()
 
     private var records: [Record] = []
     /// Records whose key is a range of ``looseKeys``.
@@ -78,8 +80,8 @@ struct EventWriter: ~Copyable {
         sequence.removeAll()
         transaction.appendCommit(to: &sequence)
         sequence.append(hex: UInt64(change.ordinal), width: 8)
-        if !base64Columns.isEmpty { base64Columns.removeAll(keepingCapacity: true) }
-        if !beforeBase64Columns.isEmpty { beforeBase64Columns.removeAll(keepingCapacity: true) }
+        if !after.isEmpty { after.removeAll() }
+        if !before.isEmpty { before.removeAll() }
     }
 }
 

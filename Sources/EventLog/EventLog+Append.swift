@@ -31,7 +31,7 @@ extension EventLog {
         next.last = last
         next.nextOffset = logged.nextOffset
         try write("append a batch of \(batch.changeCount) changes") { db in
-            try Self.insert(logged, last: last, db)
+            try Self.insert(logged, db)
             try next.write(db)
         }
         committed(next)
@@ -39,7 +39,7 @@ extension EventLog {
         return logged
     }
 
-    private func checkForm(of logged: LoggedBatch) throws(ConnectorFailure) {
+    func checkForm(of logged: LoggedBatch) throws(ConnectorFailure) {
         let relations = logged.batch.relations
         guard relations.count == logged.versions.count else {
             throw ConnectorFailure(
@@ -61,7 +61,7 @@ extension EventLog {
     }
 
     /// The identity of the last change, once every change was seen to come after the one before it.
-    private func checkOrder(
+    func checkOrder(
         of batch: ChangeBatch, after stored: ChangeIdentity?
     ) throws(ConnectorFailure) -> ChangeIdentity {
         var previous = stored
@@ -79,24 +79,25 @@ extension EventLog {
         return current
     }
 
-    private static func insert(_ logged: LoggedBatch, last: ChangeIdentity, _ db: Database) throws {
+    /// Stores a batch. One that `isLate` (released dead letters) may be older than what is there; its commit time is
+    /// stored as that of the batch before it at least, because times are searched by halves.
+    static func insert(_ logged: LoggedBatch, isLate: Bool = false, _ db: Database) throws {
         let batch = logged.batch
         let first = batch.identity(at: 0)
-        let transaction = batch.transaction(at: Int(batch.change(at: batch.changeCount - 1).transaction))
+        let last = batch.identity(at: batch.changeCount - 1)
+        var committedAt = batch.transaction(at: Int(batch.change(at: batch.changeCount - 1).transaction)).committedAt
+        if isLate {
+            let before = try Int64.fetchOne(
+                db, sql: "SELECT committed_at FROM batch ORDER BY first_offset DESC LIMIT 1")
+            committedAt = max(committedAt, before ?? committedAt)
+        }
         let statement = try db.cachedStatement(sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        // SQLite reads the bytes where they lie: they live as long as the batch, and the statement runs to its end
-        // here.
-        try withExtendedLifetime(batch.body) {
-            let bytes = batch.body.unsafeBytes(0..<batch.body.count)
-            guard let start = bytes.baseAddress else { return }
-            let body = Data(
-                bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count, deallocator: .none)
+        try LogQueries.withBody(of: batch) { body, checksum in
             try statement.execute(arguments: [
                 Int64(bitPattern: logged.firstOffset), batch.changeCount, LogClock.now(),
                 Int64(bitPattern: first.commit), Int64(first.ordinal),
-                Int64(bitPattern: last.commit), Int64(last.ordinal), transaction.committedAt,
-                logged.versions.map { String($0.id) }.joined(separator: " "),
-                LogChecksum.of(bytes), body,
+                Int64(bitPattern: last.commit), Int64(last.ordinal), committedAt,
+                logged.versions.map { String($0.id) }.joined(separator: " "), checksum, body,
             ])
         }
     }

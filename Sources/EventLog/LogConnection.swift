@@ -21,7 +21,7 @@ enum LogConnection {
         configuration.allowsUnsafeTransactions = true
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
-            let isLog = try LogFormat.check(db, path: path)
+            let found = try LogFormat.check(db, path: path)
             try db.execute(sql: "PRAGMA page_size = \(pageSize)")
             let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
             guard mode == "wal" else {
@@ -32,7 +32,7 @@ enum LogConnection {
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPages)")
             try db.execute(sql: "PRAGMA journal_size_limit = \(journalBytesMax)")
             try db.execute(sql: "PRAGMA cache_size = -\(cacheKiB)")
-            if !isLog { try LogFormat.create(db) }
+            if let found { try LogFormat.upgrade(db, from: found) } else { try LogFormat.create(db) }
         }
         return configuration
     }
@@ -46,7 +46,7 @@ enum LogConnection {
         configuration.allowsUnsafeTransactions = true
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
-            guard try LogFormat.check(db, path: path) else { throw LogFailure.notFound(path) }
+            guard try LogFormat.check(db, path: path) != nil else { throw LogFailure.notFound(path) }
             try db.execute(sql: "PRAGMA cache_size = -\(cacheKiB)")
         }
         return configuration

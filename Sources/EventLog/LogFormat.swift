@@ -5,32 +5,66 @@ enum LogFormat {
     /// "MLRL": marks the file as an event log (PRAGMA application_id).
     static let applicationID: Int64 = 0x4D4C_524C
     /// The version of the tables and of what they hold (PRAGMA user_version).
-    static let version: Int64 = 1
+    ///
+    /// Version 1 has no dead letters.
+    static let version: Int64 = 2
 
-    /// Throws `log.unknown_format` for a file that is neither empty nor a log of this version. True when it is a log.
-    static func check(_ db: Database, path: String) throws -> Bool {
+    /// The version of a log, this one or an older one that ``upgrade(_:from:)`` knows; nil for an empty file. Throws
+    /// `log.unknown_format` for anything else.
+    static func check(_ db: Database, path: String) throws -> Int64? {
         let application = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let found = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         if application == 0 {
             let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
             guard tables == 0, found == 0 else { throw LogFailure.unknownFormat(path, "another program made it") }
-            return false
+            return nil
         }
         guard application == applicationID else { throw LogFailure.unknownFormat(path, "another program made it") }
-        guard found == version else {
+        guard (1...version).contains(found) else {
             throw LogFailure.unknownFormat(path, "it has format version \(found), this program knows \(version)")
         }
-        return true
+        return found
+    }
+
+    /// Brings a log to this version, in one transaction: it is the old one or the new one, whatever happens.
+    static func upgrade(_ db: Database, from found: Int64) throws {
+        guard found < version else { return }
+        try db.inTransaction(.immediate) {
+            for step in upgrades.dropFirst(Int(found) - 1) { try db.execute(sql: step) }
+            try db.execute(sql: "PRAGMA user_version = \(version)")
+            return .commit
+        }
     }
 
     /// Makes the tables in one transaction, so that a file has all of them or none.
     static func create(_ db: Database) throws {
         try db.inTransaction(.immediate) {
             try db.execute(sql: tables)
+            for step in upgrades { try db.execute(sql: step) }
             try db.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
             return .commit
         }
     }
+
+    /// What each version added to the one before it, from version 2 on.
+    private static let upgrades = [deadLetterTables]
+
+    /// `dead_letter.body` is that of a batch. `dead_letter_count` says what became of all that was ever stored,
+    /// and how many bytes wait, so that nothing has to be counted.
+    private static let deadLetterTables = """
+        CREATE TABLE dead_letter (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+            change_count INTEGER NOT NULL, stored_at INTEGER NOT NULL,
+            first_commit INTEGER NOT NULL, first_ordinal INTEGER NOT NULL,
+            last_commit INTEGER NOT NULL, last_ordinal INTEGER NOT NULL,
+            relations TEXT NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
+        );
+        CREATE INDEX dead_letter_subject ON dead_letter (subject, id);
+        CREATE TABLE dead_letter_count (
+            subject TEXT PRIMARY KEY, stored INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0,
+            discarded INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
+        );
+        """
 
     /// `batch.body` comes last, so that reading the other columns never touches its pages. Unsigned numbers are stored
     /// as the signed number of the same bits. `position` has one row; it repeats what the newest batch says, because

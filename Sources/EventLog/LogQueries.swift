@@ -62,7 +62,7 @@ enum LogQueries {
             newestCommittedAt: try Int64.fetchOne(db, sql: newest),
             source: try source(db), checkpoint: position.checkpoint,
             sinks: try Row.fetchAll(db, sql: cursorColumns + " ORDER BY name").map(cursor),
-            relations: relations.all)
+            relations: relations.all, deadLetters: try DeadLetterQueries.groups(db))
     }
 
     private static let cursorColumns =
@@ -85,39 +85,57 @@ enum LogQueries {
     private static func decode(
         _ row: Row, _ first: UInt64, _ count: Int, _ db: Database, _ relations: RelationStore
     ) throws -> LoggedBatch {
-        let checksum = row[3] as Int64?
-        let body: FrozenBytes? = try row.withUnsafeData(atIndex: 4) { data in
+        let place = "the batch at offset \(first)"
+        let versions = try versions(row[2] as String? ?? "", in: place, db, relations)
+        let batch = try batch(in: row, checksum: 3, body: 4, count, versions, place)
+        return LoggedBatch(firstOffset: first, batch: batch, versions: versions)
+    }
+
+    /// The batch in two columns of a row.
+    static func batch(
+        in row: Row, checksum: Int, body column: Int, _ count: Int, _ versions: [RelationVersion], _ place: String
+    ) throws -> ChangeBatch {
+        let checksum = row[checksum] as Int64?
+        let body: FrozenBytes? = try row.withUnsafeData(atIndex: column) { data in
             data?.withUnsafeBytes { bytes in
                 guard LogChecksum.of(bytes) == checksum else { return nil }
                 return FrozenBytes(copying: RawSpan(_unsafeBytes: bytes))
             }
         }
-        guard let body else {
-            throw LogFailure.damaged("the batch at offset \(first) does not have the bytes that were written")
-        }
-        let versions = try versions(row[2] as String? ?? "", first, db, relations)
+        guard let body else { throw LogFailure.damaged("\(place) does not have the bytes that were written") }
         let batch: ChangeBatch
         do {
             batch = try ChangeBatch(decoding: body, relations: versions.map(\.relation))
         } catch {
-            throw LogFailure.damaged("the batch at offset \(first) cannot be read: \(error)")
+            throw LogFailure.damaged("\(place) cannot be read: \(error)")
         }
         guard batch.changeCount == count else {
-            throw LogFailure.damaged("the batch at offset \(first) has \(batch.changeCount) changes, not \(count)")
+            throw LogFailure.damaged("\(place) has \(batch.changeCount) changes, not \(count)")
         }
-        return LoggedBatch(firstOffset: first, batch: batch, versions: versions)
+        return batch
     }
 
-    private static func versions(
-        _ list: String, _ first: UInt64, _ db: Database, _ relations: RelationStore
+    /// Gives `store` a batch's bytes where they lie, and their checksum: they live as long as the batch, and a
+    /// statement runs to its end in there.
+    static func withBody(of batch: ChangeBatch, _ store: (Data, Int64) throws -> Void) throws {
+        try withExtendedLifetime(batch.body) {
+            let bytes = batch.body.unsafeBytes(0..<batch.body.count)
+            guard let start = bytes.baseAddress else { return }
+            let body = Data(
+                bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count, deallocator: .none)
+            try store(body, LogChecksum.of(bytes))
+        }
+    }
+
+    /// The relations of a list of numbers, such as `3 7`.
+    static func versions(
+        _ list: String, in place: String, _ db: Database, _ relations: RelationStore
     ) throws -> [RelationVersion] {
         try list.split(separator: " ").map { number in
-            guard let id = Int64(number) else {
-                throw LogFailure.damaged("the batch at offset \(first) names no valid relation")
-            }
+            guard let id = Int64(number) else { throw LogFailure.damaged("\(place) names no valid relation") }
             if relations[id] == nil { try relations.load(db) }
             guard let version = relations[id] else {
-                throw LogFailure.damaged("the batch at offset \(first) names relation \(id), which is not in the log")
+                throw LogFailure.damaged("\(place) names relation \(id), which is not in the log")
             }
             return version
         }

@@ -42,6 +42,16 @@ package final class LogReader: Sendable {
         try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
     }
 
+    /// The first dead letters of a subject behind the number `id` (0: the oldest); nil when there are no more.
+    package func deadLetter(of subject: String, after id: Int64) throws(ConnectorFailure) -> StoredDeadLetter? {
+        try read("read dead letters") { db in try DeadLetterQueries.letter(of: subject, after: id, db, relations) }
+    }
+
+    /// The number of the newest dead letters of a subject; nil when none wait.
+    package func newestDeadLetter(of subject: String) throws(ConnectorFailure) -> Int64? {
+        try read("look for dead letters") { db in try DeadLetterQueries.newest(of: subject, db) }
+    }
+
     /// The offset of the first change that was committed at `time` or later (microseconds since 1970-01-01 00:00 UTC);
     /// the next offset when there is none.
     ///

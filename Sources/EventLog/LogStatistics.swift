@@ -46,4 +46,6 @@ package struct LogStatistics: Sendable {
     package var sinks: [SinkCursor]
     /// All relations that were ever registered, by number.
     package var relations: [RelationVersion]
+    /// What was set aside, by subject.
+    package var deadLetters: [DeadLetterGroup]
 }

@@ -4,6 +4,11 @@ package struct OperatorRequest: Codable, Sendable, Hashable {
     package enum Action: Codable, Sendable, Hashable {
         /// Reads the rows of these tables again, given as the configuration names tables.
         case snapshot(tables: [String])
+        /// Releases the dead letters of these subjects as far as their contracts are accepted.
+        case releaseDeadLetters(subjects: [String])
+        /// Discards the dead letters of a subject up to this number: what came later stays, also when the request is
+        /// carried out again after a crash.
+        case discardDeadLetters(subject: String, through: Int64)
     }
 
     /// Tells requests apart; sorts by the time at which they were made.

@@ -16,7 +16,8 @@ package struct MillraceCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, DoctorCommand.self,
+            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, SchemaCommand.self,
+            DeadLettersCommand.self, DoctorCommand.self,
             GenerateCommand.self,
         ])
 

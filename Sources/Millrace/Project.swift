@@ -56,6 +56,13 @@ struct Project {
         LogRetention(age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize)
     }
 
+    /// What happens when a table is new or changed.
+    var schemaPolicy: SchemaPolicy {
+        SchemaPolicy(
+            onChange: SchemaPolicy.OnChange(rawValue: configuration.schemas.onChange.rawValue) ?? .halt,
+            onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require)
+    }
+
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
     /// is captured.
     func makeSource(

@@ -28,14 +28,14 @@ extension CaptureStage {
     }
 
     /// Begins what people asked for since the last batch.
-    func carryOutRequests(_ asked: inout AskedSnapshots) async throws(ConnectorFailure) {
+    mutating func carryOutRequests(_ turn: inout Turn) async throws(ConnectorFailure) {
         while let request = desk.next() {
             switch request.action {
             case .snapshot(let tables):
                 let snapshot = SnapshotRequest(id: request.id, tables: tables.map { TablePattern($0) })
                 do throws(ConnectorFailure) {
                     try await source.requestSnapshot(snapshot)
-                    asked.add(request, snapshot)
+                    turn.asked.add(request, snapshot)
                 } catch {
                     guard error.remedy != .retry else {
                         desk.postpone(request)
@@ -43,6 +43,9 @@ extension CaptureStage {
                     }
                     desk.answer(request, RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)"))
                 }
+            case .releaseDeadLetters(let subjects): try await release(subjects, asIn: request, &turn)
+            case .discardDeadLetters(let subject, let last):
+                try await discard(subject, through: last, asIn: request)
             }
         }
     }

@@ -2,7 +2,6 @@ import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Logging
-package import SchemaRegistry
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
@@ -18,7 +17,7 @@ package struct CaptureStage {
     let logger: Logger
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
-    private var contracts: ContractBook
+    var quarantine: Quarantine
     private var target: ResumePosition?
     private var backoff = Backoff()
 
@@ -33,7 +32,7 @@ package struct CaptureStage {
 
     /// A stage that has not begun.
     package init(
-        source: any ChangeSource, log: any CaptureLog, feed: LogFeed, schemas: SchemaFolder, pipelineName: String,
+        source: any ChangeSource, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
         progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool
     ) {
         self.source = source
@@ -44,7 +43,7 @@ package struct CaptureStage {
         self.desk = desk
         self.logger = logger
         self.endsWhenCaughtUp = endsWhenCaughtUp
-        contracts = ContractBook(pipelineName: pipelineName, schemas: schemas, log: log)
+        self.quarantine = quarantine
     }
 
     /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for
@@ -73,9 +72,10 @@ package struct CaptureStage {
         logger.info("capturing", metadata: ["source": "\(identity.kind)"])
         var turn = Turn(after: checkpoint)
         while !stop.isRequested {
-            try await carryOutRequests(&turn.asked)
+            try await carryOutRequests(&turn)
+            try await releaseAccepted(&turn)
             try await take(&turn)
-            if isCaughtUp(turn) {
+            if isCaughtUp(turn), !quarantine.isReleasing {
                 if try await sync(&turn) { progress.caughtUp() }
                 return
             }
@@ -106,7 +106,7 @@ package struct CaptureStage {
     }
 
     /// Where the loop stands between two batches.
-    private struct Turn {
+    struct Turn {
         /// The newest checkpoint in the log.
         var appended: SourceCheckpoint?
         /// The newest checkpoint that the source gave.
@@ -143,14 +143,11 @@ package struct CaptureStage {
     }
 
     private mutating func append(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {
-        let versions = try await patiently { (stage) async throws(ConnectorFailure) in
-            try await stage.contracts.versions(of: batch.relations)
+        let sorted = try await patiently { (stage) async throws(ConnectorFailure) in
+            try await stage.quarantine.sort(batch)
         }
-        guard let versions else { return }
-        let logged = try await patiently { (stage) async throws(ConnectorFailure) in
-            try await stage.log.append(batch, versions: versions)
-        }
-        guard let logged else { return }
+        guard let sorted else { return }
+        guard let logged = try await store(sorted, &turn) else { return }
         turn.appended = batch.checkpoint ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
@@ -159,7 +156,7 @@ package struct CaptureStage {
         feed.publish(logged)
         let newest = batch.transactionCount > 0 ? batch.transaction(at: batch.transactionCount - 1).committedAt : nil
         progress.captured(
-            batch.changeCount, newestCommit: newest, nextOffset: logged.firstOffset + UInt64(batch.changeCount))
+            batch.changeCount, newestCommit: newest, nextOffset: logged.nextOffset)
     }
 
     /// A position that moved without changes is stored now and then only, or at once when it is the one waited for.
@@ -197,7 +194,7 @@ package struct CaptureStage {
 
     /// Repeats what the log or the schema folder cannot do now; the source stays open and keeps what is not
     /// acknowledged.
-    private mutating func patiently<T: Sendable>(
+    mutating func patiently<T: Sendable>(
         _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {
         try await stop.retrying("capture waits", logger, on: &self, work)

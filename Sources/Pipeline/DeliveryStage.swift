@@ -24,9 +24,9 @@ package struct SinkPlan: Sendable {
         self.tables = tables
     }
 
-    /// True when the sink wants the events of a relation: patterns match `schema.table`, or the bare table name.
+    /// True when the sink wants the events of a relation: patterns are `schema.table`, or the bare table name.
     func wants(_ relation: Relation) -> Bool {
-        tables.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
+        tables.contains { $0.matches(schema: relation.schema, table: relation.name) }
     }
 }
 

@@ -22,13 +22,16 @@ package struct Pipeline: Sendable {
         package var captureLog: any CaptureLog
         /// The contracts.
         package var schemas: SchemaFolder
+        /// What happens when a table is new or changed.
+        package var policy: SchemaPolicy
         /// Where commands leave requests; nil for none.
         package var requests: RequestBox?
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, requests: RequestBox? = nil
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, policy: SchemaPolicy = SchemaPolicy(),
+            requests: RequestBox? = nil
         ) {
             self.name = name
             self.sourceKind = sourceKind
@@ -37,6 +40,7 @@ package struct Pipeline: Sendable {
             self.log = log
             self.captureLog = captureLog ?? log
             self.schemas = schemas
+            self.policy = policy
             self.requests = requests
         }
     }
@@ -135,8 +139,12 @@ package struct Pipeline: Sendable {
     private func capture(
         _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ untilCaughtUp: Bool
     ) async -> Outcome {
+        let contracts = ContractBook(
+            pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
+            logger: logger)
+        let quarantine = Quarantine(log: parts.log, contracts: contracts, policy: parts.policy, logger: logger)
         var stage = CaptureStage(
-            source: parts.source, log: parts.captureLog, feed: feed, schemas: parts.schemas, pipelineName: parts.name,
+            source: parts.source, log: parts.captureLog, feed: feed, quarantine: quarantine,
             progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
             try await stage.run()

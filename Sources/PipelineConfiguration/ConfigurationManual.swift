@@ -54,10 +54,14 @@ package struct ConfigurationManual {
         var text = ""
         for setting in settings {
             let name = "`\(prefix)\(setting.name)`"
-            if case .group(let inner) = setting.kind {
+            switch setting.kind {
+            case .group(let inner):
                 text += row(name, "settings", setting.isRequired ? "required" : "", cell(setting.summary))
                 text += rows(inner, "\(prefix)\(setting.name).")
-            } else {
+            case .groups(let inner):
+                text += row(name, "list of settings", setting.isRequired ? "required" : "none", cell(setting.summary))
+                text += rows(inner, "\(prefix)\(setting.name)[].")
+            default:
                 let value = setting.isSecret ? "\(form(of: setting.kind)), secret" : form(of: setting.kind)
                 let fallback = setting.isRequired ? "required" : setting.defaultValue.map(Self.code) ?? "none"
                 text += row(name, value, fallback, cell(setting.summary))
@@ -82,6 +86,8 @@ package struct ConfigurationManual {
         case .list: "list"
         case .choice(let words): words.map { "`\($0)`" }.joined(separator: ", ")
         case .group: "settings"
+        case .groups: "list of settings"
+        case .map(_, let words): "names with \(words)"
         }
     }
 
@@ -93,7 +99,7 @@ package struct ConfigurationManual {
         case .duration(let duration): "`\(SettingText.text(of: duration))`"
         case .size(let bytes): "`\(SettingText.text(ofSize: bytes))`"
         case .list(let texts): "`[\(texts.map { "\"\($0)\"" }.joined(separator: ", "))]`"
-        case .group: "settings"
+        case .group, .groups, .map: "settings"
         }
     }
 }

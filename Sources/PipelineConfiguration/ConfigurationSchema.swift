@@ -77,6 +77,12 @@ package struct ConfigurationSchema {
 
     private func schema(of setting: Setting) -> JSONOutline {
         if case .group(let table) = setting.kind { return group(table, setting.summary) }
+        if case .groups(let table) = setting.kind {
+            return .object([
+                ("description", .string(setting.summary)), ("type", .string("array")),
+                ("items", group(table, "One entry of `\(setting.name)`.")),
+            ])
+        }
         var result: [(String, JSONOutline)] = [("description", .string(setting.summary))]
         result += form(of: setting)
         if let value = setting.defaultValue.flatMap(Self.outline) { result.append(("default", value)) }
@@ -111,7 +117,12 @@ package struct ConfigurationSchema {
         case .choice(let words):
             let variable = JSONOutline.object([("type", .string("string")), ("pattern", .string("\\$\\{"))])
             return [("anyOf", .array([.object([("enum", .array(words.map(JSONOutline.string)))]), variable]))]
-        case .group:
+        case .map(let pattern, _):
+            let value = JSONOutline.object([
+                ("type", .string("string")), ("pattern", .string("(\(pattern))" + orVariable)),
+            ])
+            return [("type", .array([.string("object"), .string("null")])), ("additionalProperties", value)]
+        case .group, .groups:
             return []
         }
     }
@@ -124,7 +135,7 @@ package struct ConfigurationSchema {
         case .duration(let duration): .string(SettingText.text(of: duration))
         case .size(let bytes): .string(SettingText.text(ofSize: bytes))
         case .list(let texts): .array(texts.map(JSONOutline.string))
-        case .group: nil
+        case .group, .groups, .map: nil
         }
     }
 }

@@ -46,6 +46,20 @@ extension PipelineConfiguration: CustomStringConvertible {
 package struct SchemaConfiguration: Sendable, Equatable {
     /// The folder of the schema files. Default `Schemas`.
     package var directory: String
+    /// What happens when a table changed. Default evolve.
+    package var onChange: ChangePolicy
+    /// What happens when a table is new. Default register.
+    package var onNewTable: NewTablePolicy
+}
+
+/// What happens when a table has a form that no registered version has.
+package enum ChangePolicy: String, Sendable, CaseIterable {
+    case evolve, quarantine, halt
+}
+
+/// What happens when a table has no registered version.
+package enum NewTablePolicy: String, Sendable, CaseIterable {
+    case register, require
 }
 
 /// The `log` section.

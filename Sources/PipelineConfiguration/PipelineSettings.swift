@@ -20,7 +20,19 @@ enum PipelineSettings {
     static let schemas = [
         Setting(
             "directory", .text, "The folder of the schema files. Made to be kept in version control.",
-            default: .text("Schemas"))
+            default: .text("Schemas")),
+        Setting(
+            "on_change", .choice(ChangePolicy.allCases.map(\.rawValue)),
+            "When a table has a form that no registered version has: `evolve` registers it as the next version and goes"
+                + " on; `quarantine` sets the table's changes aside until somebody accepts the form, and goes on with"
+                + " everything else; `halt` stops capture before anything of the new form.",
+            default: .text(ChangePolicy.evolve.rawValue)),
+        Setting(
+            "on_new_table", .choice(NewTablePolicy.allCases.map(\.rawValue)),
+            "When a table has no registered version at all: `register` makes version 1 and goes on; `require` waits"
+                + " until somebody accepts it, setting its changes aside where `on_change` is `quarantine`, and"
+                + " stopping capture in the other cases.",
+            default: .text(NewTablePolicy.register.rawValue)),
     ]
 
     static let log = [
@@ -51,7 +63,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "transforms", "server", "schemas.on_new_table", "schemas.on_change", "log.acknowledge",
+        "transforms", "server", "log.acknowledge",
         "source.postgres.snapshot",
         "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",

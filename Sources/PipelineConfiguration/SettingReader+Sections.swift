@@ -43,14 +43,22 @@ extension SettingReader {
         guard problems.isEmpty, let name, let connector else { return nil }
         let log = top.group("log")
         let retention = log?.group("retention")
-        guard let schemaDirectory = top.group("schemas")?.text("directory"), let logDirectory = log?.text("directory"),
+        guard let schemas = top.group("schemas").flatMap(Self.schemas), let logDirectory = log?.text("directory"),
             let age = retention?.duration("age"), let size = retention?.size("size")
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
-            schemas: SchemaConfiguration(directory: schemaDirectory),
+            schemas: schemas,
             log: LogConfiguration(directory: logDirectory, retentionAge: age, retentionSize: size),
             sinks: sinks, locations: locations, folder: folder, secrets: secrets)
+    }
+
+    private static func schemas(_ values: SettingValues) -> SchemaConfiguration? {
+        guard let directory = values.text("directory"),
+            let onChange = values.text("on_change").flatMap(ChangePolicy.init),
+            let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init)
+        else { return nil }
+        return SchemaConfiguration(directory: directory, onChange: onChange, onNewTable: onNewTable)
     }
 
     private mutating func checkedName(_ top: SettingValues, _ all: [Entry]) -> String? {

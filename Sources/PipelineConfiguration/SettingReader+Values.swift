@@ -20,6 +20,10 @@ extension SettingReader {
             return .group(values(of: inner, table, path, at: entry.keyPosition))
         case .list:
             return list(entry, setting, path).map(SettingValue.list)
+        case .groups(let table):
+            return groups(entry, setting, table, path).map(SettingValue.groups)
+        case .map:
+            return map(entry, setting, path).map(SettingValue.map)
         default:
             guard let scalar = scalar(of: entry.value, setting, path, at: entry.keyPosition) else { return nil }
             return value(of: scalar, setting, path, at: entry.value.position)
@@ -27,6 +31,43 @@ extension SettingReader {
     }
 
     private mutating func list(_ entry: Entry, _ setting: Setting, _ path: String) -> [String]? {
+        guard let items = items(of: entry, setting, path) else { return nil }
+        var texts: [String] = []
+        for (index, item) in items.enumerated() {
+            let itemPath = "\(path)[\(index)]"
+            locations.record(itemPath, item.position)
+            if let scalar = scalar(of: item, setting, itemPath, at: item.position) { texts.append(scalar.text) }
+        }
+        return texts
+    }
+
+    private mutating func groups(
+        _ entry: Entry, _ setting: Setting, _ table: [Setting], _ path: String
+    ) -> [SettingValues]? {
+        guard let items = items(of: entry, setting, path) else { return nil }
+        var groups: [SettingValues] = []
+        for (index, item) in items.enumerated() {
+            let itemPath = "\(path)[\(index)]"
+            locations.record(itemPath, item.position)
+            guard let inner = entries(of: item, itemPath, at: item.position) else { continue }
+            groups.append(values(of: inner, table, itemPath, at: item.position))
+        }
+        return groups
+    }
+
+    private mutating func map(_ entry: Entry, _ setting: Setting, _ path: String) -> [String: String]? {
+        guard let inner = entries(of: entry.value, path, at: entry.keyPosition) else { return nil }
+        var texts: [String: String] = [:]
+        for pair in inner {
+            let pairPath = joined(path, printable(pair.name))
+            guard let scalar = scalar(of: pair.value, setting, pairPath, at: pair.keyPosition) else { continue }
+            texts[pair.name] = scalar.text
+        }
+        return texts
+    }
+
+    /// The items of a list; nil when it is none or has too many.
+    private mutating func items(of entry: Entry, _ setting: Setting, _ path: String) -> [YAMLNode]? {
         guard !hasForeignTag(entry.value, path) else { return nil }
         guard case .sequence(let items) = entry.value.content else {
             report(
@@ -39,13 +80,7 @@ extension SettingReader {
             report("config.bad_value", message, path, entry.keyPosition)
             return nil
         }
-        var texts: [String] = []
-        for (index, item) in items.enumerated() {
-            let itemPath = "\(path)[\(index)]"
-            locations.record(itemPath, item.position)
-            if let scalar = scalar(of: item, setting, itemPath, at: item.position) { texts.append(scalar.text) }
-        }
-        return texts
+        return items
     }
 
     private mutating func value(
@@ -59,7 +94,7 @@ extension SettingReader {
             case .duration: return .duration(try SettingText.duration(scalar.text))
             case .size: return .size(try SettingText.size(scalar.text))
             case .choice(let words): return choice(scalar, words, path, at: position)
-            case .list, .group: return nil
+            case .list, .group, .groups, .map: return nil
             }
         } catch {
             let suggestion = scalar.isShowable ? error.suggestion.map { "did you mean \($0)?" } : nil

@@ -151,7 +151,8 @@ extension SettingKind {
         case .size: "64MiB"
         case .list: "[…]"
         case .choice(let words): words.first ?? "…"
-        case .group: "{…}"
+        case .group, .map: "{…}"
+        case .groups: "[{…}]"
         }
     }
 }

@@ -28,28 +28,10 @@ extension JSONValue {
     }
 
     private static func property(of column: Column) -> JSONValue {
-        var property = JSONObject()
-        var types: [JSONValue]
-        switch column.type {
-        case .boolean: types = ["boolean"]
-        case .int16, .int32, .int64: types = ["integer"]
-        case .float32, .float64:
-            types = ["number", "string"]
-            property["pattern"] = "^(NaN|-?Infinity)$"
-        case .bytes:
-            types = ["string"]
-            property["contentEncoding"] = "base64"
-        case .json:
-            types = ["string"]
-            property["contentMediaType"] = "application/json"
-        case .uuid:
-            types = ["string"]
-            property["format"] = "uuid"
-        case .dynamic: types = ["string", "number"]
-        case .numeric, .text, .date, .time, .timestamp, .timestampTZ, .interval, .other: types = ["string"]
-        }
-        if column.isNullable { types.append("null") }
-        let type = JSONObject.Member(name: "type", value: types.count == 1 ? types[0] : .array(types))
-        return .object(JSONObject([type] + property.members))
+        var form = ValueForm(column.type, column.shape)
+        if form.isStructure { form.allow("string") }
+        if column.isNullable { form.allow("null") }
+        if let lengthMax = column.lengthMax { form.keywords["maxLength"] = .number(JSONNumber(lengthMax)) }
+        return form.schema
     }
 }

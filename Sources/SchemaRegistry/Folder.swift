@@ -103,8 +103,16 @@ struct Folder: ~Copyable {
 
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
     private func removeLeftovers() throws(ConnectorFailure) {
-        for name in try Self.names(in: path) where name.hasPrefix(".v") && name.hasSuffix(".schema.json.tmp") {
+        for name in try Self.names(in: path)
+        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-")) {
             unlinkat(descriptor, name, 0)
+        }
+    }
+
+    /// Removes a file; one that is gone already is as well.
+    func remove(_ name: String) throws(ConnectorFailure) {
+        guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else {
+            throw SchemaFailure.write(path + "/" + name, errno)
         }
     }
 

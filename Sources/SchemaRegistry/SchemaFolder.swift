@@ -23,17 +23,24 @@ package struct SchemaFolder: Sendable {
     /// The folder at a path; it is made when the first version is written.
     package init(directory: String) { self.directory = directory }
 
-    /// The version of `subject` that a table is under: the latest one, when it is the schema derived from `relation`
+    /// The version of `subject` that a table is under: the highest one that is the schema derived from `relation`
     /// (white space, order of members and spelling of numbers aside), otherwise a new one, which is durable on return.
+    ///
+    /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
+    /// that are read once more after a crash.
     ///
     /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
     /// `schema.locked`.
     package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
-        let schema = JSONValue.schema(derivedFrom: relation)
+        try register(JSONValue.schema(derivedFrom: relation), subject: subject)
+    }
+
+    /// The version that equals `schema`; a new one when there is none.
+    func register(_ schema: JSONValue, subject: String) throws(ConnectorFailure) -> Int {
         let path = try path(of: subject)
-        if let latest = try latest(of: subject), latest.schema.isEquivalent(to: schema) {
+        if let version = try version(of: subject, equalTo: schema) {
             try makeDurable(path)
-            return latest.version
+            return version
         }
         try Folder.make(directory)
         try Folder.make(path)
@@ -41,12 +48,11 @@ package struct SchemaFolder: Sendable {
         try folder.lock()
         // Others may have written while this process waited, and those who do not lock may write even now.
         for _ in 0..<16 {
-            let latest = try latest(of: subject)
-            if let latest, latest.schema.isEquivalent(to: schema) {
+            if let version = try version(of: subject, equalTo: schema) {
                 try makeDurable(path)
-                return latest.version
+                return version
             }
-            let version = (latest?.version ?? 0) + 1
+            let version = (try versions(of: subject).last ?? 0) + 1
             let isWritten = try folder.write(
                 schema.prettyText, as: fileName(version), beforeRename: Self.beforeRename.reached)
             if isWritten {
@@ -55,6 +61,21 @@ package struct SchemaFolder: Sendable {
             }
         }
         throw SchemaFailure.locked(path)
+    }
+
+    /// The highest version of `subject` that equals `schema`; nil without one.
+    func version(of subject: String, equalTo schema: JSONValue) throws(ConnectorFailure) -> Int? {
+        for version in try versions(of: subject).reversed() {
+            if let found = try self.schema(of: subject, version: version), found.isEquivalent(to: schema) {
+                return version
+            }
+        }
+        return nil
+    }
+
+    /// The path of a version's file, whether or not it is there.
+    package func file(of subject: String, version: Int) throws(ConnectorFailure) -> String {
+        try path(of: subject) + "/" + fileName(version)
     }
 
     /// The highest version of `subject` with its schema; nil for a subject without versions.
@@ -71,7 +92,11 @@ package struct SchemaFolder: Sendable {
 
     /// A schema; nil for a version that is not there.
     package func schema(of subject: String, version: Int) throws(ConnectorFailure) -> JSONValue? {
-        let file = try path(of: subject) + "/" + fileName(version)
+        try Self.schema(in: file(of: subject, version: version))
+    }
+
+    /// The schema in a file; nil when the file is not there.
+    static func schema(in file: String) throws(ConnectorFailure) -> JSONValue? {
         guard let bytes = try Folder.contents(of: file) else { return nil }
         let schema: JSONValue
         do { schema = try JSONValue(parsing: bytes) } catch { throw SchemaFailure.damaged(file, error) }
@@ -86,12 +111,12 @@ package struct SchemaFolder: Sendable {
     }
 
     /// Makes the names of a subject's files durable: whoever gave them may have died before that.
-    private func makeDurable(_ path: String) throws(ConnectorFailure) {
+    func makeDurable(_ path: String) throws(ConnectorFailure) {
         try Folder(opening: path).sync()
         try Folder(opening: directory).sync()
     }
 
-    private func path(of subject: String) throws(ConnectorFailure) -> String {
+    func path(of subject: String) throws(ConnectorFailure) -> String {
         guard let name = SubjectName.folderName(of: subject) else { throw SchemaFailure.subjectName(subject) }
         return directory + "/" + name
     }

@@ -1,4 +1,5 @@
 import ChangeModel
+import Foundation
 import Testing
 
 @Suite struct RelationTests {
@@ -28,5 +29,19 @@ import Testing
             Relation(sourceID: 1, schema: "public", name: "t", columns: [id, other]),
         ]
         for relation2 in differing { #expect(relation != relation2) }
+    }
+
+    /// A log keeps relations for as long as their events.
+    @Test func relationStoredBeforeThereWereShapesIsReadUnchanged() throws {
+        let stored = #"""
+            {"columns":[{"isNullable":false,"keyPosition":0,"name":"id","type":"int64","typeID":20,"typeModifier":-1,
+            "typeName":"bigint"},{"isNullable":true,"name":"tags","type":"other","typeID":1009,"typeModifier":-1,
+            "typeName":"text[]"},{"isNullable":true,"name":"more","type":"json","typeID":3802,"typeModifier":-1,
+            "typeName":"jsonb"}],"name":"t","schema":"public","sourceID":16385}
+            """#
+        let relation = try JSONDecoder().decode(Relation.self, from: Data(stored.utf8))
+        #expect(relation.columns.map(\.type) == [.int64, .other, .json])
+        #expect(relation.columns.allSatisfy { $0.shape == nil && $0.lengthMax == nil && $0.precision == nil })
+        #expect(relation.keyColumns == [0])
     }
 }

@@ -55,5 +55,27 @@ import Testing
     @Test func literalsHaveNoWildcard() {
         #expect(TablePattern("public.orders").isLiteral)
         #expect(!TablePattern("public.*").isLiteral)
+        #expect(TablePattern("\"a*b\"").literalName == "a*b")
+        #expect(TablePattern("a*b").literalName == nil)
+        #expect(!TablePattern("\"open").isWellFormed && TablePattern("\"open\"").isWellFormed)
+    }
+
+    @Test(arguments: [
+        ("public.*", "public", "orders"), ("orders", "sales", "orders"), ("*", "any", "thing"),
+        ("\"my.schema\".*", "my.schema", "t"), ("my.*", "my", "odd.name"), ("public.\"a*\"", "public", "a*"),
+        ("public.\"say \"\"hi\"\"\"", "public", "say \"hi\""), ("\"Public\".\"T\"", "Public", "T"), ("*.*", "a.b", "c"),
+        ("p\"u\"blic.or*", "public", "orders"),
+    ])
+    func aTableFits(pattern: String, schema: String, table: String) {
+        #expect(TablePattern(pattern).matches(schema: schema, table: table))
+    }
+
+    @Test(arguments: [
+        ("my.*", "my.schema", "t"), ("public.\"a*\"", "public", "ab"), ("public.orders", "sales", "orders"),
+        ("pub*", "public", "orders"), ("\"public.orders\"", "public", "orders"), ("public.T", "public", "t"),
+        ("*.orders", "public", "a.orders"),
+    ])
+    func aTableDoesNotFit(pattern: String, schema: String, table: String) {
+        #expect(!TablePattern(pattern).matches(schema: schema, table: table))
     }
 }

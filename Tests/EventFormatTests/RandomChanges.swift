@@ -32,9 +32,41 @@ struct RandomChanges {
         let columns = (0...dice.below(9)).map { index in
             Column(
                 name: text() + String(index), type: ValueType.allCases.randomElement(using: &dice) ?? .text,
-                typeName: "any", keyPosition: index < keyCount ? keyCount - 1 - index : nil)
+                typeName: "any", keyPosition: index < keyCount ? keyCount - 1 - index : nil,
+                shape: dice.below(2) == 0 ? shape(depth: 0) : nil)
         }
         return Relation(sourceID: 1, schema: text() + "s", name: text() + "t", columns: columns)
+    }
+
+    mutating func shape(depth: Int) -> TypeShape {
+        let part = PartType(
+            type: ValueType.allCases.randomElement(using: &dice) ?? .text, typeName: "any",
+            shape: depth < 3 && dice.below(2) == 0 ? shape(depth: depth + 1) : nil)
+        return switch dice.below(7) {
+        case 0: .array(of: part, delimiter: UInt8(ascii: ","))
+        case 1: .vector(of: part)
+        case 2: .composite((0..<dice.below(4)).map { TypeField(name: "\(text())\($0)", type: part) })
+        case 3: .range(of: part)
+        case 4: .multirange(of: part)
+        case 5: .enumeration(["a"])
+        default: .json
+        }
+    }
+
+    /// Something like an array, a composite value, a range or JSON, more or less.
+    mutating func literal(depth: Int = 0) -> String {
+        let (open, close) = [("{", "}"), ("(", ")"), ("[", ")"), ("{[", "]}"), ("[", "]")][dice.below(5)]
+        let parts = (0..<dice.below(4)).map { _ -> String in
+            switch dice.below(depth < 3 ? 6 : 5) {
+            case 0: ""
+            case 1: "NULL"
+            case 2: String(dice.below(100))
+            case 3: "\"" + text().replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+            case 4: text()
+            default: literal(depth: depth + 1)
+            }
+        }
+        return open + parts.joined(separator: dice.below(9) == 0 ? " " : ",") + close
     }
 
     mutating func text() -> String {
@@ -42,7 +74,7 @@ struct RandomChanges {
     }
 
     mutating func value(unchanged: Bool) -> SampleValue {
-        switch dice.below(unchanged ? 9 : 8) {
+        switch dice.below(unchanged ? 10 : 9) {
         case 0: .null
         case 1: .integer(String(Int64.random(in: .min ... .max, using: &dice)))
         case 2: .real(String(Double.random(in: -1e300...1e300, using: &dice)))
@@ -50,6 +82,7 @@ struct RandomChanges {
         case 4: .malformed((0..<dice.below(9)).map { _ in UInt8(truncatingIfNeeded: dice.next()) })
         case 5: .text(String(dice.next()))
         case 6, 7: .text(text())
+        case 8: .text(literal())
         default: .unchanged
         }
     }

@@ -16,20 +16,24 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
 
 @Suite struct ValueTests {
     @Test(arguments: [
-        (ValueType.boolean, "t", "true"), (.boolean, "f", "false"), (.boolean, "true", #""true""#),
-        (.boolean, "", #""""#),
+        (ValueType.boolean, "t", "true"), (.boolean, "f", "false"),
         (.int16, "-32768", "-32768"), (.int32, "0", "0"), (.int64, "9223372036854775807", "9223372036854775807"),
-        (.int64, "007", #""007""#), (.int64, "-", #""-""#), (.int64, "1.0", #""1.0""#), (.int64, "", #""""#),
         (.float64, "1.5", "1.5"), (.float64, "-1e+300", "-1e+300"), (.float32, "1e-05", "1e-05"),
         (.float64, "-0", "-0"),
         (.float64, "NaN", #""NaN""#), (.float64, "Infinity", #""Infinity""#), (.float32, "-Infinity", #""-Infinity""#),
-        (.float64, ".5", #"".5""#), (.float64, "1.", #""1.""#), (.float64, "1e", #""1e""#), (.float64, "01", #""01""#),
         (.numeric, "123456789012345678901234567890.10", #""123456789012345678901234567890.10""#),
         (.numeric, "NaN", #""NaN""#), (.bytes, "\\x616263", #""YWJj""#), (.bytes, "\\x61", #""YQ==""#),
         (.bytes, "\\x6162", #""YWI=""#), (.bytes, "\\x", #""""#), (.bytes, "\\xFBff", #""+/8=""#),
-        (.bytes, "\\x616", #""\\x616""#), (.bytes, "\\x61zz", #""\\x61zz""#), (.bytes, "abc\\000", #""abc\\000""#),
         (.json, #"{"a": 1}"#, #""{\"a\": 1}""#), (.uuid, "b5f3…", #""b5f3…""#),
-        (.timestampTZ, "2026-11-21 10:00:00+00", #""2026-11-21 10:00:00+00""#), (.date, "infinity", #""infinity""#),
+        (.timestampTZ, "2026-11-21 10:00:00+00", #""2026-11-21T10:00:00Z""#),
+        (.timestamp, "2026-11-21 10:00:00.5", #""2026-11-21T10:00:00.5""#),
+        (.timestampTZ, "2026-11-21 10:00:00+01", #""2026-11-21 10:00:00+01""#),
+        (.timestamp, "2026-11-21 10:00:00+00", #""2026-11-21 10:00:00+00""#),
+        (.timestampTZ, "2026-11-21 10:00:00", #""2026-11-21 10:00:00""#), (.timestampTZ, "", #""""#),
+        (.timestamp, "2026-11-21 10:00:00.", #""2026-11-21 10:00:00.""#), (.timestamp, "2026-11-21", #""2026-11-21""#),
+        (.timeTZ, "10:00:00-03", #""10:00:00-03:00""#), (.timeTZ, "10:00:00", #""10:00:00""#),
+        (.timeTZ, "+03", #""+03""#),
+        (.number, "1.50", "1.50"), (.number, "NaN", #""NaN""#), (.date, "infinity", #""infinity""#),
         (
             .text, "a\"b\\c/d\u{8}\u{9}\u{A}\u{C}\u{D}\u{1F}\u{7F}é日😀\u{2028}",
             #""a\"b\\c/d\b\t\n\f\r\u001f"# + "\u{7F}é日😀\u{2028}\""
@@ -38,6 +42,18 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
     ])
     func textIsSpelledByItsType(_ type: ValueType, _ text: String, _ expected: String) throws {
         #expect(try spelled(type, .text(text)) == expected)
+    }
+
+    @Test(arguments: [
+        (ValueType.boolean, "true", #""true""#), (.boolean, "", #""""#), (.int64, "007", #""007""#),
+        (.int64, "-", #""-""#), (.int64, "1.0", #""1.0""#), (.int64, "", #""""#), (.float64, ".5", #"".5""#),
+        (.float64, "1.", #""1.""#), (.float64, "1e", #""1e""#), (.float64, "01", #""01""#),
+        (.float64, "nan", #""nan""#),
+        (.number, "+1", #""+1""#), (.bytes, "\\x616", #""\\x616""#), (.bytes, "\\x61zz", #""\\x61zz""#),
+        (.bytes, "abc\\000", #""abc\\000""#),
+    ])
+    func textThatIsNotOfItsTypeStaysTextAndIsListed(_ type: ValueType, _ text: String, _ expected: String) throws {
+        #expect(try spelled(type, .text(text)) == expected + #","as_text":["c"]"#)
     }
 
     @Test(arguments: ValueType.allCases)

@@ -32,6 +32,24 @@ struct EventLogTests {
         #expect(try identities(reader).map(\.commit) == [10, 10, 10, 11, 12, 12])
     }
 
+    @Test func shapesOfTypesSurviveReopening() async throws {
+        let text = PartType(type: .text, typeName: "text")
+        let mood = PartType(type: .text, typeName: "mood", shape: .enumeration(["a", "b"]))
+        let moods = PartType(type: .other, typeName: "mood[]", shape: .array(of: mood, delimiter: 59))
+        let shapes: [TypeShape] = [
+            .array(of: text, delimiter: 44), .vector(of: text), .range(of: mood), .multirange(of: text), .json,
+            .composite([TypeField(name: "x", type: moods)]),
+        ]
+        let columns = shapes.map { Column(name: "c", type: .other, typeName: "t", shape: $0) }
+        let relation = Relation(sourceID: 1, schema: "s", name: "t", columns: columns)
+        let log = try EventLog(directory: folder.log)
+        let version = try await log.register(relation, subject: "shop.s.t", version: 1)
+        _ = try await log.append(try sampleBatch(commit: 1, relation: relation), versions: [version])
+        await log.close()
+        let read = try #require(try LogReader(directory: folder.log).read(from: 0))
+        #expect(read.batch.relations == [relation])
+    }
+
     @Test func whatIsReadBackHasTheBytesAndRelationsThatWereAppended() async throws {
         let log = try EventLog(directory: folder.log)
         let batch = try sampleBatch(commit: 5, rows: 4, note: String(repeating: "x", count: 30_000))

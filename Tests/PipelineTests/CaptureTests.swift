@@ -122,7 +122,7 @@ struct CaptureTests {
         try await place.log.bind(to: identity)
         let batch = try #require(try await firstBatchWithChanges(source))
         var book = ContractBook(pipelineName: "shop", schemas: place.schemas, log: place.log)
-        _ = try await place.log.append(batch, versions: try await book.versions(of: batch.relations))
+        _ = try await place.log.append(batch, versions: try await book.accepted(batch.relations))
         await source.close()
         #expect(database.confirmed < database.endPosition)
         let pipeline = place.pipeline(from: PruningSourceModel(of: database), to: [])

@@ -114,10 +114,10 @@ struct PostgresSettingsTests {
     @Test func badNamesAreProblemsOfTheirSettings() {
         for (setting, value) in [
             ("slot", SettingValue.text("Upper")), ("slot", .text("")), ("publication", .text("")),
-            ("tables", .list([])), ("tables", .list(["orders"])), ("status_interval", .duration(.zero)),
+            ("tables", .list([])), ("tables[1]", .list(["public.*", "orders"])), ("status_interval", .duration(.zero)),
         ] {
             #expect {
-                try settings([setting: value])
+                try settings([setting.replacing("[1]", with: ""): value])
             } throws: {
                 ($0 as? SettingProblem)?.setting == setting
             }

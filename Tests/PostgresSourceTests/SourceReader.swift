@@ -74,6 +74,7 @@ final class SourceReader {
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
         throughLibPQ: Bool = false, snapshot: String = "never",
+        exclude: [String] = [], choices: [SettingValues] = [],
         adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
@@ -82,6 +83,8 @@ final class SourceReader {
         values["snapshot"] = .text(snapshot)
         values["slot"] = .text(slot ?? database.name)
         values["publication"] = publication.map { .text($0) }
+        values["exclude"] = .list(exclude)
+        values["choices"] = .groups(choices)
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
         adjust(&settings)

@@ -6,6 +6,8 @@ package struct Event: @unchecked Sendable {
     package var sequence: String
     /// The event's id.
     package var id: String
+    /// The contract: `/subjects/SUBJECT/versions/N`.
+    package var dataschema: String
     /// `insert`, `update` …
     package var operation: String
     /// `schema.table`
@@ -29,6 +31,9 @@ package struct Event: @unchecked Sendable {
         return try lines.split(separator: "\n").map { try Event(line: String($0)) }
     }
 
+    /// The version of the contract.
+    package var version: Int { dataschema.split(separator: "/").last.flatMap { Int($0) } ?? 0 }
+
     init(line: String) throws {
         guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
             let id = object["id"] as? String, let sequence = object["sequence"] as? String,
@@ -38,6 +43,7 @@ package struct Event: @unchecked Sendable {
         self.id = id
         self.sequence = sequence
         self.operation = operation
+        dataschema = object["dataschema"] as? String ?? ""
         self.table = "\(schema).\(table)"
         key = Self.keyText(data["key"])
         previousKey = Self.keyText(data["previous_key"])

@@ -114,7 +114,11 @@ struct TidyTests {
         expectNone((manuals + Repository.productFiles).flatMap { ManualRule.unknownCommands($0, known: commands) })
         let reference = try #require(Repository.file("docs/reference/commands.md"))
         for command in commands.subtracting(["generate"]) {
-            #expect(reference.text.contains("\n## millrace \(command)"), "\(reference.path): explain \(command)")
+            // A command of a command stands in the chapter of that one, named in full.
+            let inChapter = try Regex("`millrace [a-z]+ \(command)[` ]")
+            let isExplained =
+                reference.text.contains("\n## millrace \(command)") || reference.text.contains(inChapter)
+            #expect(isExplained, "\(reference.path): explain \(command)")
         }
     }
 

@@ -39,7 +39,7 @@ struct SnapshotQuery {
 
     /// The keys of about `blocks` pages, in their order: for bounds of parts.
     func sample(percent: Double) -> [UInt8] {
-        let columns = shape.keyColumns.map { SQLText.identifier(shape.message.columns[$0].name) }
+        let columns = shape.keyColumns.map { SQLText.identifier(shape.columns[$0]) }
         let source = Self.source(schema: shape.schema, table: shape.name, isPartitioned: shape.isPartitioned)
         return Array(
             ("COPY (SELECT \(columns.joined(separator: ", ")) FROM \(source) TABLESAMPLE SYSTEM (\(percent)) "
@@ -51,7 +51,7 @@ struct SnapshotQuery {
     }
 
     private func copy(_ conditions: [[UInt8]], tail: String) -> [UInt8] {
-        let columns = shape.message.columns.map { SQLText.identifier($0.name) }.joined(separator: ", ")
+        let columns = shape.columns.map { SQLText.identifier($0) }.joined(separator: ", ")
         let source = Self.source(schema: shape.schema, table: shape.name, isPartitioned: shape.isPartitioned)
         var all = conditions
         if let filter = shape.filter { all.append(Array(filter.utf8)) }

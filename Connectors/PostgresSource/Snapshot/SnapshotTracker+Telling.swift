@@ -141,7 +141,9 @@ extension SnapshotTracker {
         of chunk: SnapshotChunk, _ source: some RelationSource
     ) throws(ConnectorFailure) -> Relation? {
         guard let message = chunk.message else { return nil }
-        if let known = relations[chunk.table], known.message == message {
+        // A type of the database's own may have changed behind the table, which nobody announces.
+        let hasOwnTypes = message.columns.contains { $0.typeID >= 16_384 }
+        if !hasOwnTypes, let known = relations[chunk.table], known.message.isAlike(message) {
             return known.relation.keyColumns.sorted() == chunk.keyColumns ? known.relation : nil
         }
         guard let relation = try source.relation(for: message) else { return nil }

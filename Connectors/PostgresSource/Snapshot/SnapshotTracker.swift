@@ -309,7 +309,7 @@ extension SnapshotTracker {
         guard chunk.epoch == epoch, coordinator.isCurrent(chunk) else { return .void }
         if chunk.work == .clear { return .tell }
         guard let snapshot = chunk.snapshot, let message = chunk.message else { return .void }
-        if let announced, announced != message { return .void }
+        if let announced, !announced.isAlike(message) { return .void }
         let isBehind = streamed.contains { $0.sequence < firstSequence && !snapshot.sees($0.transaction) }
         return isBehind || snapshot.xmin < chunk.horizon ? .tooOld : .tell
     }

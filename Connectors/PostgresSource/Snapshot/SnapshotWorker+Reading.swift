@@ -66,7 +66,7 @@ extension SnapshotWorker {
             guard let part, try isSameKey(shape, chunk.table), let sql = query.part(part, limit: rowLimit) else {
                 throw .again
             }
-            let isWhole = try copy(sql, into: chunk, columnCount: shape.message.columns.count) {
+            let isWhole = try copy(sql, into: chunk, columnCount: shape.columns.count) {
                 chunk.byteCount < 2 * settings.chunkBytes
             }
             chunk.reachesEnd = isWhole && chunk.rows.count < rowLimit
@@ -76,7 +76,7 @@ extension SnapshotWorker {
             }
         case .keys:
             guard try isSameKey(shape, chunk.table), let sql = query.rows(keys) else { throw .again }
-            try copy(sql, into: chunk, columnCount: shape.message.columns.count) { true }
+            try copy(sql, into: chunk, columnCount: shape.columns.count) { true }
         }
         Self.chunkRead.reached()
         let number = chunk.number
@@ -142,7 +142,7 @@ extension SnapshotWorker {
             pause(.milliseconds(50))
         }
         var isWelcome = true
-        let isWhole = try copy(query.whole(), into: chunk, columnCount: shape.message.columns.count) {
+        let isWhole = try copy(query.whole(), into: chunk, columnCount: shape.columns.count) {
             if chunk.byteCount >= Self.blockBytes { isWelcome = offer(chunk) }
             return isWelcome
         }

@@ -235,7 +235,7 @@ extension SnapshotWorker {
         }
         let shape: TableShape?
         do throws(ServerError) {
-            shape = try TableShape.find(table, publication: settings.publication, connection)
+            shape = try TableShape.find(table, settings, connection)
         } catch {
             throw .server(error)
         }

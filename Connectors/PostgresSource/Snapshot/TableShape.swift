@@ -2,7 +2,7 @@
 struct TableShape {
     /// A column of the key, in the order of its index.
     struct KeyColumn: Equatable {
-        /// Its place among the columns that are published.
+        /// Its place among the columns that are captured.
         var column: Int
         var name: String
         /// With its modifier, as it stands behind `::`.
@@ -27,6 +27,8 @@ struct TableShape {
     var filter: String?
     /// The announcement that pgoutput would send.
     var message: RelationMessage
+    /// The columns that are captured, of those that are published.
+    var columns: [String]
     /// Empty when rows cannot be found by a key.
     var key: [KeyColumn]
 
@@ -38,16 +40,16 @@ struct TableShape {
 
     /// Asks the catalogue inside of the chunk's transaction; nil when the table is gone or not published.
     static func find(
-        _ table: UInt32, publication: String, _ connection: PostgresConnection
+        _ table: UInt32, _ settings: PostgresSettings, _ connection: PostgresConnection
     ) throws(ServerError) -> TableShape? {
         let version = connection.serverVersion
         let published = version >= 150_000 ? publishedSince15 : publishedBefore15
         let result = try connection.execute(
-            "WITH p AS (\(published)) \(query)", [String(table), publication, version >= 180_000 ? "t" : "f"])
-        return try TableShape(result.all, table)
+            "WITH p AS (\(published)) \(query)", [String(table), settings.publication, version >= 180_000 ? "t" : "f"])
+        return try TableShape(result.all, table, settings.choices)
     }
 
-    private init?(_ rows: [QueryResult.Row], _ table: UInt32) throws(ServerError) {
+    private init?(_ rows: [QueryResult.Row], _ table: UInt32, _ choices: TableChoices) throws(ServerError) {
         guard let first = rows.first else { return nil }
         guard let snapshot = first["snapshot"].flatMap({ ServerSnapshot($0) }),
             let identity = first.text("relreplident").utf8.first.flatMap({
@@ -70,7 +72,10 @@ struct TableShape {
                     isKey: isKey, name: row.text("attname"), typeID: UInt32(row.text("atttypid")) ?? 0,
                     typeModifier: Int32(row.text("atttypmod")) ?? -1)
             })
-        key = Self.key(columns)
+        let choice = choices.choice(schema: schema, table: name)
+        let captured = columns.filter { choice?.keeps($0.text("attname")) ?? true }
+        self.columns = captured.map { $0.text("attname") }
+        key = Self.key(captured)
     }
 
     /// The key in the order of its index; empty unless all of it is published and has a btree's operators.
@@ -149,5 +154,12 @@ extension RelationMessage {
         self.relationName = relationName
         self.replicaIdentity = replicaIdentity
         self.columns = columns
+    }
+
+    /// True when both tell the same table. What they tell about types is left out: the catalogue's answer has none of
+    /// it.
+    func isAlike(_ other: RelationMessage) -> Bool {
+        relationID == other.relationID && namespace == other.namespace && relationName == other.relationName
+            && replicaIdentity == other.replicaIdentity && columns == other.columns
     }
 }

@@ -33,7 +33,7 @@ struct RunCommand: AsyncParsableCommand {
             name: project.configuration.name, sourceKind: project.configuration.sourceKind,
             source: project.makeSource(notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
-            schemas: SchemaFolder(directory: project.schemasDirectory),
+            schemas: SchemaFolder(directory: project.schemasDirectory), policy: project.schemaPolicy,
             requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)
         signals.start { pipeline.stop.request() }

@@ -56,6 +56,7 @@ private struct StatusReport {
                 "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
             ],
             "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
+            "dead_letters": .array(log.deadLetters.map(DeadLettersListCommand.json)),
         ]
     }
 
@@ -85,6 +86,11 @@ private struct StatusReport {
             if let error = cursor?.lastError {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
             }
+        }
+        for group in log.deadLetters where group.changeCount > 0 {
+            let since = group.since.map { " since \(UTCTime.text($0))" } ?? ""
+            lines.append("aside     \(group.changeCount) changes of \(group.subject) wait\(since)")
+            if let code = group.code, let message = group.message { lines.append("          [\(code)] \(message)") }
         }
         return lines.joined(separator: "\n")
     }

@@ -46,7 +46,7 @@ struct TailCommand: AsyncParsableCommand {
                     bytesMax: 1 << 20
                 ) { relation in
                     patterns.isEmpty
-                        || patterns.contains { $0.matches(relation.qualifiedName) || $0.matches(relation.name) }
+                        || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
                 }
                 for record in part.records.records {
                     // The reader of a pipe that went away has seen enough.

@@ -1,0 +1,31 @@
+internal import ByteKit
+
+extension ChangeBatch {
+    /// A batch of some changes of this one, under their own identities, with only the bytes, transactions and relations
+    /// that they need. `indices` must be ascending and below ``changeCount``.
+    ///
+    /// Throws ``ChangeBatchError/tooLarge`` only where this batch itself could not have been made.
+    public func selecting(
+        _ indices: [Int], checkpoint: SourceCheckpoint
+    ) throws(ChangeBatchError) -> ChangeBatch {
+        var builder = ChangeBatchBuilder(capacity: min(body.count, 1 << 20))
+        var transactionPlaces = [UInt32?](repeating: nil, count: transactionCount)
+        var relationPlaces = [UInt32?](repeating: nil, count: relations.count)
+        for index in indices {
+            var change = change(at: index)
+            let transaction = Int(change.transaction)
+            let relation = Int(change.relation)
+            let transactionPlace = transactionPlaces[transaction] ?? builder.begin(self.transaction(at: transaction))
+            let relationPlace = relationPlaces[relation] ?? builder.index(of: relations[relation])
+            transactionPlaces[transaction] = transactionPlace
+            relationPlaces[relation] = relationPlace
+            change.transaction = transactionPlace
+            change.relation = relationPlace
+            if !change.before.isEmpty { change.before = builder.append(tuple: tuple(change.before)) }
+            if !change.after.isEmpty { change.after = builder.append(tuple: tuple(change.after)) }
+            builder.append(change)
+        }
+        return try builder.seal(
+            checkpoint: checkpoint, mustBeDurableBeforeDelivery: mustBeDurableBeforeDelivery)
+    }
+}

@@ -1,0 +1,60 @@
+internal import ByteKit
+
+extension OutputBuffer {
+    /// Appends what PostgreSQL wrote for a point in time in the form of RFC 3339: `2026-11-21 10:00:00.5+00` as
+    /// `2026-11-21T10:00:00.5Z`, without the `Z` for a type without a time zone, and `10:00:00+02` as `10:00:00+02:00`.
+    ///
+    /// False, and nothing appended, for other text and for what RFC 3339 cannot say: infinity, years before 1 and
+    /// after 9999.
+    mutating func append(rfc3339 text: RawSpan, as form: TextForm) -> Bool {
+        if form == .timeTZ { return append(zonedTime: text) }
+        let length = localTimeLength(text)
+        guard length > 0 else { return false }
+        if form == .timestampTZ {
+            guard text.byteCount == length &+ 3, text.extracting(length..<text.byteCount).begins(with: "+00") else {
+                return false
+            }
+        } else if text.byteCount != length {
+            return false
+        }
+        append(text.extracting(0..<10))
+        append(UInt8(ascii: "T"))
+        append(text.extracting(11..<length))
+        if form == .timestampTZ { append(UInt8(ascii: "Z")) }
+        return true
+    }
+
+    /// An offset of whole hours has no minutes in PostgreSQL's text.
+    private mutating func append(zonedTime text: RawSpan) -> Bool {
+        let sign = text.byte(text.byteCount &- 3)
+        guard text.byteCount >= 11, text.byte(2) == UInt8(ascii: ":"),
+            sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), isDigit(text.byte(text.byteCount &- 2)),
+            isDigit(text.byte(text.byteCount &- 1))
+        else { return false }
+        append(text)
+        append(":00")
+        return true
+    }
+}
+
+/// The length of `YYYY-MM-DD hh:mm:ss` with up to six decimals at the front of a text; 0 without it.
+private func localTimeLength(_ text: RawSpan) -> Int {
+    guard text.byteCount >= 19 else { return 0 }
+    for place in 0..<19 {
+        let byte = text.byte(place)
+        let isRight =
+            switch place {
+            case 4, 7: byte == UInt8(ascii: "-")
+            case 10: byte == UInt8(ascii: " ")
+            case 13, 16: byte == UInt8(ascii: ":")
+            default: isDigit(byte)
+            }
+        if !isRight { return 0 }
+    }
+    guard text.byte(19) == UInt8(ascii: ".") else { return 19 }
+    var end = 20
+    while isDigit(text.byte(end)) { end &+= 1 }
+    return end > 20 && end <= 26 ? end : 0
+}
+
+private func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }

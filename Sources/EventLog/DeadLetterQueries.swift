@@ -1,0 +1,162 @@
+import ByteKit
+import ChangeModel
+import Foundation
+import GRDB
+
+/// What is asked of the tables of dead letters. A log that was written before there were any, and is only read now,
+/// has none.
+enum DeadLetterQueries {
+    /// How letters came and left: the columns of `dead_letter_count`.
+    enum Way: String { case stored, released, discarded }
+
+    /// Bounds of a step of discarding, so that an append never waits long for it.
+    private static let rowsMax = 256
+    private static let bytesMax = 16 << 20
+
+    static func insert(_ letter: DeadLetter, _ db: Database) throws {
+        let batch = letter.batch
+        let first = batch.identity(at: 0)
+        let last = batch.identity(at: batch.changeCount - 1)
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO dead_letter (subject, code, message, change_count, stored_at, first_commit, first_ordinal,
+                    last_commit, last_ordinal, relations, checksum, body)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        try LogQueries.withBody(of: batch) { body, checksum in
+            try statement.execute(arguments: [
+                letter.subject, letter.code, letter.message, batch.changeCount, LogClock.now(),
+                Int64(bitPattern: first.commit), Int64(first.ordinal),
+                Int64(bitPattern: last.commit), Int64(last.ordinal),
+                letter.versions.map { String($0.id) }.joined(separator: " "), checksum, body,
+            ])
+        }
+        try count(.stored, batch.changeCount, bytes: batch.body.count, of: letter.subject, db)
+    }
+
+    static func head(
+        of subject: String, _ db: Database, _ relations: RelationStore
+    ) throws -> (id: Int64, relations: [RelationVersion])? {
+        let row = try Row.fetchOne(
+            db, sql: "SELECT id, relations FROM dead_letter WHERE subject = ? ORDER BY id LIMIT 1",
+            arguments: [subject])
+        guard let row else { return nil }
+        guard let id = row[0] as Int64?, let list = row[1] as String? else {
+            throw LogFailure.damaged("dead letters of \(subject) cannot be read")
+        }
+        return (id, try LogQueries.versions(list, in: "dead letter \(id)", db, relations))
+    }
+
+    static func letter(_ id: Int64, _ db: Database, _ relations: RelationStore) throws -> StoredDeadLetter? {
+        try letters("WHERE id = ?", [id], db, relations)
+    }
+
+    /// The first letters of a subject behind a number.
+    static func letter(
+        of subject: String, after id: Int64, _ db: Database, _ relations: RelationStore
+    ) throws -> StoredDeadLetter? {
+        guard try areThere(db) else { return nil }
+        return try letters("WHERE subject = ? AND id > ? ORDER BY id LIMIT 1", [subject, id], db, relations)
+    }
+
+    static func remove(_ id: Int64, _ db: Database) throws {
+        try db.execute(sql: "DELETE FROM dead_letter WHERE id = ?", arguments: [id])
+    }
+
+    /// Counts letters that came or left, and the bytes that wait more or less.
+    static func count(_ way: Way, _ changes: Int, bytes: Int, of subject: String, _ db: Database) throws {
+        let name = way.rawValue
+        try db.execute(
+            sql: """
+                INSERT INTO dead_letter_count (subject, \(name), bytes) VALUES (?, ?, ?) ON CONFLICT (subject)
+                DO UPDATE SET \(name) = \(name) + excluded.\(name), bytes = bytes + excluded.bytes
+                """, arguments: [subject, changes, way == .stored ? bytes : -bytes])
+    }
+
+    /// The subjects of which something waits.
+    static func subjects(_ db: Database) throws -> [String] {
+        try String.fetchAll(
+            db, sql: "SELECT subject FROM dead_letter_count WHERE stored > released + discarded ORDER BY subject")
+    }
+
+    static func discard(_ subject: String, through last: Int64, _ db: Database) throws -> DiscardStep {
+        var step = DiscardStep()
+        var bytes = 0
+        var ids: [Int64] = []
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT id, change_count, length(body) FROM dead_letter WHERE subject = ? AND id <= ? ORDER BY id",
+            arguments: [subject, last])
+        while let row = try rows.next() {
+            if ids.count >= rowsMax || bytes >= bytesMax {
+                step.isUnfinished = true
+                break
+            }
+            guard let id = row[0] as Int64?, let count = row[1] as Int?, let size = row[2] as Int? else { continue }
+            ids.append(id)
+            step.changeCount += count
+            bytes += size
+        }
+        for id in ids { try remove(id, db) }
+        if step.changeCount > 0 { try count(.discarded, step.changeCount, bytes: bytes, of: subject, db) }
+        return step
+    }
+
+    /// The number of the newest letters of a subject; nil when none wait.
+    static func newest(of subject: String, _ db: Database) throws -> Int64? {
+        guard try areThere(db) else { return nil }
+        return try Int64.fetchOne(
+            db, sql: "SELECT max(id) FROM dead_letter WHERE subject = ?", arguments: [subject])
+    }
+
+    static func byteCount(_ db: Database) throws -> Int {
+        try Int.fetchOne(db.cachedStatement(sql: "SELECT coalesce(sum(bytes), 0) FROM dead_letter_count")) ?? 0
+    }
+
+    static func groups(_ db: Database) throws -> [DeadLetterGroup] {
+        guard try areThere(db) else { return [] }
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT c.subject, c.stored - c.released - c.discarded, c.bytes, d.stored_at, d.code, d.message,
+                    c.released, c.discarded
+                FROM dead_letter_count c LEFT JOIN dead_letter d
+                    ON d.id = (SELECT id FROM dead_letter WHERE subject = c.subject ORDER BY id LIMIT 1)
+                ORDER BY c.subject
+                """)
+        return try rows.map { row in
+            guard let subject = row[0] as String?, let changes = row[1] as Int?, let bytes = row[2] as Int?,
+                let released = row[6] as Int?, let discarded = row[7] as Int?
+            else { throw LogFailure.damaged("the dead letters of the log cannot be read") }
+            return DeadLetterGroup(
+                subject: subject, changeCount: changes, byteCount: bytes, since: row[3] as Int64?,
+                code: row[4] as String?, message: row[5] as String?, releasedCount: released,
+                discardedCount: discarded)
+        }
+    }
+
+    /// False in a log of the first format, which a reader must not change.
+    private static func areThere(_ db: Database) throws -> Bool {
+        try Bool.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master WHERE name = 'dead_letter'") ?? false
+    }
+
+    private static func letters(
+        _ condition: String, _ arguments: StatementArguments, _ db: Database, _ relations: RelationStore
+    ) throws -> StoredDeadLetter? {
+        let row = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT id, subject, code, message, stored_at, change_count, relations, checksum, body
+                FROM dead_letter \(condition)
+                """, arguments: arguments)
+        guard let row else { return nil }
+        guard let id = row[0] as Int64?, let subject = row[1] as String?, let code = row[2] as String?,
+            let message = row[3] as String?, let storedAt = row[4] as Int64?, let count = row[5] as Int?
+        else { throw LogFailure.damaged("dead letters of the log cannot be read") }
+        let place = "dead letter \(id)"
+        let versions = try LogQueries.versions(row[6] as String? ?? "", in: place, db, relations)
+        let batch = try LogQueries.batch(in: row, checksum: 7, body: 8, count, versions, place)
+        return StoredDeadLetter(
+            id: id, storedAt: storedAt,
+            letter: DeadLetter(subject: subject, code: code, message: message, batch: batch, versions: versions))
+    }
+}

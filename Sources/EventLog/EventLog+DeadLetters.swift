@@ -1,0 +1,130 @@
+import ByteKit
+package import ChangeModel
+package import ConnectorKit
+import Foundation
+import GRDB
+
+extension EventLog {
+    static let setAsidePoint = HaltPoint("log.set_aside")
+    static let releasedPoint = HaltPoint("log.released")
+    static let discardedPoint = HaltPoint("log.discarded")
+    /// Stops in the middle of a transaction, before it is committed.
+    private static let insideReleasePoint = HaltPoint("log.inside_release")
+    private static let insideSetAsidePoint = HaltPoint("log.inside_set_aside")
+
+    /// Appends what may go on of a batch, and sets the rest of it aside, by one transaction with the checkpoint that
+    /// covers both. Otherwise like ``append(_:versions:)``.
+    ///
+    /// Throws `log.deadletters_full` when what is set aside would alone need more room than the log may take.
+    package func append(
+        _ batch: ChangeBatch, versions: [RelationVersion], settingAside letters: [DeadLetter]
+    ) throws(ConnectorFailure) -> LoggedBatch {
+        if letters.isEmpty { return try append(batch, versions: versions) }
+        var next = try position()
+        let stored = next.last
+        let logged = LoggedBatch(firstOffset: next.nextOffset, batch: batch, versions: versions)
+        if let checkpoint = batch.checkpoint { next.checkpoint = checkpoint }
+        var last = stored
+        for part in [logged] + letters.map(\.asLogged) where part.batch.changeCount > 0 {
+            try checkForm(of: part)
+            let end = try checkOrder(of: part.batch, after: stored)
+            if last.map({ $0 < end }) ?? true { last = end }
+        }
+        try checkRoom(for: letters)
+        next.last = last
+        next.nextOffset = logged.nextOffset
+        try write("set changes aside") { db in
+            if batch.changeCount > 0 { try Self.insert(logged, db) }
+            for letter in letters { try DeadLetterQueries.insert(letter, db) }
+            try next.write(db)
+            Self.insideSetAsidePoint.reached()
+        }
+        committed(next)
+        Self.setAsidePoint.reached()
+        return logged
+    }
+
+    /// The subjects of which something waits.
+    package func deadLetterSubjects() throws(ConnectorFailure) -> [String] {
+        try read("look for dead letters") { db in try DeadLetterQueries.subjects(db) }
+    }
+
+    /// The relations of the oldest dead letters of a subject, without reading the changes; nil when none wait.
+    package func firstDeadLetter(
+        of subject: String
+    ) throws(ConnectorFailure) -> (id: Int64, relations: [RelationVersion])? {
+        let relations = relations
+        return try read("look at dead letters of \(subject)") { db in
+            try DeadLetterQueries.head(of: subject, db, relations)
+        }
+    }
+
+    /// Moves the oldest dead letters of a subject to the end of the log, under their own identities, by one
+    /// transaction: never lost, never twice. `versions` are the accepted forms of their relations.
+    ///
+    /// This is the one way by which a change gets into the log that is older than what is there.
+    package func release(_ id: Int64, versions: [RelationVersion]) throws(ConnectorFailure) -> LoggedBatch {
+        let relations = relations
+        let stored = try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations) }
+        guard let stored else {
+            throw ConnectorFailure("log.no_dead_letter", .stop, "the log has no dead letters with the number \(id)")
+        }
+        var next = try position()
+        let logged = LoggedBatch(firstOffset: next.nextOffset, batch: stored.letter.batch, versions: versions)
+        try checkForm(of: logged)
+        guard versions.allSatisfy({ $0.version > 0 }) else {
+            throw ConnectorFailure(
+                "log.unregistered_relation", .stop, "dead letters of \(stored.letter.subject) have no contract")
+        }
+        next.nextOffset = logged.nextOffset
+        try write("release dead letters of \(stored.letter.subject)") { db in
+            try Self.insert(logged, isLate: true, db)
+            try DeadLetterQueries.remove(id, db)
+            try DeadLetterQueries.count(
+                .released, logged.batch.changeCount, bytes: logged.batch.body.count, of: stored.letter.subject, db)
+            try next.write(db)
+            Self.insideReleasePoint.reached()
+        }
+        committed(next)
+        Self.releasedPoint.reached()
+        return logged
+    }
+
+    /// Removes the oldest dead letters of a subject up to the number `last` for good, as many as a short transaction
+    /// takes; durable on return.
+    package func discardDeadLetters(
+        of subject: String, through last: Int64
+    ) throws(ConnectorFailure) -> DiscardStep {
+        let covered = try position().checkpoint
+        let step = try write("discard dead letters of \(subject)", durably: true) { db in
+            try DeadLetterQueries.discard(subject, through: last, db)
+        }
+        // That commit covers every earlier one, like a sync.
+        hasUnsynced = false
+        durableCheckpoint = covered
+        Self.discardedPoint.reached()
+        return step
+    }
+
+    /// Dead letters and nothing else may not fill the room that the configuration gives the log. They are never
+    /// removed by themselves, so capture waits, as on a full disk.
+    private func checkRoom(for letters: [DeadLetter]) throws(ConnectorFailure) {
+        guard let limit = retention.byteCount else { return }
+        let held = try read("measure the dead letters") { db in try DeadLetterQueries.byteCount(db) }
+        let more = letters.reduce(0) { $0 + $1.batch.body.count }
+        // One batch always fits, so that a small limit does not stop everything.
+        guard held > 0, held + more > limit else { return }
+        let names = Set(letters.map(\.subject)).sorted().joined(separator: ", ")
+        throw ConnectorFailure(
+            "log.deadletters_full", .retry,
+            "dead letters take \(held) bytes of the \(limit) that the log may have, and more of \(names) would follow",
+            setting: "log.retention.size",
+            hint: "millrace schema accept, or millrace deadletters discard, or a larger log.retention.size; capture "
+                + "waits meanwhile, nothing is lost")
+    }
+}
+
+extension DeadLetter {
+    /// For the checks that a batch of the log has to pass.
+    fileprivate var asLogged: LoggedBatch { LoggedBatch(firstOffset: 0, batch: batch, versions: versions) }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import ConnectorKit
+import EventLog
+import Logging
+import Pipeline
+import PipelineConfiguration
+import SchemaRegistry
+
+/// `millrace deadletters retry`
+struct DeadLettersRetryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retry", abstract: "Release changes that were set aside, as far as their contracts are accepted.",
+        discussion: """
+            They go to the end of the log in their order, under the ids that they always had, and are delivered. A \
+            running process does so by itself within a second of `millrace schema accept`; this command also says why \
+            something is still not released. Without a running process it works on the log itself.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "Tables or subjects. All when none is given.")
+    var tables: [String] = []
+    @Option(help: ArgumentHelp("How long to wait for a running process.", valueName: "seconds"))
+    var wait = 30
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let subjects = try DeadLettersCommand.groups(tables, project).map(\.subject)
+        guard !subjects.isEmpty else {
+            Terminal.printLine("nothing waits")
+            return
+        }
+        guard var writer = try LogWriter(project) else {
+            let request = OperatorRequest.Action.releaseDeadLetters(subjects: subjects)
+            do throws(ConnectorFailure) {
+                return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
+            } catch {
+                throw project.located(error)
+            }
+        }
+        var refusal: ConnectorFailure?
+        for subject in subjects {
+            var count = 0
+            var isUnfinished = true
+            while isUnfinished {
+                let step = try await writer.quarantine.release(subject)
+                count += step.changeCount
+                refusal = refusal ?? step.refusal
+                isUnfinished = step.isUnfinished
+            }
+            Terminal.printLine("\(count) changes of \(subject) were released")
+        }
+        try await writer.end()
+        if let refusal { throw project.located(refusal) }
+    }
+}
+
+/// `millrace deadletters discard`
+struct DeadLettersDiscardCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "discard", abstract: "Remove changes that were set aside, for good. They are never delivered.",
+        discussion: """
+            Only what is there now is removed: what is set aside later stays. Works beside a running `millrace run`, \
+            and without one on the log itself.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "Tables or subjects.")
+    var tables: [String]
+    @Flag(help: "Yes, lose these changes.")
+    var yes = false
+    @Option(help: ArgumentHelp("How long to wait for a running process.", valueName: "seconds"))
+    var wait = 30
+
+    func run() async throws {
+        let project = try Project.load(shared.config)
+        let groups = try DeadLettersCommand.groups(tables, project)
+        guard !groups.isEmpty else {
+            Terminal.printLine("nothing waits")
+            return
+        }
+        guard yes else {
+            for group in groups { Terminal.printLine(DeadLettersListCommand.text(group)) }
+            throw ConnectorFailure(
+                "deadletters.not_confirmed", .stop, "these changes would be lost for good; nothing was discarded",
+                hint: "repeat the command with --yes", exitCode: 2)
+        }
+        let reader = try LogReader(directory: project.logDirectory)
+        for group in groups {
+            guard let last = try reader.newestDeadLetter(of: group.subject) else { continue }
+            try await discard(group.subject, through: last, project)
+        }
+    }
+
+    private func discard(_ subject: String, through last: Int64, _ project: Project) async throws {
+        guard var writer = try LogWriter(project) else {
+            let request = OperatorRequest.Action.discardDeadLetters(subject: subject, through: last)
+            return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
+        }
+        let count = try await writer.quarantine.discard(subject, through: last)
+        try await writer.end()
+        Terminal.printLine("\(count) changes of \(subject) were discarded")
+    }
+}
+
+/// The log in the hands of a command, while no other process writes to it.
+private struct LogWriter {
+    private let log: EventLog
+    var quarantine: Quarantine
+
+    /// Nil when another process has the log.
+    init?(_ project: Project) throws {
+        do throws(ConnectorFailure) {
+            log = try EventLog(directory: project.logDirectory, retention: project.retention)
+        } catch {
+            if error.code == "log.in_use" { return nil }
+            throw project.located(error)
+        }
+        let logger = LogLines.logger(level: .error)
+        quarantine = Quarantine(
+            log: log,
+            contracts: ContractBook(
+                pipelineName: project.configuration.name,
+                schemas: SchemaFolder(directory: project.schemasDirectory), log: log, policy: project.schemaPolicy,
+                logger: logger),
+            policy: project.schemaPolicy, logger: logger)
+    }
+
+    /// Makes what was done durable and lets go of the log.
+    func end() async throws {
+        _ = try await log.sync()
+        await log.close()
+    }
+}

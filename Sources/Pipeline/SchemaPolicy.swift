@@ -1,0 +1,32 @@
+/// What happens when a table has a form that no version of its contract has.
+package struct SchemaPolicy: Sendable, Equatable {
+    /// What happens to a table that changed.
+    package enum OnChange: String, Sendable, CaseIterable {
+        /// The new form is registered as the next version, and capture goes on.
+        case evolve
+        /// The table's changes are set aside until somebody accepts the new form; everything else goes on.
+        case quarantine
+        /// Capture stops before anything of the new form, until somebody accepts it.
+        case halt
+    }
+
+    /// What happens to a table without any version.
+    package enum OnNewTable: String, Sendable, CaseIterable {
+        /// It gets version 1, and capture goes on.
+        case register
+        /// Somebody must accept it first. Until then its changes are set aside where ``OnChange`` is quarantine; in the
+        /// other cases capture stops.
+        case require
+    }
+
+    /// For a table that changed.
+    package var onChange: OnChange
+    /// For a table that is new.
+    package var onNewTable: OnNewTable
+
+    /// A policy of its parts; without any, everything is registered as it comes.
+    package init(onChange: OnChange = .evolve, onNewTable: OnNewTable = .register) {
+        self.onChange = onChange
+        self.onNewTable = onNewTable
+    }
+}

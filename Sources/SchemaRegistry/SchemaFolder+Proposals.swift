@@ -1,0 +1,124 @@
+package import ChangeModel
+package import ConnectorKit
+package import JSONText
+
+/// What the folder says about a table as it is now.
+package enum ContractLookup: Sendable {
+    /// The table is under this version.
+    case registered(Int)
+    /// The table has another form than any version; nobody registered it yet.
+    case changed(SchemaChange)
+}
+
+/// A table without a version of its own.
+package struct SchemaChange: Sendable {
+    /// The registry's name of the table.
+    package var subject: String
+    /// The latest version; nil for a subject without versions.
+    package var latest: Int?
+    /// How the table differs from ``latest``; nil without one.
+    package var difference: SchemaDifference?
+    /// True when the table is as it was, and only this program writes its schema in another way than before.
+    package var isSpellingOnly: Bool { difference?.isEmpty ?? false }
+}
+
+/// A form of a table that waits for somebody to accept it, beside the versions: `proposed-1.schema.json`.
+package struct SchemaProposal: Sendable {
+    /// The number in the file's name, from 1 in the order in which the forms were met.
+    package var number: Int
+    /// The file.
+    package var path: String
+    /// The schema that acceptance makes a version.
+    package var schema: JSONValue
+}
+
+extension SchemaFolder {
+    private static let beforeProposal = HaltPoint("schema.before_proposal")
+
+    /// Looks for the version that a table is under. Writes nothing.
+    package func look(for relation: Relation, subject: String) throws(ConnectorFailure) -> ContractLookup {
+        let schema = JSONValue.schema(derivedFrom: relation)
+        if let version = try version(of: subject, equalTo: schema) {
+            try makeDurable(path(of: subject))
+            return .registered(version)
+        }
+        guard let latest = try latest(of: subject) else {
+            return .changed(SchemaChange(subject: subject, latest: nil, difference: nil))
+        }
+        return .changed(
+            SchemaChange(
+                subject: subject, latest: latest.version,
+                difference: SchemaDifference(from: latest.schema, to: schema)))
+    }
+
+    /// Writes the schema of a table as a proposal, unless it is one already; a new one is durable on return. Nil when
+    /// the form was registered meanwhile: look again.
+    package func propose(
+        derivedFrom relation: Relation, subject: String
+    ) throws(ConnectorFailure) -> SchemaProposal? {
+        let schema = JSONValue.schema(derivedFrom: relation)
+        let path = try path(of: subject)
+        if let same = try proposal(of: subject, equalTo: schema) { return same }
+        try Folder.make(directory)
+        try Folder.make(path)
+        let folder = try Folder(opening: path)
+        try folder.lock()
+        for _ in 0..<16 {
+            // Whoever accepts registers first and removes the proposal then: it must not come back.
+            if try version(of: subject, equalTo: schema) != nil { return nil }
+            if let same = try proposal(of: subject, equalTo: schema) { return same }
+            let number = (try proposals(of: subject).last?.number ?? 0) + 1
+            let name = Self.proposalName(number)
+            if try folder.write(schema.prettyText, as: name, beforeRename: Self.beforeProposal.reached) {
+                try makeDurable(path)
+                return SchemaProposal(number: number, path: path + "/" + name, schema: schema)
+            }
+        }
+        throw SchemaFailure.locked(path)
+    }
+
+    private func proposal(
+        of subject: String, equalTo schema: JSONValue
+    ) throws(ConnectorFailure) -> SchemaProposal? {
+        try proposals(of: subject).first { $0.schema.isEquivalent(to: schema) }
+    }
+
+    /// The proposals of `subject` in the order in which they were made.
+    package func proposals(of subject: String) throws(ConnectorFailure) -> [SchemaProposal] {
+        let path = try path(of: subject)
+        var found: [SchemaProposal] = []
+        for number in try Folder.names(in: path).compactMap(Self.proposalNumber(ofFile:)).sorted() {
+            let file = path + "/" + Self.proposalName(number)
+            guard let schema = try Self.schema(in: file) else { continue }
+            found.append(SchemaProposal(number: number, path: file, schema: schema))
+        }
+        return found
+    }
+
+    /// Makes a proposal a version of its subject, or finds the version that it is, and removes its file. Durable on
+    /// return; after a crash in between, accepting again ends the same way.
+    package func accept(_ proposal: SchemaProposal, of subject: String) throws(ConnectorFailure) -> Int {
+        let version = try register(proposal.schema, subject: subject)
+        let path = try path(of: subject)
+        try Folder(opening: path).remove(Self.proposalName(proposal.number))
+        try makeDurable(path)
+        return version
+    }
+
+    private static func proposalName(_ number: Int) -> String { "proposed-\(number).schema.json" }
+
+    private static func proposalNumber(ofFile name: String) -> Int? {
+        guard name.hasPrefix("proposed-"), name.hasSuffix(".schema.json"),
+            let number = Int(name.dropFirst(9).dropLast(12)), number > 0, name == proposalName(number)
+        else { return nil }
+        return number
+    }
+}
+
+extension SchemaFolder {
+    /// The schema of a version by its number, or of a proposal by its name (`proposed-1`); nil when it is not there.
+    package func schema(named name: String, of subject: String) throws(ConnectorFailure) -> JSONValue? {
+        if let version = Int(name) { return try schema(of: subject, version: version) }
+        return try proposals(of: subject).first { "proposed-\($0.number)" == name }?.schema
+    }
+}
