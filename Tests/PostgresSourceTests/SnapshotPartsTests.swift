@@ -73,7 +73,6 @@ struct SnapshotPartsTests {
         for number in 0..<5000 { #expect(table.find(Array("key \(number)".utf8).rawBytes) == number) }
         #expect(table.insert(Array("key 17".utf8).rawBytes) == (17, false))
         #expect(table.find(Array("key 5000".utf8).rawBytes) == nil)
-        #expect(ByteTable().find([].rawBytes) == nil)
     }
 }
 

@@ -21,7 +21,7 @@ struct SnapshotTests {
         #expect(reader.seen.map { $0.after } == (1...3000).map { ["\($0)", "row \($0)"] })
         #expect(zip(reader.seen, reader.seen.dropFirst()).allSatisfy { $0.identity < $1.identity })
         #expect(reader.seen.allSatisfy { $0.identity.ordinal >= ChangeIdentity.snapshotOrdinalMin })
-        #expect(reader.batches.allSatisfy(\.mustBeDurableBeforeDelivery))
+        #expect(reader.batches.allSatisfy { $0.mustBeDurableBeforeDelivery })
         try database.run("UPDATE t SET a = 'new' WHERE id = 7")
         reader.seen = []
         try await reader.catchUp()
@@ -142,6 +142,7 @@ struct SnapshotTests {
         case "bytea": "decode(lpad(to_hex(i), 6, '0'), 'hex')"
         case "numeric": "(i - 300)::numeric / 7"
         case "bit(3)": "(i % 8)::bit(3)"
+        case "character(2)": "(i % 100)::text"
         case "integer", "positive": "i"
         default: "CASE WHEN i % 2 = 0 THEN 'Zeile' || i ELSE E'\\t\\\\''ä' || i END"
         }

@@ -41,8 +41,6 @@ final class SnapshotCoordinator: Sendable {
 
     struct State {
         var notes: SnapshotNotes
-        /// Grows with every change that the stream's thread must look at.
-        var version = 1
         var live: [UInt32: Live] = [:]
         var flights: [UInt64: Flight] = [:]
         var nextNumber: UInt64 = 1
@@ -62,7 +60,7 @@ final class SnapshotCoordinator: Sendable {
     /// Wakes the stream's thread.
     let streamWakeUp: WakeUp
     private let workerWakeUps: [WakeUp]
-    /// Mirrors ``State/version``, to be looked at without the lock.
+    /// Grows with every change that the stream's thread must look at; changed under the lock, read without it.
     private let version = Atomic<Int>(1)
 
     init(
@@ -80,12 +78,10 @@ final class SnapshotCoordinator: Sendable {
     /// Changes the state; the stream's thread is told, and workers too when there may be work.
     @discardableResult
     func change<T>(wakesWorkers: Bool = false, _ body: (inout State) -> T) -> T {
-        let (result, number) = state.withLock { state in
-            let result = body(&state)
-            state.version += 1
-            return (result, state.version)
+        let result = state.withLock { state in
+            defer { version.add(1, ordering: .sequentiallyConsistent) }
+            return body(&state)
         }
-        version.store(number, ordering: .releasing)
         streamWakeUp.wake()
         if wakesWorkers { wakeWorkers() }
         return result
@@ -94,7 +90,7 @@ final class SnapshotCoordinator: Sendable {
     func wakeWorkers() { for wakeUp in workerWakeUps { wakeUp.wake() } }
 
     /// A number that is another one after every change.
-    var currentVersion: Int { version.load(ordering: .acquiring) }
+    var currentVersion: Int { version.load(ordering: .sequentiallyConsistent) }
     /// True when the session ends.
     var isClosing: Bool { state.withLock { $0.isClosing } }
 

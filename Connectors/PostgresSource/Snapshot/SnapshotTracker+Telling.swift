@@ -29,6 +29,8 @@ extension SnapshotTracker {
         let window = table.windows.first { $0.number == place.number }
         let whole = table.wholeWindows.first { $0.number == place.number }
         let first = window?.firstSequence ?? whole?.firstSequence
+        // The flight may be newer than what was taken over above.
+        if let window, window.chunk == nil { window.receive(chunk) }
         let announced = window?.announced ?? whole?.announced
         guard let first, whole?.isBroken != true else { return void(chunk) }
         switch judge(chunk, firstSequence: first, announced: announced) {
@@ -50,20 +52,19 @@ extension SnapshotTracker {
             defer { _ = over() }
             return try clear(chunk, relation, place, &progress)
         }
+        guard let window else { return void(chunk) }
         return try tell(chunk, window, relation, place, &progress)
     }
 
     /// A finished chunk is final: its rows and the note that it is finished are one batch.
     private func tell(
-        _ chunk: SnapshotChunk, _ window: SnapshotWindow?, _ relation: Relation, _ place: Place,
+        _ chunk: SnapshotChunk, _ window: SnapshotWindow, _ relation: Relation, _ place: Place,
         _ progress: inout ReplicationProgress
     ) throws(ConnectorFailure) -> Told {
         var builder = ChangeBatchBuilder(capacity: chunk.byteCount + chunk.rows.count * 40 + 256)
         let (index, transaction) = (builder.index(of: relation), builder.begin(place.info))
-        let count =
-            window?.write(
-                into: &builder, relation: index, transaction: transaction, first: ChangeIdentity.snapshotOrdinalMin)
-            ?? 0
+        let count = window.write(
+            into: &builder, relation: index, transaction: transaction, first: ChangeIdentity.snapshotOrdinalMin)
         coordinator.finish(chunk, rowCount: Int(count))
         refresh(&progress)
         _ = over()
