@@ -34,6 +34,8 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
@@ -47,9 +49,13 @@ let package = Package(
         .target(
             name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
         .target(
+            name: "Masking", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
+            swiftSettings: rowPath),
+        .target(
             name: "Pipeline",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry",
+                logging,
             ],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
@@ -67,8 +73,8 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Pipeline",
-                "PipelineConfiguration",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Masking",
+                "Pipeline", "PipelineConfiguration",
                 "SchemaRegistry", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -88,6 +94,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", grdb],
+            swiftSettings: house),
+        .testTarget(
+            name: "MaskingTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "Masking"],
             swiftSettings: house),
         .testTarget(
             name: "PipelineTests",

@@ -32,14 +32,18 @@ private import Glibc
 
     /// A connection to the first host that answers. Throws what the last one said, or that none did.
     static func connect(
-        _ url: String, _ purpose: PostgresConnection.Purpose
+        _ url: String, _ purpose: PostgresConnection.Purpose, applicationName: String
     ) throws(ServerError) -> OpaquePointer {
+        let parameters = Self.parameters(url, purpose, applicationName)
         var hosts: HostList?
         var silent: [String] = []
         while true {
-            var attempt = try ConnectionAttempt(url, purpose, hosts, silent)
+            var attempt = try ConnectionAttempt(parameters + (hosts?.parameters ?? []), silent)
             let outcome = attempt.run()
-            if case .connected = outcome { return unsafe attempt.handle }
+            if case .connected = outcome {
+                attempt.watchPeer()
+                return unsafe attempt.handle
+            }
             unsafe PQfinish(attempt.handle)
             switch outcome {
             case .failed(let error): throw error
@@ -49,11 +53,8 @@ private import Glibc
         }
     }
 
-    /// Begins to connect to `hosts`, or to those of the URL.
-    private init(
-        _ url: String, _ purpose: PostgresConnection.Purpose, _ hosts: HostList?, _ silent: [String]
-    ) throws(ServerError) {
-        let parameters = Self.parameters(url, purpose) + (hosts?.parameters ?? [])
+    /// Begins to connect. `silent` says which addresses did not answer before.
+    private init(_ parameters: [(String, String)], _ silent: [String]) throws(ServerError) {
         let started = unsafe withCStrings(parameters.map(\.0)) { keywords in
             unsafe withCStrings(parameters.map(\.1)) { values in unsafe PQconnectStartParams(keywords, values, 1) }
         }
@@ -67,20 +68,38 @@ private import Glibc
     }
 
     /// What stands before `dbname` is a default that the user's string overrides; what stands after it always holds.
-    private static func parameters(_ url: String, _ purpose: PostgresConnection.Purpose) -> [(String, String)] {
+    ///
+    /// Only what has no say in a service file or the environment may stand here: those come after all that is given.
+    private static func parameters(
+        _ url: String, _ purpose: PostgresConnection.Purpose, _ applicationName: String
+    ) -> [(String, String)] {
         var parameters = [
-            ("fallback_application_name", "millrace"), ("connect_timeout", "10"), ("keepalives_idle", "10"),
-            ("keepalives_interval", "5"), ("keepalives_count", "4"), ("tcp_user_timeout", "45000"),
-            ("dbname", url), ("client_encoding", "UTF8"),
+            ("fallback_application_name", applicationName), ("dbname", url), ("client_encoding", "UTF8"),
         ]
         if purpose == .replication { parameters.append(("replication", "database")) }
         return parameters
     }
 
-    /// The connect_timeout that holds; ten seconds when it is unlimited.
+    /// The connect_timeout that holds; ten seconds when nobody set one or it is unlimited.
     private static func timeout(of handle: OpaquePointer) -> Duration {
         let text = unsafe HostList.options(of: handle)["connect_timeout"] ?? ""
         return .seconds(max(2, Int(text).flatMap { $0 > 0 ? $0 : nil } ?? 10))
+    }
+
+    /// Makes TCP notice a dead peer within about half a minute, in everything that the user did not set.
+    private func watchPeer() {
+        let options = unsafe HostList.options(of: handle)
+        if options["keepalives"] == "0" { return }
+        let defaults: [(String, Int32, Int32)] = [
+            ("keepalives_idle", TCP_KEEPIDLE, 10), ("keepalives_interval", TCP_KEEPINTVL, 5),
+            ("keepalives_count", TCP_KEEPCNT, 4), ("tcp_user_timeout", TCP_USER_TIMEOUT, 45_000),
+        ]
+        for (keyword, option, value) in defaults where (options[keyword] ?? "").isEmpty {
+            var value = value
+            // A Unix socket knows no such options, and needs none.
+            _ = unsafe setsockopt(
+                PQsocket(handle), Int32(IPPROTO_TCP), option, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
     }
 }
 
@@ -142,6 +161,11 @@ extension ConnectionAttempt {
         ServerError(sqlState: nil, message: silent.joined(separator: "; "), isConnectionLost: true)
     }
 
+    /// One of the options that hold for a connection, whether from the URL, a service or the environment.
+    static func option(_ keyword: String, of handle: OpaquePointer) -> String? {
+        unsafe HostList.options(of: handle)[keyword]
+    }
+
     fileprivate static func text(_ pointer: UnsafePointer<CChar>?) -> String {
         unsafe pointer.map { unsafe String(cString: $0) } ?? ""
     }
@@ -193,7 +217,12 @@ private struct HostList {
         return rest
     }
 
-    /// The options that hold for a connection, without its secrets.
+    private static let names: Set = [
+        "host", "hostaddr", "port", "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout", "passfile",
+    ]
+
+    /// The options that hold for a connection, as far as they matter here; none is a secret.
     static func options(of handle: OpaquePointer) -> [String: String] {
         guard let options = unsafe PQconninfo(handle) else { return [:] }
         defer { unsafe PQconninfoFree(options) }
@@ -201,7 +230,7 @@ private struct HostList {
         var option = unsafe options
         while let keyword = unsafe option.pointee.keyword {
             let name = unsafe String(cString: keyword)
-            if ["host", "hostaddr", "port", "connect_timeout"].contains(name), let value = unsafe option.pointee.val {
+            if names.contains(name), let value = unsafe option.pointee.val {
                 values[name] = unsafe String(cString: value)
             }
             unsafe option += 1

@@ -19,9 +19,10 @@ private import Glibc
     /// True when nothing more can be sent: the connection is lost, or an answer was given up.
     private(set) var isBroken = false
 
-    /// Connects and sets the session up. Throws what the server or the network said.
-    init(opening url: String, for purpose: Purpose) throws(ServerError) {
-        unsafe handle = try ConnectionAttempt.connect(url, purpose)
+    /// Connects and sets the session up. Throws what the server or the network said. The server shows
+    /// `applicationName` unless the user chose another.
+    init(opening url: String, for purpose: Purpose, applicationName: String = "millrace") throws(ServerError) {
+        unsafe handle = try ConnectionAttempt.connect(url, purpose, applicationName: applicationName)
         _ = try execute(Self.session(purpose))
     }
 

@@ -9,6 +9,9 @@ package struct PostgresDoctor: Sendable {
 
     /// Looks at the server; never throws, because what goes wrong is a finding.
     package func findings() async -> [Finding] { await Inspector().findings(settings) }
+
+    /// The captured tables with their captured columns; nil when the server could not be asked.
+    package func tables() async -> [TableColumns]? { await Inspector().tables(settings) }
 }
 
 /// One round of checks; each adds what it found.
@@ -19,7 +22,7 @@ struct Examination {
 
     init(settings: PostgresSettings) {
         self.settings = settings
-        side = SideConnection(url: settings.url)
+        side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
     /// Runs all checks. When the server cannot be reached, that is the only finding.
@@ -48,7 +51,7 @@ struct Examination {
 
 extension Examination {
     private mutating func lookAtServer(_ facts: ServerFacts) {
-        add(.ok, "postgres.connection_failed", "connected to database \"\(facts.database)\" as \"\(facts.role)\"")
+        lookAtConnection(facts)
         if facts.versionNumber < 140_000 {
             add(PostgresFailure.serverTooOld(facts.version))
         } else {
@@ -75,6 +78,26 @@ extension Examination {
                 "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); "
                 + "(as much as the disk allows)"
         )
+    }
+
+    private mutating func lookAtConnection(_ facts: ServerFacts) {
+        let place = side.facts
+        add(
+            .ok, "postgres.connection_failed",
+            "connected to database \"\(facts.database)\" as \"\(facts.role)\""
+                + (place.map { " at \($0.description)" } ?? ""))
+        guard let place else { return }
+        if place.encryption == nil && !place.isLocal {
+            add(
+                .warning, "postgres.tls", "rows travel without encryption to \(place.host)",
+                fix: "turn TLS on at the server, and add sslmode=verify-full&sslrootcert=FILE to the URL "
+                    + "(sslmode=require encrypts, but trusts whoever answers)")
+        }
+        if let file = place.passwordFile, place.passwordFileIsOpen {
+            add(
+                .warning, "postgres.password_file", "others may read \(file), so that libpq takes no password from it",
+                fix: "chmod 600 \(file)")
+        }
     }
 
     private mutating func headroom(_ setting: String, _ used: Int, _ most: Int, code: String) {

@@ -18,14 +18,15 @@ enum PostgresFailure {
     /// The failure for what the server or libpq said.
     static func because(of error: ServerError, _ activity: Activity) -> ConnectorFailure {
         guard let state = error.sqlState else { return withoutState(error, activity) }
+        // What the session was to begin with: `options` of the URL, or PGOPTIONS.
+        if case .connecting = activity, ["42704", "22023", "42601"].contains(state) {
+            return connectionSettings(error.message)
+        }
         if let specific = specific(state, error.message, activity) { return specific }
         switch state.prefix(2) {
         case "08":
             return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
-        case "28":
-            return ConnectorFailure(
-                "postgres.authentication", .stop, "the server refused the login: \(error.message)", setting: url,
-                hint: "check user and password in the URL, and that pg_hba.conf lets this role and address in")
+        case "28": return login(error)
         case "53":
             return ConnectorFailure(
                 "postgres.server_resources", .retry, "the server is out of a resource: \(error.message)",
@@ -55,6 +56,7 @@ enum PostgresFailure {
             ConnectorFailure(
                 "postgres.database_missing", .stop, "the database is not there: \(message)", setting: url,
                 hint: "name an existing database in the URL; psql -l lists them", exitCode: 2)
+        case "08P01" where message.contains("startup parameter"): pooler(message)
         case "42501": privilege(message, activity)
         case "55006": slotActive(message)
         case "55P03", "57014":
@@ -83,11 +85,7 @@ enum PostgresFailure {
     }
 
     private static func withoutState(_ error: ServerError, _ activity: Activity) -> ConnectorFailure {
-        if case .connecting = activity {
-            return ConnectorFailure(
-                "postgres.connection_failed", .retry, "cannot connect: \(error.message)", setting: url,
-                hint: "check that the server runs and that host and port in the URL are right")
-        }
+        if case .connecting = activity { return cannotConnect(error.message) }
         return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
     }
 

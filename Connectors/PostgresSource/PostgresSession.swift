@@ -24,7 +24,7 @@ actor PostgresSession {
         self.settings = settings
         self.notice = notice
         self.warning = warning
-        side = SideConnection(url: settings.url)
+        side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
     /// Those who read rows for snapshots; nil before the stream runs.
@@ -75,7 +75,10 @@ actor PostgresSession {
                     snapshots: SnapshotTracker(coordinator: crew.coordinator, run: crew.run)),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
-                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now))
+                interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
+            silence: SilenceWatch(senderTimeout: senderTimeout, now: .now),
+            walsender: WalsenderCheck(
+                side: side, slot: settings.slot, processID: replication.connection.processID, notice: notice))
         streaming.withLock { $0 = mailbox }
         reading.withLock { $0 = crew }
         crew.start { failure in mailbox.end(failure) }

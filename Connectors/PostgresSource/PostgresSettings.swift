@@ -26,6 +26,8 @@ package struct PostgresSettings: Sendable {
     var chunkBytes = 2 << 20
     /// A part of a table has about so many bytes. Smaller for tests.
     var partBytes: UInt64 = 32 << 20
+    /// What the server's views and log show for our connections, unless the URL chooses an application_name.
+    package var applicationName: String
     /// What columns of the type numeric hold: `numeric` for strings in events, `number` for numbers.
     var numeric = ValueType.numeric
     /// True to let libpq read the stream also where an own reader could, as it does under TLS. For tests.
@@ -92,6 +94,7 @@ package struct PostgresSettings: Sendable {
         }
         let byDefault = Self.defaultName(pipelineName)
         self.url = url
+        applicationName = "millrace \(pipelineName)"
         tables = try Self.patterns(values.list("tables") ?? [], "tables")
         if tables.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
         excluded = try Self.patterns(values.list("exclude") ?? [], "exclude")

@@ -57,7 +57,27 @@ actor Inspector {
     fileprivate func status(
         _ settings: PostgresSettings, _ position: ResumePosition?
     ) throws(ConnectorFailure) -> PostgresStatus {
-        try PostgresStatus(settings, SideConnection(url: settings.url), position)
+        let side = SideConnection(url: settings.url, applicationName: settings.applicationName)
+        return try PostgresStatus(settings, side, position)
+    }
+
+    /// The captured tables with their captured columns; nil when the server could not be asked.
+    func tables(_ settings: PostgresSettings) -> [TableColumns]? {
+        let side = SideConnection(url: settings.url)
+        do throws(ConnectorFailure) {
+            var tables: [TableColumns] = []
+            for table in try TableSelection(settings, side).tables {
+                let content = try TableContent(table, side)
+                tables.append(
+                    TableColumns(
+                        schema: table.schema, table: table.name,
+                        columns: content.columns.filter { table.choice?.keeps($0) ?? true },
+                        key: content.identities.reduce(into: []) { $0.formUnion($1.columns) }))
+            }
+            return tables
+        } catch {
+            return nil
+        }
     }
 
     /// What ``PostgresDoctor`` finds.

@@ -21,6 +21,8 @@ private import Glibc
     private var intake: Intake
     private var feedback: FeedbackClock
     private var pace = ReadPace()
+    private var silence: SilenceWatch
+    private let walsender: WalsenderCheck
     /// When the batch that is being filled got its first change.
     private var batchSince: ContinuousClock.Instant?
     private var lastRead = ContinuousClock.now
@@ -31,13 +33,15 @@ private import Glibc
 
     init(
         transport: any ReplicationTransport, mailbox: BatchMailbox, wakeUp: WakeUp, catalogue: RelationCatalogue,
-        intake: consuming Intake, feedback: FeedbackClock
+        intake: consuming Intake, feedback: FeedbackClock, silence: SilenceWatch, walsender: WalsenderCheck
     ) {
         self.transport = transport
         self.mailbox = mailbox
         self.wakeUp = wakeUp
         self.catalogue = catalogue
         self.feedback = feedback
+        self.silence = silence
+        self.walsender = walsender
         self.intake = intake
     }
 
@@ -61,7 +65,13 @@ private import Glibc
         let isStuck = try decodeAndDeliver()
         try tellServer()
         try transport.flush()
-        if try sleep(reading: !isStuck) { try read() }
+        if try sleep(reading: !isStuck) {
+            try read()
+        } else if isStuck {
+            silence.heard(at: .now)
+        } else {
+            try listen()
+        }
     }
 }
 
@@ -119,6 +129,22 @@ extension ReplicationStream {
         lastRead = .now
         mailbox.didRead()
         pace.didRead(count, at: lastRead)
+        silence.heard(at: lastRead)
+    }
+
+    /// Notices a server that is gone although the socket looks well. Called when nothing has come.
+    private func listen() throws(ConnectorFailure) {
+        switch silence.step(at: .now) {
+        case .wait: return
+        case .ask:
+            if !transport.hasPendingOutput { try send(acknowledged, replyRequested: true) }
+        case .giveUp:
+            guard walsender.isAtWork(silentFor: silence.patience) else {
+                throw PostgresFailure.connectionLost(
+                    "the server has said nothing for \(silence.patience.components.seconds) s, though it was asked")
+            }
+            silence.heard(at: .now)
+        }
     }
 }
 
@@ -129,7 +155,7 @@ extension ReplicationStream {
     private func sleep(reading: Bool) throws(ConnectorFailure) -> Bool {
         if reading, pace.isBacklog { rest() }
         mailbox.serveDeadline()
-        let wake = mailbox.sleeps(until: nextTask)
+        let wake = mailbox.sleeps(until: nextTask(reading: reading))
         // A wish that was made before the line above woke nobody, so it is looked for once more.
         let isIdle = !mailbox.isOver && feedbackDue >= wake
         let hasInput = reading && transport.hasBufferedInput
@@ -142,9 +168,10 @@ extension ReplicationStream {
     }
 
     /// When something is due that no descriptor announces.
-    private var nextTask: ContinuousClock.Instant {
-        guard let since = batchSince, !waitsForRoom else { return feedbackDue }
-        return min(feedbackDue, since + Self.batchAge)
+    private func nextTask(reading: Bool) -> ContinuousClock.Instant {
+        let due = reading ? min(feedbackDue, silence.due) : feedbackDue
+        guard let since = batchSince, !waitsForRoom else { return due }
+        return min(due, since + Self.batchAge)
     }
 
     /// During a backlog: lets bytes gather, unless the last read was long enough ago.
@@ -187,10 +214,11 @@ extension ReplicationStream {
         try send(acknowledged)
     }
 
-    private func send(_ flushed: LSN) throws(ConnectorFailure) {
+    private func send(_ flushed: LSN, replyRequested: Bool = false) throws(ConnectorFailure) {
         if flushed > feedback.told { Self.beforeFeedback.reached() }
         let update = StandbyStatusUpdate(
-            written: flushed, flushed: flushed, applied: flushed, time: ServerClock.now, replyRequested: false)
+            written: flushed, flushed: flushed, applied: flushed, time: ServerClock.now,
+            replyRequested: replyRequested)
         var body = OutputBuffer(capacity: 64)
         update.encode(into: &body)
         try transport.send(copyData: body.bytes)

@@ -6,6 +6,8 @@ struct ServerError: Error, Equatable {
     var message: String
     /// True when the connection cannot be used any more.
     var isConnectionLost: Bool
+    /// The file that a refused password was taken from.
+    var passwordFile: String?
 
     init(sqlState: String?, message: String, isConnectionLost: Bool = false) {
         self.sqlState = sqlState
@@ -16,12 +18,17 @@ struct ServerError: Error, Equatable {
     /// Reads a libpq message that was made with verbosity "verbose", such as `FATAL:  28P01: password … failed`.
     ///
     /// libpq gives the SQLSTATE of a failed connection attempt in no other way. The last one counts: with several hosts
-    /// the messages of all attempts stand one below the other.
+    /// the messages of all attempts stand one below the other. But where libpq, refused under TLS, tried again without,
+    /// the first refusal tells more.
     init(libpqMessage text: String) {
         let lines = text.split(separator: "\n").map(String.init)
-        for line in lines.reversed() {
-            guard let (state, rest) = Self.state(in: line) else { continue }
-            self.init(sqlState: state, message: rest, isConnectionLost: true)
+        if let line = Self.tellingLine(of: lines) {
+            if let (state, rest) = Self.state(in: line) {
+                self.init(sqlState: state, message: rest, isConnectionLost: true)
+            } else {
+                self.init(sqlState: nil, message: line, isConnectionLost: true)
+            }
+            passwordFile = Self.passwordFile(in: lines)
             return
         }
         // Lines that begin with a tab are libpq's advice.
@@ -41,6 +48,26 @@ struct ServerError: Error, Equatable {
             return (String(candidate), parts[(index + 1)...].joined(separator: ": "))
         }
         return nil
+    }
+
+    /// The line with the state that counts, or the one that says why TLS did not come about before it. Nil when no
+    /// server had a say.
+    private static func tellingLine(of lines: [String]) -> String? {
+        guard let last = lines.lastIndex(where: { state(in: $0) != nil }) else { return nil }
+        guard lines[last].hasSuffix("no encryption"), let place = place(of: lines[last]) else { return lines[last] }
+        return lines[..<last].last { self.place(of: $0) == place } ?? lines[last]
+    }
+
+    /// What stands before `failed:`, which names host and port.
+    private static func place(of line: String) -> Substring? {
+        let parts = line.split(separator: " failed: ", maxSplits: 1)
+        return parts.count == 2 ? parts[0] : nil
+    }
+
+    /// What libpq says below a refused password that was not in the connection string.
+    private static func passwordFile(in lines: [String]) -> String? {
+        guard let line = lines.last(where: { $0.hasPrefix("password retrieved from file") }) else { return nil }
+        return line.split(separator: "\"").dropFirst().first.map(String.init)
     }
 
     private static func isStateByte(_ byte: UInt8) -> Bool {

@@ -13,6 +13,8 @@ struct ServerFacts {
     var canReplicate: Bool
     var database: String
     var databaseID: String
+    /// When this server was started: tells it from every other one that answers to the same names.
+    var started: String
     /// The database's encoding; SQL_ASCII holds any bytes.
     var encoding: String
     var slotsMax: Int
@@ -34,6 +36,7 @@ struct ServerFacts {
         canReplicate = row.flag("can_replicate")
         database = row.text("database")
         databaseID = row.text("database_id")
+        started = row.text("started")
         encoding = row.text("encoding")
         slotsMax = row.integer("slots_max") ?? 0
         slotsUsed = row.integer("slots_used") ?? 0
@@ -53,10 +56,14 @@ struct ServerFacts {
         if walLevel != "logical" { throw PostgresFailure.walLevel(walLevel) }
     }
 
+    /// When the server was started, alone.
+    static let startQuery = "SELECT pg_catalog.pg_postmaster_start_time()::pg_catalog.text AS started"
+
     private static let query = """
         SELECT current_setting('server_version_num') AS version_number, current_setting('server_version') AS version,
             current_setting('wal_level') AS wal_level, pg_is_in_recovery() AS in_recovery, current_user AS role,
             (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS can_replicate,
+            pg_postmaster_start_time()::text AS started,
             current_database() AS database, d.oid AS database_id, pg_encoding_to_char(d.encoding) AS encoding,
             current_setting('max_replication_slots') AS slots_max,
             (SELECT count(*) FROM pg_replication_slots) AS slots_used,

@@ -29,13 +29,22 @@ struct ServerPreparation {
     /// at the first value that is none, so it is asked for the bytes as they are.
     func connectReplication(_ facts: ServerFacts) throws(ConnectorFailure) -> Replication {
         do throws(ServerError) {
-            let connection = try PostgresConnection(opening: settings.url, for: .replication)
+            let connection = try PostgresConnection(
+                opening: settings.url, for: .replication, applicationName: settings.applicationName)
             if facts.holdsAnyBytes { _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'") }
             let system = try connection.execute("IDENTIFY_SYSTEM")
+            let started = try connection.execute(ServerFacts.startQuery).first?.text("started")
+            guard started == facts.started else {
+                throw ServerError(
+                    sqlState: nil, message: "the stream came to another server than the query before it",
+                    isConnectionLost: true)
+            }
             return Replication(
                 connection: connection, systemIdentifier: system.first?.text("systemid") ?? "",
                 timeline: try Self.timeline(system.first?.integer("timeline") ?? 1, connection))
         } catch {
+            // What is no walsender takes this command for SQL.
+            if error.sqlState == "42601" { throw PostgresFailure.pooler(error.message) }
             if error.sqlState == "42501" {
                 throw PostgresFailure.noReplicationPrivilege(role: facts.role)
             }

@@ -47,7 +47,7 @@ actor ServerWatch {
         self.publication = publication
         self.notice = notice
         self.warning = warning
-        side = SideConnection(url: settings.url)
+        side = SideConnection(url: settings.url, applicationName: settings.applicationName)
         restart = RestartWatch(patience: settings.restartPatience)
         stall = StallWatch(patience: settings.stallPatience)
     }

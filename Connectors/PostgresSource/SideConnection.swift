@@ -5,9 +5,17 @@ private import Synchronization
 /// the server closed it meanwhile. Blocks the calling thread; the server ends a query after 20 seconds.
 final class SideConnection: Sendable {
     private let url: String
+    private let applicationName: String
     private let connection = Mutex<PostgresConnection?>(nil)
 
-    init(url: String) { self.url = url }
+    /// Connects when the first query comes. The server shows `applicationName` unless the user chose another.
+    init(url: String, applicationName: String = "millrace") {
+        self.url = url
+        self.applicationName = applicationName
+    }
+
+    /// What the connection of the last query is; nil before the first.
+    var facts: ConnectionFacts? { connection.withLock { $0?.facts } }
 
     /// Runs one query, again on a fresh connection when the old one turns out to be gone.
     func query(_ sql: String, _ arguments: [String] = []) throws(ConnectorFailure) -> QueryResult {
@@ -29,7 +37,7 @@ final class SideConnection: Sendable {
                     held = nil
                 }
             }
-            let fresh = try Self.connect(url)
+            let fresh = try connect()
             held = fresh
             do throws(ServerError) {
                 return try fresh.execute(sql, arguments)
@@ -40,9 +48,9 @@ final class SideConnection: Sendable {
         }
     }
 
-    private static func connect(_ url: String) throws(ConnectorFailure) -> PostgresConnection {
+    private func connect() throws(ConnectorFailure) -> PostgresConnection {
         do throws(ServerError) {
-            return try PostgresConnection(opening: url, for: .catalogue)
+            return try PostgresConnection(opening: url, for: .catalogue, applicationName: applicationName)
         } catch {
             throw PostgresFailure.because(of: error, .connecting)
         }

@@ -31,6 +31,24 @@ package struct SQLiteDoctor: Sendable {
         }
     }
 
+    /// The captured tables with their columns; nil when the database cannot be read.
+    package func tables() -> [TableColumns]? {
+        guard DatabaseFileWatch.exists(settings.path) else { return nil }
+        do throws(SQLiteError) {
+            let connection = try SQLiteConnection(path: settings.path, reading: true)
+            connection.setBusyTimeout(milliseconds: 1000)
+            var notices: [String] = []
+            return try CaptureInstaller(connection: connection, patterns: settings.tables).chooseTables(&notices).map {
+                shape in
+                TableColumns(
+                    schema: "main", table: shape.name, columns: shape.columns.map(\.name),
+                    key: Set(shape.keyColumns.map { shape.columns[$0].name }))
+            }
+        } catch {
+            return nil
+        }
+    }
+
     private func writable() -> Finding {
         guard DatabaseFileWatch.isWritable(settings.path) else {
             let failure = ConnectorFailure.readOnly(settings.path)

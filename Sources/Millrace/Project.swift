@@ -2,6 +2,7 @@ import ConnectorKit
 import EventFormat
 import EventLog
 import FileSink
+import Masking
 import Pipeline
 import PipelineConfiguration
 import PostgresSource
@@ -90,7 +91,26 @@ struct Project {
             case .postgres(let settings): await PostgresDoctor(settings: settings).findings()
             case .sqlite(let settings): SQLiteDoctor(settings).findings()
             }
-        return found + sinks.flatMap { FileDoctor.findings($0.settings) }
+        return found + (await maskFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
+    }
+
+    /// What is masked before it is stored.
+    var masks: MaskRules {
+        MaskRules(
+            configuration.transforms.map { MaskRules.Rule(tables: $0.tables, columns: $0.masks) },
+            salt: Array((configuration.maskSalt ?? "").utf8))
+    }
+
+    /// What of the masks means nothing in the database; nil when it could not be asked, which others find out.
+    func maskFindings() async -> [Finding]? {
+        let masks = masks
+        if masks.isEmpty { return [] }
+        let tables =
+            switch source {
+            case .postgres(let settings): await PostgresDoctor(settings: settings).tables()
+            case .sqlite(let settings): SQLiteDoctor(settings).tables()
+            }
+        return tables.map { masks.findings($0) }
     }
 
     /// A failure in the form that is printed, with the line of the setting that has to do with it.

@@ -2,6 +2,7 @@ import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Logging
+package import Masking
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
@@ -17,6 +18,7 @@ package struct CaptureStage {
     let logger: Logger
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
+    private var masking: BatchMasking
     var quarantine: Quarantine
     private var target: ResumePosition?
     private var backoff = Backoff()
@@ -32,10 +34,11 @@ package struct CaptureStage {
 
     /// A stage that has not begun.
     package init(
-        source: any ChangeSource, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
+        source: any ChangeSource, masking: BatchMasking, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
         progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool
     ) {
         self.source = source
+        self.masking = masking
         self.log = log
         self.feed = feed
         self.progress = progress
@@ -129,7 +132,7 @@ package struct CaptureStage {
 
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
-        let batch = try await source.nextBatch(until: .now + patience)
+        let batch = try await nextBatch(until: .now + patience)
         turn.newest = batch.checkpoint
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
@@ -140,6 +143,16 @@ package struct CaptureStage {
         }
         guard let since = turn.unsyncedSince else { return }
         if batch.changeCount == 0 || ContinuousClock.now - since >= Self.syncInterval { try await sync(&turn) }
+    }
+
+    /// The next batch with its masks on: nothing behind this has seen what is masked.
+    private mutating func nextBatch(until deadline: ContinuousClock.Instant) async throws(ConnectorFailure)
+        -> ChangeBatch
+    {
+        let batch = try await source.nextBatch(until: deadline)
+        let masked = try masking.apply(to: batch)
+        for warning in masking.takeWarnings() { logger.warning("\(warning)") }
+        return masked
     }
 
     private mutating func append(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {

@@ -1,6 +1,7 @@
 package import ConnectorKit
 package import EventLog
 package import Logging
+package import Masking
 package import SchemaRegistry
 private import Synchronization
 
@@ -22,6 +23,8 @@ package struct Pipeline: Sendable {
         package var captureLog: any CaptureLog
         /// The contracts.
         package var schemas: SchemaFolder
+        /// What is masked before it is stored.
+        package var masks: MaskRules
         /// What happens when a table is new or changed.
         package var policy: SchemaPolicy
         /// Where commands leave requests; nil for none.
@@ -30,7 +33,8 @@ package struct Pipeline: Sendable {
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
-            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, policy: SchemaPolicy = SchemaPolicy(),
+            captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
+            policy: SchemaPolicy = SchemaPolicy(),
             requests: RequestBox? = nil
         ) {
             self.name = name
@@ -40,6 +44,7 @@ package struct Pipeline: Sendable {
             self.log = log
             self.captureLog = captureLog ?? log
             self.schemas = schemas
+            self.masks = masks
             self.policy = policy
             self.requests = requests
         }
@@ -143,10 +148,11 @@ package struct Pipeline: Sendable {
             pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
             logger: logger)
         let quarantine = Quarantine(log: parts.log, contracts: contracts, policy: parts.policy, logger: logger)
-        var stage = CaptureStage(
-            source: parts.source, log: parts.captureLog, feed: feed, quarantine: quarantine,
-            progress: progress, stop: stop, desk: desk, logger: logger, endsWhenCaughtUp: untilCaughtUp)
         do throws(ConnectorFailure) {
+            var stage = CaptureStage(
+                source: parts.source, masking: try BatchMasking(parts.masks), log: parts.captureLog, feed: feed,
+                quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
+                endsWhenCaughtUp: untilCaughtUp)
             try await stage.run()
             if untilCaughtUp { end.offset = feed.nextOffset }
             return Outcome(stage: .capture)

@@ -8,6 +8,10 @@ package struct PipelineConfiguration: Sendable {
     package var sourceKind: String
     /// The settings of the source.
     package var source: SettingValues
+    /// What is done to rows before they are stored.
+    package var transforms: [TransformConfiguration]
+    /// The key of the masks' hashes; nil when nothing is hashed. Secret.
+    package var maskSalt: String?
     /// Where schemas are kept.
     package var schemas: SchemaConfiguration
     /// Where the event log is kept, and for how long.
@@ -40,6 +44,14 @@ extension PipelineConfiguration: CustomStringConvertible {
     package var description: String {
         "pipeline \(name): \(sourceKind) to \(sinks.map(\.name).joined(separator: ", "))"
     }
+}
+
+/// One entry of the `transforms` section.
+package struct TransformConfiguration: Sendable, Equatable {
+    /// The tables that it is for.
+    package var tables: [TablePattern]
+    /// The masks of their columns, by name.
+    package var masks: [String: ColumnMask]
 }
 
 /// The `schemas` section.

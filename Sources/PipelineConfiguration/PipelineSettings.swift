@@ -13,9 +13,38 @@ enum PipelineSettings {
                 + " letters, digits, `_` or `-`. Never change it once events were delivered: every event would get"
                 + " another identity.",
             isRequired: true),
+        Setting(
+            "transforms", .groups(transforms),
+            "What is done to rows before they are stored anywhere. Of several masks for a column the strongest holds:"
+                + " `drop`, `redact`, `hash`, `truncate`."),
+        Setting(
+            "mask_salt", .text,
+            "The key of all hashes: \(saltBytesMin) random bytes at least, such as `openssl rand -hex 32` prints."
+                + " Another salt gives other hashes. Required for `hash`.",
+            isSecret: true),
         Setting("schemas", .group(schemas), "The schemas of the events."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
     ]
+
+    static let transforms = [
+        Setting(
+            "tables", .list,
+            "The tables that the entry is for: `schema.table`, or the bare name in every schema; `*` stands for any"
+                + " run of characters.",
+            isRequired: true),
+        Setting(
+            "mask", .map(pattern: "^(drop|redact|hash|truncate\\([0-9]+\\))$", words: maskWords),
+            "Masks by column. `drop`: the column is left out. `redact`: `[redacted]` stands for every value, NULL too."
+                + " `hash`: the HMAC-SHA-256 of the value under `mask_salt`, in hexadecimal digits; NULL stays NULL,"
+                + " and equal values get equal hashes in every table. `truncate(N)`: the first N characters stay. A key"
+                + " column takes `hash` only.",
+            isRequired: true),
+    ]
+
+    /// The masks as messages and the manual list them.
+    static let maskWords = "`drop`, `redact`, `hash`, `truncate(N)`"
+    /// A shorter salt could be guessed from hashes of known values.
+    static let saltBytesMin = 16
 
     static let schemas = [
         Setting(
@@ -63,7 +92,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "transforms", "server", "log.acknowledge",
+        "server", "log.acknowledge",
         "source.postgres.snapshot",
         "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",

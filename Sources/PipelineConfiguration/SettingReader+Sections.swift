@@ -38,6 +38,7 @@ extension SettingReader {
         let sourceChoice = Choice(
             tables: tables.sources, checks: tables.sourceChecks, pipelineName: nameForChecks)
         let sinkChoice = Choice(tables: tables.sinks, checks: tables.sinkChecks, pipelineName: nameForChecks)
+        let transforms = self.transforms(top, at: all.first { $0.name == "transforms" }?.keyPosition ?? start)
         let connector = source.flatMap { self.source($0, sourceChoice) }
         let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, sinkChoice) } ?? []
         guard problems.isEmpty, let name, let connector else { return nil }
@@ -48,7 +49,7 @@ extension SettingReader {
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
-            schemas: schemas,
+            transforms: transforms, maskSalt: top.text("mask_salt"), schemas: schemas,
             log: LogConfiguration(directory: logDirectory, retentionAge: age, retentionSize: size),
             sinks: sinks, locations: locations, folder: folder, secrets: secrets)
     }
@@ -115,14 +116,8 @@ extension SettingReader {
 
     private mutating func patterns(_ values: SettingValues, _ inner: [Entry], _ path: String) -> [TablePattern]? {
         guard let texts = values.list("tables") else { return nil }
-        guard !texts.isEmpty, !texts.contains("") else {
-            let position = inner.first { $0.name == "tables" }?.keyPosition ?? FilePosition(line: 1, column: 1)
-            let message = texts.isEmpty ? "the list of tables is empty" : "a table's name is empty"
-            report(
-                "config.bad_value", message, "\(path).tables", position, "name tables, or take the key out for all")
-            return nil
-        }
-        return texts.map { TablePattern($0) }
+        let position = inner.first { $0.name == "tables" }?.keyPosition ?? FilePosition(line: 1, column: 1)
+        return patterns(texts, path, at: position, hint: "name tables, or take the key out for all")
     }
 
     /// The one connector of a mapping. When a key was refused already, which may have been meant as the connector, that

@@ -49,7 +49,11 @@ extension SettingReader {
         for (index, item) in items.enumerated() {
             let itemPath = "\(path)[\(index)]"
             locations.record(itemPath, item.position)
-            guard let inner = entries(of: item, itemPath, at: item.position) else { continue }
+            guard let inner = entries(of: item, itemPath, at: item.position) else {
+                // The place is kept, so that messages about later entries name theirs.
+                groups.append(SettingValues())
+                continue
+            }
             groups.append(values(of: inner, table, itemPath, at: item.position))
         }
         return groups

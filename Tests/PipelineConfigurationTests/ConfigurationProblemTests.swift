@@ -24,7 +24,8 @@ struct ConfigurationProblemTests {
             "config.unknown_key sinks.s.file.pth 6:7 unknown key \"pth\" (did you mean \"path\"?)"),
         BadFile(
             "unknown key far from all", withSource("zzz: 1\n"),
-            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, name, schemas, sinks, source)"),
+            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, mask_salt, name, schemas, sinks, source,"
+                + " transforms)"),
         BadFile(
             "capitals and hyphens", withSource("Schemas: {}\nlog: {retention-: {}}\n"),
             "config.unknown_key Schemas 3:1 unknown key \"Schemas\" (did you mean \"schemas\"?)",
@@ -53,8 +54,8 @@ struct ConfigurationProblemTests {
             "config.missing_key sinks.s.hook.auth.token 3:28 \"token\" is missing in \"sinks.s.hook.auth\""
                 + " (add token: TEXT)"),
         BadFile(
-            "not there yet", withSource("transforms: []\nlog: {acknowledge: logged}\nsinks: {s: {webhook: {}}}\n"),
-            "config.not_available transforms 3:1 \"transforms\" is not available in this version (take it out)",
+            "not there yet", withSource("server: {}\nlog: {acknowledge: logged}\nsinks: {s: {webhook: {}}}\n"),
+            "config.not_available server 3:1 \"server\" is not available in this version (take it out)",
             "config.not_available log.acknowledge 4:7 \"acknowledge\" is not available in this version (take it out)",
             "config.not_available sinks.s.webhook 5:13 \"webhook\" is not available in this version (take it out)"),
         BadFile(

@@ -129,5 +129,7 @@ struct QuarantineTests {
             }
         }
         #expect(try whole.selecting([], checkpoint: checkpoint).changeCount == 0)
+        // Whoever gives these structures a range of bytes must copy the bytes in `selecting` and compare them here.
+        #expect(MemoryLayout<TransactionInfo>.size == 24 && MemoryLayout<RowChange>.size == 32)
     }
 }

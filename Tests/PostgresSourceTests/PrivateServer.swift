@@ -5,7 +5,8 @@ import Glibc
 /// A server of a test's own, for settings that the shared one must not have. Stopped and removed at the end.
 final class PrivateServer: Sendable {
     let url: String
-    private let folder: String
+    let folder: String
+    let port: Int
 
     struct CannotStart: Error {
         var output: String
@@ -17,6 +18,7 @@ final class PrivateServer: Sendable {
         let output = Self.shell(
             "mkdir -p '\(folder)'; chmod 755 '\(folder)'; postgres_start '\(folder)'\(lines) && echo $PGPORT")
         guard let port = Int(output) else { throw CannotStart(output: output) }
+        self.port = port
         url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
     }
 
@@ -41,7 +43,7 @@ final class PrivateServer: Sendable {
 
     /// Runs commands after the functions of `scripts/lib/postgres.sh`; gives their first line. The end of the output is
     /// not waited for, because a server that was started keeps it open.
-    private static func shell(_ commands: String) -> String {
+    static func shell(_ commands: String) -> String {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         guard let output = popen("set -e; . '/\(root)/scripts/lib/postgres.sh'; \(commands)", "r") else { return "" }
         var line = [CChar](repeating: 0, count: 256)

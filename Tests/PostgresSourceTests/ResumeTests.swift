@@ -242,6 +242,30 @@ struct ResumeTests {
         await reader.source.close()
     }
 
+    @Test func aRowThatFillsATLSRecordComesWithoutALaterOneThatPushesIt() async throws {
+        let server = try PrivateServer([])
+        try server.enableTLS()
+        let client = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
+        let values = SettingValues([
+            "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
+        ])
+        let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
+        _ = try await source.open(resumingAfter: nil, of: nil)
+        let lengths = Array(stride(from: 7_900, to: 8_400, by: 7)) + Array(stride(from: 16_000, to: 16_900, by: 3))
+        for length in lengths {
+            _ = try client.execute("INSERT INTO public.t VALUES (\(length), repeat('x', \(length)))")
+            // Long before a keepalive could push it.
+            let deadline = ContinuousClock.now + .seconds(20)
+            var count = 0
+            while count == 0, ContinuousClock.now < deadline {
+                count += try await source.nextBatch(until: deadline).changeCount
+            }
+            #expect(count == 1, "a row of \(length) bytes")
+        }
+        await source.close()
+    }
+
     @Test func aStreamUnderTLSDeliversRowsOfEverySize() async throws {
         let server = try PrivateServer([])
         try server.enableTLS()
@@ -260,7 +284,7 @@ struct ResumeTests {
         for (id, length) in [1, 8_000, 16_300, 16_400, 20_000, 33_000, 100_000, 5_000_000].enumerated() {
             _ = try client.execute("INSERT INTO public.t VALUES (\(id), repeat('x', \(length)))")
             // Each row must come by itself, without a later one that pushes it.
-            let deadline = ContinuousClock.now + .seconds(5)
+            let deadline = ContinuousClock.now + .seconds(20)
             while lengths.count <= id, ContinuousClock.now < deadline {
                 lengths += try await source.nextBatch(until: deadline).seen.map { $0.after[1]?.utf8.count ?? -1 }
             }

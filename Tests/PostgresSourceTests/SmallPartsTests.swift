@@ -60,6 +60,30 @@ struct FeedbackClockTests {
     }
 }
 
+struct SilenceWatchTests {
+    @Test func aSilentServerIsAskedOnceAndGivenUpWhenItDoesNotAnswer() {
+        let start = ContinuousClock.now
+        var watch = SilenceWatch(senderTimeout: .seconds(60), now: start)
+        #expect(watch.due == start + .seconds(30))
+        #expect(watch.step(at: start + .seconds(29)) == .wait)
+        #expect(watch.step(at: start + .seconds(31)) == .ask)
+        #expect(watch.due == start + .seconds(61))
+        #expect(watch.step(at: start + .seconds(60)) == .wait)
+        #expect(watch.step(at: start + .seconds(61)) == .giveUp)
+        watch.heard(at: start + .seconds(62))
+        #expect(watch.step(at: start + .seconds(90)) == .wait)
+    }
+
+    @Test func aThreadThatWasHeldUpAsksBeforeItGivesUp() {
+        let start = ContinuousClock.now
+        var watch = SilenceWatch(senderTimeout: nil, now: start)
+        #expect(watch.patience == .seconds(60))
+        #expect(watch.step(at: start + .seconds(600)) == .ask)
+        #expect(watch.step(at: start + .seconds(629)) == .wait)
+        #expect(watch.step(at: start + .seconds(630)) == .giveUp)
+    }
+}
+
 struct WALEndTests {
     @Test func anEmptyPageIsRoundedDownToItsStart() {
         let (page, segment) = (UInt64(8192), UInt64(16 << 20))
@@ -77,6 +101,21 @@ struct ServerErrorTests {
                 "connection to server at \"::1\", port 1 failed: FATAL:  28P01: password failed\nLOCATION:  a, b.c:1\n")
         #expect(english.sqlState == "28P01")
         #expect(english.message == "password failed")
+        let plain =
+            "connection to server at \"h\", port 1 failed: FATAL:  28000: no pg_hba.conf entry for …, no encryption\n"
+        // With sslmode=prefer libpq tries again without TLS; what was said before counts.
+        let refused = ServerError(
+            libpqMessage: "connection to server at \"h\", port 1 failed: FATAL:  28P01: password failed\n"
+                + "password retrieved from file \"/p\"\n" + plain)
+        #expect(refused.sqlState == "28P01")
+        #expect(refused.passwordFile == "/p")
+        let keyless = ServerError(
+            libpqMessage: "connection to server at \"h\", port 1 failed: could not load private key file\n" + plain)
+        #expect(keyless.sqlState == nil)
+        #expect(keyless.message.contains("private key file"))
+        let elsewhere = ServerError(
+            libpqMessage: "connection to server at \"g\", port 1 failed: Connection refused\n" + plain)
+        #expect(elsewhere.sqlState == "28000")
         let german = ServerError(libpqMessage: "… fehlgeschlagen: FATAL:  3D000: Datenbank »x« existiert nicht\n")
         #expect(german.sqlState == "3D000")
         #expect(ServerError(libpqMessage: "connection refused\n").sqlState == nil)

@@ -72,11 +72,11 @@ final class SnapshotScribe: Sendable {
             return "INSERT INTO public.t (id, note, big) VALUES (\(id), 'new', \(big)) ON CONFLICT DO NOTHING"
         case 6..<11: return "UPDATE public.t SET \(version), note = 'n\(id)' WHERE id = \(id)"
         case 11..<13: return "UPDATE public.t SET \(version), big = repeat('b', 2600) WHERE id = \(id)"
-        case 13..<17:
+        case 13..<15:
             let other = key(&random)
             return "UPDATE public.t SET \(version), id = \(other) WHERE id = \(id) "
                 + "AND NOT EXISTS (SELECT FROM public.t WHERE id = \(other))"
-        case 17..<19: return "DELETE FROM public.t WHERE id = \(id)"
+        case 15..<17: return "DELETE FROM public.t WHERE id = \(id)"
         default:
             let truncates = hasTruncate && Int.random(in: 0..<300, using: &random) == 0
             return truncates ? "TRUNCATE public.t" : "DELETE FROM public.t WHERE id = \(id)"

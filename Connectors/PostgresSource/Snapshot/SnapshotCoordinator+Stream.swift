@@ -5,7 +5,9 @@ internal import Synchronization
 /// The side of the stream's thread.
 extension SnapshotCoordinator {
     /// Keys that are owed at most; a table that owes more begins anew.
-    static let owedMax = 1000
+    static let owedMax = 10_000
+    /// And bytes of them: they are written with every checkpoint.
+    static let owedBytesMax = 512 << 10
 
     /// A chunk that was handed over; nil when it will not come.
     func flight(_ number: UInt64) -> Flight? { state.withLock { $0.flights[number] } }
@@ -29,6 +31,7 @@ extension SnapshotCoordinator {
         if case .reading(let reading) = notes.tables[oid]?.stage {
             live.owedNumbers = Array(reading.owed.indices)
             live.nextOwed = reading.owed.count
+            live.waitingKeys = Set(reading.owed)
         }
         return live
     }
@@ -66,7 +69,8 @@ extension SnapshotCoordinator {
             live.rowLimit = rowLimit(after: chunk, live.rowLimit, chunkBytes)
             table.stage = reading.isComplete ? .done : .reading(reading)
         case (.keys(let numbers), .reading(var reading)):
-            let isPaid = live.owedNumbers.map { numbers.contains($0) }
+            let paid = Set(numbers)
+            let isPaid = live.owedNumbers.map { paid.contains($0) }
             reading.owed = zip(reading.owed, isPaid).filter { !$1 }.map(\.0)
             live.owedNumbers = zip(live.owedNumbers, isPaid).filter { !$1 }.map(\.0)
             table.stage = reading.isComplete ? .done : .reading(reading)
@@ -85,12 +89,14 @@ extension SnapshotCoordinator {
     func owe(_ key: [UInt8], of table: UInt32) {
         let begunAnew = change { state -> String? in
             guard var entry = state.notes.tables[table], case .reading(var reading) = entry.stage else { return nil }
-            reading.owed.append(key)
             var live = state.live[table] ?? Live()
+            guard live.waitingKeys.insert(key).inserted else { return nil }
+            reading.owed.append(key)
             live.owedNumbers.append(live.nextOwed)
             live.nextOwed += 1
             entry.stage = .reading(reading)
-            let isTooMuch = reading.owed.count > Self.owedMax
+            let isTooMuch =
+                reading.owed.count > Self.owedMax || reading.owed.count * key.count > Self.owedBytesMax
             if isTooMuch {
                 live = Live(turn: live.turn + 1)
                 entry.stage = .pending(clears: false)

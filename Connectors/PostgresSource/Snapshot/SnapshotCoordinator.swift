@@ -32,6 +32,8 @@ final class SnapshotCoordinator: Sendable {
         var isWhole = false
         var owedNumbers: [Int] = []
         var nextOwed = 0
+        /// Owed keys that no chunk reads now: such a key need not be owed twice.
+        var waitingKeys: Set<[UInt8]> = []
         var areKeysBusy = false
         /// When it may be tried again after a chunk that had to be thrown away.
         var notBefore = ContinuousClock.now
@@ -112,7 +114,7 @@ extension SnapshotCoordinator {
     }
 
     /// At most so many rows are read by their keys in one chunk.
-    private static let keysPerChunk = 64
+    private static let keysPerChunk = 256
 
     /// Something to do now; nil when there is nothing.
     func next() -> Assignment? {
@@ -143,13 +145,17 @@ extension SnapshotCoordinator {
             return .plan(table: oid, name: table.name, turn: live.turn)
         case .reading(let reading):
             let free = reading.parts.indices.first { !reading.parts[$0].isDone && !live.busyParts.contains($0) }
-            if let free {
+            let owesMuch = !live.areKeysBusy && reading.owed.count >= keysPerChunk
+            if let free, !owesMuch {
                 state.live[oid, default: Live()].busyParts.insert(free)
                 return read(oid, table.name, .part(free), live, &state, part: reading.parts[free])
             }
-            guard reading.parts.allSatisfy(\.isDone), !reading.owed.isEmpty, !live.areKeysBusy else { return nil }
+            guard owesMuch || reading.parts.allSatisfy(\.isDone), !reading.owed.isEmpty, !live.areKeysBusy else {
+                return nil
+            }
             let keys = Array(reading.owed.prefix(keysPerChunk))
-            state.live[oid, default: Live()].areKeysBusy = true
+            state.live[oid]?.areKeysBusy = true
+            state.live[oid]?.waitingKeys.subtract(keys)
             return read(oid, table.name, .keys(Array(live.owedNumbers.prefix(keysPerChunk))), live, &state, keys: keys)
         }
     }

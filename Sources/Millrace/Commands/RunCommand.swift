@@ -33,9 +33,16 @@ struct RunCommand: AsyncParsableCommand {
             name: project.configuration.name, sourceKind: project.configuration.sourceKind,
             source: project.makeSource(notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
-            schemas: SchemaFolder(directory: project.schemasDirectory), policy: project.schemaPolicy,
+            schemas: SchemaFolder(directory: project.schemasDirectory), masks: project.masks,
+            policy: project.schemaPolicy,
             requests: RequestBox(logDirectory: project.logDirectory))
         let pipeline = Pipeline(parts, logger: logger)
+        // Beside the run: a database that does not answer is the run's own business.
+        Task.detached {
+            for finding in await project.maskFindings() ?? [] where finding.level != .ok {
+                logger.warning("\(finding.message)", metadata: ["code": "\(finding.code)"])
+            }
+        }
         signals.start { pipeline.stop.request() }
         let display = ProgressDisplay(pipeline.progress)
         display.start()
