@@ -61,7 +61,8 @@ let package = Package(
             ],
             swiftSettings: house),
         .target(
-            name: "Verification", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "CSQLite"],
+            name: "Verification",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "CSQLite"],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 

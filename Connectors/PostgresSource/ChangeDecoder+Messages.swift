@@ -42,8 +42,8 @@ extension ChangeDecoder {
         var problem: ContextProblem?
         if prefix == choice.contextPrefix {
             problem = takeContext(message)
-        } else if prefix == MessageChoice.ownPrefix {
-            try take(mark: message, ordinal: ordinal)
+        } else if prefix == SnapshotMark.prefix {
+            if let open = transaction { snapshots?.marked(message.content, in: open.info) }
         } else if choice.captures(prefix) {
             append(message, ordinal: ordinal, sentAt: sendTime)
         }
@@ -51,9 +51,6 @@ extension ChangeDecoder {
         if !message.isTransactional { progress.reached(message.messageLSN) }
         return problem
     }
-
-    /// Takes a mark that Millrace wrote into the stream itself. It is counted already.
-    private mutating func take(mark: borrowing LogicalMessage, ordinal: UInt32) throws(WireError) {}
 
     /// Puts a message into the batch, unless the log has it.
     private mutating func append(_ message: borrowing LogicalMessage, ordinal: UInt32, sentAt sendTime: Int64) {

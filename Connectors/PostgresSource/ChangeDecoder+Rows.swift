@@ -12,6 +12,9 @@ extension ChangeDecoder {
     mutating func take(_ insert: borrowing InsertMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: insert.relationID, insert.newTuple) else { return }
         let after = copy(insert.newTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.inserted(builder.tuple(after), relation)
+        }
         builder.append(
             RowChange(
                 operation: .insert, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -26,6 +29,9 @@ extension ChangeDecoder {
             before = copy(update.oldTuple)
         }
         let after = copy(update.newTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.updated(builder.tuple(before), update.oldImage, builder.tuple(after), relation)
+        }
         builder.append(
             RowChange(
                 operation: .update, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -35,6 +41,9 @@ extension ChangeDecoder {
     mutating func take(_ delete: borrowing DeleteMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: delete.relationID, delete.oldTuple) else { return }
         let before = copy(delete.oldTuple)
+        if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+            snapshots.deleted(builder.tuple(before), delete.oldImage, relation)
+        }
         builder.append(
             RowChange(
                 operation: .delete, relation: place.relation, transaction: place.transaction, ordinal: place.ordinal,
@@ -45,6 +54,9 @@ extension ChangeDecoder {
     mutating func take(_ truncate: TruncateMessage) throws(WireError) {
         for id in truncate.relationIDs {
             guard let place = try place(ofChangeIn: id, nil) else { continue }
+            if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
+                snapshots.truncated(relation)
+            }
             builder.append(
                 RowChange(
                     operation: .truncate, relation: place.relation, transaction: place.transaction,
@@ -54,6 +66,7 @@ extension ChangeDecoder {
 
     /// Keeps a relation that was announced; one with the same oid is replaced.
     mutating func remember(_ message: RelationMessage, _ relation: Relation?) {
+        snapshots?.announced(message, relation)
         var known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
         if let relation, relation.columns.count < message.columns.count {
             let names = Set(relation.columns.map(\.name))
@@ -73,6 +86,7 @@ extension ChangeDecoder {
     private mutating func place(ofChangeIn id: UInt32, _ tuple: RawSpan?) throws(WireError) -> Place? {
         guard let open = transaction else { throw .outOfPlace("a row") }
         try moveToRelation(id)
+        if let snapshots, snapshots.isActive { snapshots.touched() }
         if let tuple { try checkWidth(tuple) }
         guard open.nextOrdinal < ChangeIdentity.commitOrdinal else { throw .tooManyChanges }
         transaction?.nextOrdinal = open.nextOrdinal &+ 1

@@ -38,6 +38,8 @@ struct ChangeDecoder: ~Copyable {
     let checksText: Bool
     let slot: String
     let choice: MessageChoice
+    /// Watches the stream for snapshots; nil where there are none.
+    let snapshots: SnapshotTracker?
 
     struct OpenTransaction {
         var info: TransactionInfo
@@ -63,8 +65,10 @@ struct ChangeDecoder: ~Copyable {
 
     /// A decoder that continues from `progress`. `checksText`: the server may send text that is not UTF-8 (SQL_ASCII).
     init(
-        progress: ReplicationProgress, slot: String, checksText: Bool, choice: MessageChoice = MessageChoice()
+        progress: ReplicationProgress, slot: String, checksText: Bool, choice: MessageChoice = MessageChoice(),
+        snapshots: SnapshotTracker? = nil
     ) {
+        self.snapshots = snapshots
         self.progress = progress
         self.choice = choice
         self.slot = slot
@@ -86,6 +90,7 @@ struct ChangeDecoder: ~Copyable {
     ) throws(ConnectorFailure) -> (taken: Int, needed: Int) {
         var offset = 0
         while builder.byteCount < byteLimit {
+            if isHeldUp { break }
             let step: Step
             do throws(WireError) {
                 step = try next(input, at: offset)
@@ -110,6 +115,7 @@ struct ChangeDecoder: ~Copyable {
 
     /// Seals what was decoded so far and begins a new batch. Throws when one change needs more than 4 GiB.
     mutating func seal() throws(ConnectorFailure) -> ChangeBatch {
+        refreshSnapshots()
         var full = ChangeBatchBuilder(capacity: min(max(builder.byteCount + builder.byteCount / 4, 4096), 1 << 20))
         swap(&builder, &full)
         batchNumber &+= 1
@@ -201,6 +207,7 @@ extension ChangeDecoder {
 
     private mutating func take(_ begin: BeginMessage) throws(WireError) {
         guard transaction == nil else { throw .outOfPlace("Begin") }
+        snapshots?.began(begin.xid)
         transaction = OpenTransaction(
             info: TransactionInfo(
                 commit: begin.finalLSN.value, id: UInt64(begin.xid),
@@ -213,5 +220,6 @@ extension ChangeDecoder {
         if choice.marksTransactions { endBoundary(open) }
         progress.committed(at: commit.commitLSN, end: commit.endLSN)
         transaction = nil
+        snapshots?.committed()
     }
 }

@@ -11,6 +11,8 @@ enum PostgresFailure {
         case preparing
         case creatingSlot(String)
         case streaming(slot: String)
+        /// Reading rows of a table.
+        case snapshot(of: String)
     }
 
     /// The failure for what the server or libpq said.
@@ -90,6 +92,7 @@ enum PostgresFailure {
     private static func privilege(_ message: String, _ activity: Activity) -> ConnectorFailure {
         switch activity {
         case .creatingSlot, .streaming: noReplicationPrivilege(role: nil, message: message)
+        case .snapshot(let table): notReadable(table, message)
         case .connecting, .preparing:
             ConnectorFailure(
                 "postgres.privilege", .stop, "the role may not do this: \(message)",

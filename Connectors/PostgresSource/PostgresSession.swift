@@ -12,6 +12,7 @@ actor PostgresSession {
     private let thread = BlockingThread(name: "pg-side")
     private let ended = Latch()
     private let streaming = Mutex<BatchMailbox?>(nil)
+    private let reading = Mutex<SnapshotCrew?>(nil)
     private let watching = Mutex<Task<Void, Never>?>(nil)
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
@@ -26,6 +27,8 @@ actor PostgresSession {
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
     }
 
+    /// Those who read rows for snapshots; nil before the stream runs.
+    nonisolated var crew: SnapshotCrew? { reading.withLock { $0 } }
     /// The stream's mailbox; nil before it runs.
     nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
 
@@ -60,7 +63,12 @@ actor PostgresSession {
         var input = OutputBuffer(capacity: 64 << 10)
         try transport.start(startCommand(start), into: &input)
 
-        guard let wakeUp = WakeUp() else { throw PostgresFailure.connectionLost("no file descriptor is left") }
+        let plan = try SnapshotPlan(settings, side)
+        let snapshot = plan.notes(
+            before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows)
+        notes.snapshot = snapshot
+        guard let wakeUp = WakeUp(), let crew = SnapshotCrew(snapshot, settings, streamWakeUp: wakeUp, notice: notice)
+        else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
         let stream = ReplicationStream(
@@ -69,7 +77,8 @@ actor PostgresSession {
             intake: Intake(
                 decoder: ChangeDecoder(
                     progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes,
-                    choice: settings.messages),
+                    choice: settings.messages,
+                    snapshots: SnapshotTracker(coordinator: crew.coordinator, run: crew.run)),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
@@ -77,6 +86,8 @@ actor PostgresSession {
             walsender: WalsenderCheck(
                 settings: settings, processID: replication.connection.processID, notice: notice))
         streaming.withLock { $0 = mailbox }
+        reading.withLock { $0 = crew }
+        crew.start { failure in mailbox.end(failure) }
         stream.start { [ended] in ended.open() }
         watch(mailbox, publication, facts, process: replication.connection.processID)
         return identity
@@ -112,11 +123,18 @@ actor PostgresSession {
         return ResumePosition(end.position.value)
     }
 
+    /// Begins to read tables again.
+    func requestSnapshot(_ request: SnapshotRequest) throws(ConnectorFailure) {
+        guard let crew else { throw PostgresFailure.notOpen() }
+        crew.coordinator.request(request.id, try SnapshotPlan(settings, side).tables(of: request))
+    }
+
     /// Ends the stream after its last word to the server.
     nonisolated func close() async {
         let watch = watching.withLock { $0 }
         watch?.cancel()
         await watch?.value
+        await crew?.close()
         if let mailbox {
             mailbox.close()
             await ended.wait()
@@ -129,33 +147,5 @@ actor PostgresSession {
     private func startCommand(_ start: LSN) -> String {
         "START_REPLICATION SLOT \(SQLText.identifier(settings.slot)) LOGICAL \(start) (proto_version '1', "
             + "messages 'true', publication_names \(SQLText.literal(SQLText.identifier(settings.publication))))"
-    }
-}
-
-/// A gate that opens once.
-private final class Latch: Sendable {
-    private struct State {
-        var isOpen = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-    }
-    private let state = Mutex(State())
-
-    func open() {
-        let waiters = state.withLock { state in
-            state.isOpen = true
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isOpen = state.withLock { state in
-                if !state.isOpen { state.waiters.append(continuation) }
-                return state.isOpen
-            }
-            if isOpen { continuation.resume() }
-        }
     }
 }

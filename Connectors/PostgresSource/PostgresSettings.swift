@@ -20,6 +20,14 @@ package struct PostgresSettings: Sendable {
     package var statusInterval: Duration
     /// What becomes of logical messages.
     var messages = MessageChoice()
+    /// True to read rows that were there before the stream.
+    package var readsOldRows: Bool
+    /// How many connections read them.
+    package var snapshotConnections: Int
+    /// A chunk of a snapshot is meant to have so many bytes of rows, and is cut at twice as many. Smaller for tests.
+    var chunkBytes = 2 << 20
+    /// A part of a table has about so many bytes. Smaller for tests.
+    var partBytes: UInt64 = 32 << 20
     /// What the server's views and log show for our connections, unless the URL chooses an application_name.
     package var applicationName: String
     /// What columns of the type numeric hold: `numeric` for strings in events, `number` for numbers.
@@ -82,6 +90,15 @@ package struct PostgresSettings: Sendable {
                 + "the number of events.",
             default: .flag(false)),
         Setting(
+            "snapshot", .choice(["initial", "never"]),
+            "Whether rows that were in a table before its changes are captured arrive as snapshot events. With `never` only "
+                + "`millrace snapshot` reads them.",
+            default: .text("initial")),
+        Setting(
+            "snapshot_connections", .integer(1...16),
+            "How many connections read rows for snapshots at the same time, beside the stream's own.",
+            default: .integer(2)),
+        Setting(
             "numeric", .choice(["string", "number"]),
             "How events spell values of the type numeric: `string` keeps every digit for every reader; `number` "
                 + "keeps them in the event too, but many readers turn numbers into doubles. NaN and infinities are "
@@ -106,6 +123,8 @@ package struct PostgresSettings: Sendable {
         choices = try TableChoices(values.groups("choices") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
+        readsOldRows = values.text("snapshot") != "never"
+        snapshotConnections = values.integer("snapshot_connections") ?? 2
         statusInterval = values.duration("status_interval") ?? .seconds(10)
         messages = try Self.messages(values)
         numeric = values.text("numeric") == "number" ? .number : .numeric

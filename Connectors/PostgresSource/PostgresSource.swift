@@ -4,8 +4,8 @@ private import Synchronization
 
 /// Captures committed row changes of a PostgreSQL database through a logical replication slot.
 ///
-/// See "Logical Decoding" and "Logical Streaming Replication Protocol" in the PostgreSQL manual. It streams only; rows
-/// that existed before the slot are not read.
+/// See "Logical Decoding" and "Logical Streaming Replication Protocol" in the PostgreSQL manual. Rows that
+/// were there before the stream are read by chunks while it flows; see ``SnapshotTracker``.
 package final class PostgresSource: ChangeSource {
     private let settings: PostgresSettings
     private let notice: @Sendable (String) -> Void
@@ -62,6 +62,30 @@ package final class PostgresSource: ChangeSource {
     package func acknowledge(_ position: ResumePosition) {
         leave.withLock { $0.acknowledged(position) }
         current?.mailbox?.acknowledge(position.value)
+    }
+
+    /// Reads the rows of tables again, by chunks between the changes.
+    package func requestSnapshot(_ request: SnapshotRequest) async throws(ConnectorFailure) {
+        guard let session = current else { throw PostgresFailure.notOpen() }
+        try await session.requestSnapshot(request)
+    }
+
+    /// True when the notes of the checkpoint name the request.
+    package func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool {
+        Self.snapshotNotes(checkpoint)?.requests.contains(request.id) ?? false
+    }
+
+    /// True when no table is left to be read.
+    package func isComplete(_ checkpoint: SourceCheckpoint) -> Bool {
+        Self.snapshotNotes(checkpoint)?.isFinished ?? true
+    }
+
+    private static func snapshotNotes(_ checkpoint: SourceCheckpoint) -> SnapshotNotes? {
+        do throws(ConnectorFailure) {
+            return try SourceNotes(decoding: checkpoint.notes).snapshot
+        } catch {
+            return nil
+        }
     }
 
     /// Confirms what was acknowledged, ends the stream and disconnects.

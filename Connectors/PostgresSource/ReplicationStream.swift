@@ -61,6 +61,7 @@ private import Glibc
     /// One round: decode what is there, hand over what is due, tell the server, wait, read.
     private func turn() throws(ConnectorFailure) {
         if let publication = mailbox.takePublication() { intake.decoder.progress.notes.publication = publication }
+        intake.decoder.refreshSnapshots()
         let isStuck = try decodeAndDeliver()
         try tellServer()
         try transport.flush()
@@ -83,7 +84,7 @@ extension ReplicationStream {
         while true {
             let isFull = try intake.decode(catalogue)
             if intake.decoder.changeCount > 0, batchSince == nil { batchSince = .now }
-            if isFull || isBatchDue {
+            if isFull || isBatchDue, intake.decoder.changeCount > 0 {
                 guard mailbox.hasRoom() else {
                     waitsForRoom = true
                     return isFull
@@ -92,9 +93,27 @@ extension ReplicationStream {
                 mailbox.deliver(try intake.decoder.seal(), newest: intake.decoder.progress.checkpoint)
             }
             if !isFull { break }
+            if intake.decoder.isHeldUp, try !tellChunk() { return true }
         }
         if intake.decoder.changeCount == 0 { mailbox.advance(to: intake.decoder.progress.checkpoint) }
         return false
+    }
+
+    /// Gives the chunk of a snapshot its place when the stream has come to it. False when the stream cannot go on
+    /// before the pipeline takes a batch, or before a worker has read what it reads.
+    private func tellChunk() throws(ConnectorFailure) -> Bool {
+        while intake.decoder.isAtChunk {
+            guard mailbox.hasRoom() else {
+                waitsForRoom = true
+                return false
+            }
+            switch try intake.decoder.tellChunk(catalogue) {
+            case .batch(let batch): mailbox.deliver(batch, newest: intake.decoder.progress.checkpoint)
+            case .nothing: mailbox.advance(to: intake.decoder.progress.checkpoint)
+            case .notYet: return false
+            }
+        }
+        return !intake.decoder.isHeldUp
     }
 
     /// Outside of a backlog a batch goes at the end of a transaction, because nothing more is expected at once;

@@ -10,10 +10,13 @@ internal import ConnectorKit
 struct SourceNotes: Equatable {
     /// What kinds of notes there are. Numbers are for ever; a new kind takes the next one.
     private enum Section: UInt32 {
+        case snapshot = 1
         case publication = 2
         case timeline = 3
     }
 
+    /// The progress of snapshots; nil when an older version read this source.
+    var snapshot: SnapshotNotes?
     /// The tables that were published at the last look; nil before the first.
     var publication: PublicationMemory?
     /// The line of the server's history that was read; nil before the first start that wrote it down.
@@ -32,6 +35,7 @@ extension SourceNotes {
     var encoded: [UInt8] {
         var out = NoteWriter()
         out.byte(Self.formatVersion)
+        if let snapshot { out.section(Section.snapshot.rawValue, snapshot.encoded) }
         if let publication { out.section(Section.publication.rawValue, publication.encoded) }
         if let timeline { out.section(Section.timeline.rawValue, timeline.encoded) }
         return out.bytes
@@ -47,6 +51,11 @@ extension SourceNotes {
                 throw PostgresFailure.notesUnreadable("a section that is cut off")
             }
             switch Section(rawValue: number) {
+            case .snapshot:
+                guard let notes = SnapshotNotes(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("the snapshot's progress")
+                }
+                snapshot = notes
             case .publication:
                 guard let memory = PublicationMemory(decoding: content) else {
                     throw PostgresFailure.notesUnreadable("what was published")

@@ -59,6 +59,14 @@ public struct ChangeBatchBuilder: ~Copyable, Sendable {
         return range(from: start)
     }
 
+    /// The bytes of a tuple that was appended; none for a range that reaches outside.
+    @_lifetime(borrow self)
+    public func tuple(_ range: ByteRange) -> RawSpan {
+        let bytes = arena.bytes
+        guard range.indices.upperBound <= bytes.byteCount else { return bytes.extracting(0..<0) }
+        return bytes.extracting(range.indices)
+    }
+
     /// Appends a change whose tuples were appended before.
     public mutating func append(_ change: RowChange) { changes.append(change) }
 

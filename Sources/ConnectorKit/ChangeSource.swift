@@ -36,6 +36,10 @@ public protocol ChangeSource: Sendable {
     /// again.
     func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool
 
+    /// True when nothing is left to be read beside the changes: no snapshot is under way at `checkpoint`. Whoever runs
+    /// until everything is captured waits for this too.
+    func isComplete(_ checkpoint: SourceCheckpoint) -> Bool
+
     /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice
     /// too.
     func close() async
@@ -48,6 +52,9 @@ extension ChangeSource {
             "source.no_snapshot", .stop, "this source cannot read rows again",
             hint: "replay the log instead (`millrace tail --from earliest`)")
     }
+
+    /// True, for a source whose position says everything.
+    public func isComplete(_ checkpoint: SourceCheckpoint) -> Bool { true }
 
     /// False, as nothing is ever asked of such a source.
     public func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool { false }

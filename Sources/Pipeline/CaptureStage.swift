@@ -93,7 +93,7 @@ package struct CaptureStage {
             try await carryOutRequests(&turn)
             try await releaseAccepted(&turn)
             try await take(&turn)
-            if let target, let resume = turn.appended, resume >= target, !quarantine.isReleasing {
+            if isCaughtUp(turn), !quarantine.isReleasing {
                 guard try await sync(&turn) else { return }
                 progress.caughtUp()
                 caughtUp()
@@ -119,10 +119,19 @@ package struct CaptureStage {
         return try opened.get()
     }
 
+    /// True when everything that was committed before the start is in the log, and what the source reads beside its
+    /// changes too.
+    private func isCaughtUp(_ turn: Turn) -> Bool {
+        guard let target, let appended = turn.appended, appended.resume >= target else { return false }
+        return source.isComplete(appended) && (turn.newest.map { source.isComplete($0) } ?? true)
+    }
+
     /// Where the loop stands between two batches.
     struct Turn {
-        /// Resume position of the newest checkpoint in the log.
-        var appended: ResumePosition?
+        /// The newest checkpoint in the log.
+        var appended: SourceCheckpoint?
+        /// The newest checkpoint that the source gave.
+        var newest: SourceCheckpoint?
         /// When the oldest append that no sync covers was made; nil when all are covered.
         var unsyncedSince: ContinuousClock.Instant?
         /// When a checkpoint without changes was last stored.
@@ -134,7 +143,7 @@ package struct CaptureStage {
 
         /// What an earlier attempt or process appended may not be synced, nor acknowledged.
         init(after checkpoint: SourceCheckpoint?) {
-            appended = checkpoint?.resume
+            appended = checkpoint
             unsyncedSince = checkpoint == nil ? nil : .now
         }
     }
@@ -142,6 +151,7 @@ package struct CaptureStage {
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
         let batch = try await nextBatch(until: .now + patience)
+        turn.newest = batch.checkpoint
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {
@@ -171,7 +181,7 @@ package struct CaptureStage {
         guard let sorted else { return }
         guard let logged = try await store(sorted, &turn) else { return }
         loggedEnd = max(loggedEnd, logged.nextOffset)
-        turn.appended = batch.checkpoint?.resume ?? turn.appended
+        turn.appended = batch.checkpoint ?? turn.appended
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
             guard try await sync(&turn) else { return }
@@ -187,8 +197,8 @@ package struct CaptureStage {
         guard let checkpoint = batch.checkpoint else { return }
         let resume = checkpoint.resume
         let isAwaited = turn.asked.isAnyRemembered(in: checkpoint, by: source)
-        guard isAwaited || (turn.appended.map { resume > $0 } ?? true) else { return }
-        let isTarget = target.map { resume >= $0 } ?? false
+        guard isAwaited || checkpoint != turn.appended else { return }
+        let isTarget = (target.map { resume >= $0 } ?? false) && source.isComplete(checkpoint)
         guard isAwaited || isTarget || ContinuousClock.now - turn.idleCheckpointAt >= Self.idleCheckpointInterval else {
             return
         }
@@ -197,7 +207,7 @@ package struct CaptureStage {
         }
         guard logged != nil else { return }
         turn.idleCheckpointAt = .now
-        turn.appended = resume
+        turn.appended = checkpoint
         turn.unsyncedSince = turn.unsyncedSince ?? .now
     }
 

@@ -43,6 +43,7 @@ private final class Application: Sendable {
             batchBytesMax: 10_000,
             makeSource: {
                 let values = SettingValues([
+                    "snapshot": .text("never"),
                     "url": .text(self.database.url), "tables": .list(["public.items"]),
                     "slot": .text(self.database.name), "publication": .text("items"),
                 ])

@@ -240,7 +240,9 @@ struct RefusalTests {
     private func failure(_ url: String, slot: String, after checkpoint: SourceCheckpoint? = nil) async throws
         -> ConnectorFailure?
     {
-        let values = SettingValues(["url": .text(url), "tables": .list(["public.t"]), "slot": .text(slot)])
+        let values = SettingValues([
+            "snapshot": .text("never"), "url": .text(url), "tables": .list(["public.t"]), "slot": .text(slot),
+        ])
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "p"))
         defer { Task { await source.close() } }
         do throws(ConnectorFailure) {

@@ -272,6 +272,7 @@ struct ResumeTests {
         let client = try PostgresConnection(opening: server.url, for: .catalogue)
         _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
         let values = SettingValues([
+            "snapshot": .text("never"),
             "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
         ])
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))

@@ -73,13 +73,15 @@ final class SourceReader {
 
     init(
         _ database: TestDatabase, tables: [String], url: String? = nil, slot: String? = nil, publication: String? = nil,
-        throughLibPQ: Bool = false, recovers: Bool = false, values more: [String: SettingValue] = [:],
+        throughLibPQ: Bool = false, recovers: Bool = false, snapshot: String = "never",
+        values more: [String: SettingValue] = [:],
         exclude: [String] = [], choices: [SettingValues] = [],
         adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
         ])
+        values["snapshot"] = .text(snapshot)
         for (name, value) in more { values[name] = value }
         values["slot"] = .text(slot ?? database.name)
         values["publication"] = publication.map { .text($0) }
@@ -111,6 +113,16 @@ final class SourceReader {
             try #require(ContinuousClock.now < deadline, "the stream does not reach \(LSN(end.value))")
             try await take()
         }
+    }
+
+    /// Takes until no snapshot is under way and everything that is committed now has come.
+    func finishSnapshot(limit: Duration = .seconds(120)) async throws {
+        let deadline = ContinuousClock.now + limit
+        repeat {
+            try #require(ContinuousClock.now < deadline, "the snapshot does not end: \(notices.all.suffix(5))")
+            try await take()
+        } while checkpoint.map { !source.isComplete($0) } ?? true
+        try await catchUp()
     }
 
     func acknowledge() {

@@ -1,0 +1,24 @@
+internal import ConnectorKit
+
+/// Trouble with reading rows.
+extension PostgresFailure {
+    static func notReadable(_ table: String, _ message: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.not_readable", .stop, "the rows of \(table) cannot be read: \(message)",
+            setting: "source.postgres.snapshot",
+            hint: "GRANT USAGE ON SCHEMA … TO ROLE; GRANT SELECT ON \(table) TO ROLE; (under row level security also "
+                + "ALTER ROLE … BYPASSRLS), or set snapshot: never")
+    }
+
+    static func damagedSnapshot() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.protocol", .stop, "the server's copy of a table cannot be read: a row has other columns",
+            hint: "please report this with the server's version")
+    }
+
+    static func snapshotOfUnknownTable(_ pattern: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.snapshot_unknown_table", .stop, "no captured table matches \(pattern)", setting: tablesSetting,
+            hint: "name a table as schema.table that source.postgres.tables captures", exitCode: 2)
+    }
+}

@@ -1,0 +1,163 @@
+internal import ByteKit
+internal import ConnectorKit
+internal import Synchronization
+
+/// The side of the stream's thread.
+extension SnapshotCoordinator {
+    /// Keys that are owed at most; a table that owes more begins anew.
+    static let owedMax = 10_000
+    /// And bytes of them: they are written with every checkpoint.
+    static let owedBytesMax = 512 << 10
+
+    /// A chunk that was handed over; nil when it will not come.
+    func flight(_ number: UInt64) -> Flight? { state.withLock { $0.flights[number] } }
+
+    /// Chunks may be begun from now on: the stream records every transaction.
+    func tracks(epoch: Int) {
+        change(wakesWorkers: true) { state in
+            state.isTracking = true
+            state.epoch = epoch
+            for oid in state.notes.unfinished where state.live[oid] == nil {
+                state.live[oid] = Self.live(state.notes, oid)
+            }
+        }
+    }
+
+    /// Nothing is left to read.
+    func rests() { change { $0.isTracking = false } }
+
+    private static func live(_ notes: SnapshotNotes, _ oid: UInt32) -> Live {
+        var live = Live()
+        if case .reading(let reading) = notes.tables[oid]?.stage {
+            live.owedNumbers = Array(reading.owed.indices)
+            live.nextOwed = reading.owed.count
+            live.waitingKeys = Set(reading.owed)
+        }
+        return live
+    }
+
+    /// The chunk has its place: `rowCount` of its rows were told.
+    func finish(_ chunk: SnapshotChunk, rowCount: Int) {
+        let chunkBytes = chunkBytes
+        let done = change(wakesWorkers: true) { state -> String? in
+            state.flights[chunk.number] = nil
+            guard var live = state.live[chunk.table], var table = state.notes.tables[chunk.table] else { return nil }
+            Self.unlock(&live, chunk)
+            live.failuresInARow = 0
+            live.failingSince = nil
+            Self.advance(&table, &live, by: chunk, rowCount, chunkBytes)
+            state.live[chunk.table] = table.stage == .done ? nil : live
+            state.notes.tables[chunk.table] = table
+            return table.stage == .done ? table.name : nil
+        }
+        if let done { notice("snapshot of \(done) is complete") }
+    }
+
+    private static func advance(
+        _ table: inout SnapshotNotes.Table, _ live: inout Live, by chunk: SnapshotChunk, _ rowCount: Int,
+        _ chunkBytes: Int
+    ) {
+        switch (chunk.work, table.stage) {
+        case (.whole, _): table.stage = .done
+        case (.clear, .pending):
+            table.stage = live.plan.map { .reading($0) } ?? .pending(clears: false)
+            live.plan = nil
+        case (.part(let index), .reading(var reading)) where reading.parts.indices.contains(index):
+            reading.parts[index].after = chunk.lastKey ?? reading.parts[index].after
+            reading.parts[index].isDone = chunk.reachesEnd
+            reading.rowCount += UInt64(rowCount)
+            live.rowLimit = rowLimit(after: chunk, live.rowLimit, chunkBytes)
+            table.stage = reading.isComplete ? .done : .reading(reading)
+        case (.keys(let numbers), .reading(var reading)):
+            let paid = Set(numbers)
+            let isPaid = live.owedNumbers.map { paid.contains($0) }
+            reading.owed = zip(reading.owed, isPaid).filter { !$1 }.map(\.0)
+            live.owedNumbers = zip(live.owedNumbers, isPaid).filter { !$1 }.map(\.0)
+            table.stage = reading.isComplete ? .done : .reading(reading)
+        default: break
+        }
+    }
+
+    /// So many rows as had the wished size this time, and at most twice as many as before.
+    private static func rowLimit(after chunk: SnapshotChunk, _ before: Int, _ chunkBytes: Int) -> Int {
+        guard !chunk.rows.isEmpty else { return before }
+        let fitting = chunkBytes / max(1, chunk.byteCount / chunk.rows.count)
+        return max(1, min(fitting, before * 2, 100_000))
+    }
+
+    /// A row of the table must be read once more by its key.
+    func owe(_ key: [UInt8], of table: UInt32) {
+        let begunAnew = change { state -> String? in
+            guard var entry = state.notes.tables[table], case .reading(var reading) = entry.stage else { return nil }
+            var live = state.live[table] ?? Live()
+            guard live.waitingKeys.insert(key).inserted else { return nil }
+            reading.owed.append(key)
+            live.owedNumbers.append(live.nextOwed)
+            live.nextOwed += 1
+            entry.stage = .reading(reading)
+            let isTooMuch =
+                reading.owed.count > Self.owedMax || reading.owed.count * key.count > Self.owedBytesMax
+            if isTooMuch {
+                live = Live(turn: live.turn + 1)
+                entry.stage = .pending(clears: false)
+            }
+            state.live[table] = live
+            state.notes.tables[table] = entry
+            return isTooMuch ? entry.name : nil
+        }
+        if let begunAnew { notice("snapshot of \(begunAnew) begins anew: too many rows moved under other keys") }
+    }
+
+    /// True when the chunk belongs to what the table is at now.
+    func isCurrent(_ chunk: SnapshotChunk) -> Bool {
+        state.withLock { $0.live[chunk.table]?.turn == chunk.turn }
+    }
+
+    /// Every snapshot that the server's sight is known of, unless a chunk waits for its own.
+    func knownSnapshots() -> [ServerSnapshot]? {
+        state.withLock { state in
+            let snapshots = state.flights.values.map(\.snapshot)
+            return snapshots.contains { $0 == nil } ? nil : snapshots.compactMap { $0 }
+        }
+    }
+}
+
+// MARK: - Tables that are read whole
+
+extension SnapshotCoordinator {
+    /// The stream stands at the chunk's place and waits for rows.
+    func accept(_ chunk: SnapshotChunk) {
+        change(wakesWorkers: true) { $0.flights[chunk.number]?.isAccepted = true }
+    }
+
+    /// The next rows: nil when they are not there yet. `isEnd` when there are no more.
+    func takeBlock(_ chunk: SnapshotChunk) -> (block: RowBlock?, isEnd: Bool, isGone: Bool) {
+        let taken = state.withLock { state -> (RowBlock?, Bool, Bool) in
+            guard var flight = state.flights[chunk.number] else { return (nil, false, true) }
+            if flight.blocks.isEmpty { return (nil, flight.isComplete, false) }
+            let block = flight.blocks.removeFirst()
+            state.flights[chunk.number] = flight
+            return (block, false, false)
+        }
+        if taken.0 != nil { wakeWorkers() }
+        return taken
+    }
+
+    /// Offers rows; false when there is no room now.
+    func offer(_ block: RowBlock, _ chunk: SnapshotChunk) -> Bool {
+        change { state in
+            guard let count = state.flights[chunk.number]?.blocks.count, count < 2 else { return false }
+            state.flights[chunk.number]?.blocks.append(block)
+            state.byteCount += UInt64(block.bytes.count)
+            return true
+        }
+    }
+
+    /// All rows were offered.
+    func complete(_ chunk: SnapshotChunk) { change { $0.flights[chunk.number]?.isComplete = true } }
+}
+
+extension SnapshotNotes.Reading {
+    /// True when nothing is left.
+    fileprivate var isComplete: Bool { parts.allSatisfy(\.isDone) && owed.isEmpty }
+}

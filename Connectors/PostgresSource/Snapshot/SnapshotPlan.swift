@@ -1,0 +1,79 @@
+internal import ConnectorKit
+
+/// Which tables a source captures, as the publication has them, and which of them are still to be read.
+struct SnapshotPlan {
+    /// A captured table.
+    struct Table {
+        var oid: UInt32
+        var schema: String
+        var name: String
+        var qualifiedName: String { schema + "." + name }
+    }
+
+    let tables: [Table]
+
+    init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
+        let rows = try side.query(Self.query, [settings.publication]).all
+        tables = rows.compactMap { row -> Table? in
+            guard let oid = UInt32(row.text("oid")) else { return nil }
+            return Table(oid: oid, schema: row.text("schemaname"), name: row.text("tablename"))
+        }.filter { settings.captures(schema: $0.schema, table: $0.name) }
+    }
+
+    /// What is left to read at the start. `before` is nil when a version without snapshots read the source, or nobody
+    /// did.
+    func notes(before: SnapshotNotes?, isResuming: Bool, readsOldRows: Bool) -> SnapshotNotes {
+        var notes = before ?? SnapshotNotes()
+        let wasCaptured = before == nil && isResuming
+        let oids = Set(tables.map(\.oid))
+        notes.tables = notes.tables.filter { oids.contains($0.key) }
+        for table in tables {
+            if notes.tables[table.oid] != nil {
+                notes.tables[table.oid]?.name = table.qualifiedName
+            } else {
+                let isWanted = readsOldRows && !wasCaptured
+                notes.tables[table.oid] = .init(
+                    name: table.qualifiedName, stage: isWanted ? .pending(clears: false) : .done)
+            }
+        }
+        return notes
+    }
+
+    /// The tables that a request means.
+    func tables(of request: SnapshotRequest) throws(ConnectorFailure) -> [Table] {
+        for pattern in request.tables {
+            guard tables.contains(where: { Self.fits(pattern, $0) }) else {
+                throw PostgresFailure.snapshotOfUnknownTable(pattern.text)
+            }
+        }
+        return tables.filter { table in request.tables.contains { Self.fits($0, table) } }
+    }
+
+    private static func fits(_ pattern: TablePattern, _ table: Table) -> Bool {
+        pattern.matches(table.qualifiedName) || pattern.matches(table.name)
+    }
+
+    private static let query = """
+        SELECT c.oid, p.schemaname, p.tablename FROM pg_catalog.pg_publication_tables p
+        JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
+        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+        WHERE p.pubname = $1
+        """
+}
+
+extension SnapshotCoordinator {
+    /// Has tables read from the beginning, whatever they are at.
+    func request(_ id: String, _ tables: [SnapshotPlan.Table]) {
+        change(wakesWorkers: true) { state in
+            guard !state.notes.requests.contains(id) else { return }
+            state.notes.requests = Array((state.notes.requests + [id]).suffix(SnapshotNotes.requestsMax))
+            for table in tables {
+                // What was to be cleared still is.
+                var clears = false
+                if case .pending(let wasToClear) = state.notes.tables[table.oid]?.stage { clears = wasToClear }
+                state.notes.tables[table.oid] = .init(name: table.qualifiedName, stage: .pending(clears: clears))
+                state.live[table.oid] = Live(turn: (state.live[table.oid]?.turn ?? 0) + 1)
+            }
+        }
+    }
+}

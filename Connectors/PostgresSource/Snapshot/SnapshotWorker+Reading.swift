@@ -1,0 +1,163 @@
+internal import ByteKit
+internal import ChangeModel
+internal import ConnectorKit
+internal import Synchronization
+
+extension SnapshotWorker {
+    /// At most so many parts for each worker.
+    private static let partsPerWorker = 4
+    /// Rows of a table that is read whole are handed over in blocks of this size.
+    private static let blockBytes = 1 << 20
+
+    /// How a table can be read: nil when it has no key.
+    func plan(_ table: UInt32) throws(Obstacle) -> SnapshotNotes.Reading? {
+        let shape = try begin(table)
+        defer { _ = try? execute("ROLLBACK", on: try connection()) }
+        guard !shape.key.isEmpty else { return nil }
+        let wanted = min(
+            UInt64(settings.snapshotConnections * Self.partsPerWorker), shape.byteCount / settings.partBytes)
+        let bounds = wanted > 1 ? try bounds(shape, parts: Int(wanted)) : []
+        var parts: [SnapshotNotes.Part] = []
+        for bound in bounds { parts.append(SnapshotNotes.Part(after: parts.last?.through, through: bound)) }
+        parts.append(SnapshotNotes.Part(after: bounds.last, through: nil))
+        return SnapshotNotes.Reading(key: shape.keyText, parts: parts, estimate: shape.estimate)
+    }
+
+    /// Keys that cut the table into parts of about the same size. Whether they do so well matters for speed alone: the
+    /// parts cover every key whatever the bounds are.
+    private func bounds(_ shape: TableShape, parts: Int) throws(Obstacle) -> [[UInt8]] {
+        let percent = min(100, max(0.0001, 100 * Double(4 << 20) / Double(max(1, shape.byteCount))))
+        let sample = SnapshotChunk(number: 0, table: shape.message.relationID, work: .whole, turn: 0)
+        let columns = shape.keyColumns
+        try copy(SnapshotQuery(shape).sample(percent: percent), into: sample, columnCount: columns.count) { true }
+        var keys: [[UInt8]] = []
+        for part in 1..<parts {
+            let row = sample.rows.count * part / parts
+            guard row < sample.rows.count else { break }
+            guard let key = Self.key(of: sample, row, Array(columns.indices)), key != keys.last else { continue }
+            keys.append(key)
+        }
+        return keys
+    }
+
+    private static func key(of chunk: SnapshotChunk, _ row: Int, _ columns: [Int]) -> [UInt8]? {
+        var key = OutputBuffer(capacity: 64)
+        guard RowKey.append(of: chunk.tuple(row), else: RawSpan(), columns: columns, to: &key) else { return nil }
+        return [UInt8](copying: key.bytes)
+    }
+
+    /// Reads a chunk between its watermarks and hands it over.
+    func read(
+        _ chunk: SnapshotChunk, _ part: SnapshotNotes.Part?, _ keys: [[UInt8]], _ rowLimit: Int
+    ) throws(Obstacle) {
+        try date(chunk)
+        Self.beforeLow.reached()
+        try mark(chunk.number, .low, on: try connection())
+        let shape = try begin(chunk.table)
+        chunk.message = shape.message
+        chunk.keyColumns = shape.keyColumns
+        chunk.snapshot = shape.snapshot
+        coordinator.saw(shape.snapshot, chunk)
+        let query = SnapshotQuery(shape)
+        switch chunk.work {
+        case .clear: break
+        case .whole: return try readWhole(chunk, shape, query)
+        case .part:
+            guard let part, try isSameKey(shape, chunk.table), let sql = query.part(part, limit: rowLimit) else {
+                throw .again
+            }
+            let isWhole = try copy(sql, into: chunk, columnCount: shape.columns.count) {
+                chunk.byteCount < 2 * settings.chunkBytes
+            }
+            chunk.reachesEnd = isWhole && chunk.rows.count < rowLimit
+            if !chunk.rows.isEmpty {
+                guard let last = Self.key(of: chunk, chunk.rows.count - 1, chunk.keyColumns) else { throw .again }
+                chunk.lastKey = last
+            }
+        case .keys:
+            guard try isSameKey(shape, chunk.table), let sql = query.rows(keys) else { throw .again }
+            try copy(sql, into: chunk, columnCount: shape.columns.count) { true }
+        }
+        Self.chunkRead.reached()
+        let number = chunk.number
+        coordinator.hand(over: chunk)
+        Self.beforeHigh.reached()
+        try mark(number, .high, on: try connection(), after: "COMMIT; ")
+    }
+
+    /// Bounds of another key say nothing about this one.
+    private func isSameKey(_ shape: TableShape, _ table: UInt32) throws(Obstacle) -> Bool {
+        let stage = coordinator.state.withLock { $0.notes.tables[table]?.stage }
+        guard case .reading(let reading) = stage else { return false }
+        if reading.key == shape.keyText { return true }
+        coordinator.restart(table)
+        return false
+    }
+
+    /// Copies rows into the chunk while `hasRoom` says so; false when it was cut before the end, which costs the
+    /// connection.
+    @discardableResult
+    private func copy(
+        _ sql: [UInt8], into chunk: SnapshotChunk, columnCount: Int, while hasRoom: () -> Bool
+    ) throws(Obstacle) -> Bool {
+        let connection = try connection()
+        let checksText = connection.parameter("client_encoding") == "SQL_ASCII"
+        var isWellFormed = true
+        do throws(ServerError) {
+            _ = try connection.execute(bytes: sql) { [coordinator] _ in !coordinator.isClosing }
+            while true {
+                let step = try connection.nextCopyRow(wakeUp: wakeUp, mayWait: { !coordinator.isClosing }) { row in
+                    if !chunk.append(copyRow: row, columnCount: columnCount, checksText: checksText) {
+                        isWellFormed = false
+                    }
+                }
+                switch step {
+                case .end: return true
+                case .stopped: break
+                case .row:
+                    if !isWellFormed { break }
+                    if hasRoom() { continue }
+                    dropConnection()
+                    return false
+                }
+                break
+            }
+        } catch {
+            throw .server(error)
+        }
+        dropConnection()
+        if coordinator.isClosing { throw .closing }
+        throw .failure(PostgresFailure.damagedSnapshot())
+    }
+
+    /// Reads a table without a key at one place of the stream, which waits there.
+    private func readWhole(_ chunk: SnapshotChunk, _ shape: TableShape, _ query: SnapshotQuery) throws(Obstacle) {
+        coordinator.hand(over: chunk)
+        Self.beforeHigh.reached()
+        try mark(chunk.number, .high, on: try secondConnection())
+        while true {
+            guard let flight = coordinator.flight(chunk.number) else { throw .again }
+            if flight.isAccepted { break }
+            if coordinator.isClosing { throw .closing }
+            pause(.milliseconds(50))
+        }
+        var isWelcome = true
+        let isWhole = try copy(query.whole(), into: chunk, columnCount: shape.columns.count) {
+            if chunk.byteCount >= Self.blockBytes { isWelcome = offer(chunk) }
+            return isWelcome
+        }
+        guard isWhole, chunk.rows.isEmpty || offer(chunk) else { throw .again }
+        coordinator.complete(chunk)
+        try execute("COMMIT", on: try connection())
+    }
+
+    /// Hands rows over as soon as there is room; false when nobody wants them any more.
+    private func offer(_ chunk: SnapshotChunk) -> Bool {
+        let block = chunk.takeBlock()
+        while !coordinator.offer(block, chunk) {
+            if coordinator.isClosing || coordinator.flight(chunk.number) == nil { return false }
+            pause(.milliseconds(20))
+        }
+        return true
+    }
+}

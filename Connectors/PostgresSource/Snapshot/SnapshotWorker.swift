@@ -1,0 +1,248 @@
+internal import ByteKit
+internal import ChangeModel
+internal import ConnectorKit
+internal import Synchronization
+private import Glibc
+
+/// A thread that reads chunks over a connection of its own while the stream flows.
+///
+/// Its transactions are as short as a chunk, so it holds back neither vacuum nor anybody's locks. What it cannot do now
+/// it tries again; only what a person must mend ends the source.
+@safe final class SnapshotWorker: @unchecked Sendable {
+    static let beforeLow = HaltPoint("snapshot.before_low")
+    static let chunkRead = HaltPoint("snapshot.chunk_read")
+    static let beforeHigh = HaltPoint("snapshot.before_high")
+
+    let settings: PostgresSettings
+    let coordinator: SnapshotCoordinator
+    let wakeUp: WakeUp
+    private let run: String
+    private let fail: @Sendable (ConnectorFailure) -> Void
+    private var held: PostgresConnection?
+    /// Writes watermarks while ``held`` is in the middle of a transaction.
+    private var second: PostgresConnection?
+    private var epoch = 0
+    private var horizon: UInt64 = 0
+    private var places: [UInt32: TablePlace] = [:]
+    private var backoff = Duration.zero
+
+    struct TablePlace {
+        var schema: String
+        var name: String
+        var isPartitioned: Bool
+        var source: String { SnapshotQuery.source(schema: schema, table: name, isPartitioned: isPartitioned) }
+    }
+
+    /// Why a chunk was given up.
+    enum Obstacle: Error {
+        case server(ServerError)
+        case failure(ConnectorFailure)
+        /// The table is not there any more.
+        case gone
+        /// Something changed meanwhile; it is read again.
+        case again
+        /// The source is closed.
+        case closing
+    }
+
+    init(
+        settings: PostgresSettings, run: String, coordinator: SnapshotCoordinator, wakeUp: WakeUp,
+        fail: @escaping @Sendable (ConnectorFailure) -> Void
+    ) {
+        self.settings = settings
+        self.run = run
+        self.coordinator = coordinator
+        self.wakeUp = wakeUp
+        self.fail = fail
+    }
+
+    /// Works until the coordinator is closed, then calls `ended`.
+    func start(_ ended: @escaping @Sendable () -> Void) {
+        startThread(name: "pg-snapshot") { [self] in
+            while !coordinator.isClosing {
+                if let assignment = coordinator.next() { carryOut(assignment) } else { idle() }
+            }
+            (held, second) = (nil, nil)
+            ended()
+        }
+    }
+
+    /// Sleeps until there may be work. Without any, no connection is kept.
+    private func idle() {
+        let isTracking = coordinator.state.withLock { $0.isTracking }
+        if !isTracking { (held, second) = (nil, nil) }
+        pause(.milliseconds(isTracking ? 50 : 60_000))
+    }
+
+    /// Sleeps, unless it is woken.
+    func pause(_ duration: Duration) {
+        var entry = pollfd(fd: wakeUp.descriptor, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&entry, 1, Int32(clamping: duration.milliseconds))
+        if entry.revents != 0 { wakeUp.clear() }
+    }
+
+    private func carryOut(_ assignment: SnapshotCoordinator.Assignment) {
+        do throws(Obstacle) {
+            switch assignment {
+            case .plan(let table, _, let turn): coordinator.planned(table, turn: turn, try plan(table))
+            case .read(let chunk, _, let part, let keys, let rowLimit): try read(chunk, part, keys, rowLimit)
+            }
+            backoff = .zero
+        } catch {
+            let (table, name) =
+                switch assignment {
+                case .plan(let oid, let label, _): (oid, label)
+                case .read(let chunk, let label, _, _, _): (chunk.table, label)
+                }
+            giveUp(assignment, table, name, error)
+        }
+    }
+
+    private func giveUp(
+        _ assignment: SnapshotCoordinator.Assignment, _ table: UInt32, _ name: String, _ obstacle: Obstacle
+    ) {
+        if let connection = held, !connection.isBroken {
+            do throws(ServerError) { _ = try connection.execute("ROLLBACK") } catch { held = nil }
+        } else {
+            held = nil
+        }
+        if second?.isBroken ?? false { second = nil }
+        places[table] = nil
+        var pause: Duration?
+        switch obstacle {
+        case .gone:
+            coordinator.notice("snapshot of \(name) ends: the table is gone, or not published any more")
+            coordinator.gone(table)
+        case .failure(let failure): fail(failure)
+        case .server(let error): pause = weigh(error, name)
+        case .again, .closing: break
+        }
+        switch assignment {
+        case .plan(let oid, _, let turn): coordinator.unplanned(oid, turn: turn)
+        case .read(let chunk, _, _, _, _): coordinator.release(chunk, mayRetryAfter: pause)
+        }
+        if let pause { self.pause(pause) }
+    }
+
+    /// How long to wait before it is tried again; a failure that waiting does not mend ends the source.
+    private func weigh(_ error: ServerError, _ name: String) -> Duration? {
+        let failure = PostgresFailure.because(of: error, .snapshot(of: name))
+        let mayPass = ["postgres.locked", "postgres.too_many_connections", "postgres.server_starting"]
+        guard error.isConnectionLost || mayPass.contains(failure.code) else {
+            if failure.remedy == .stop || backoff >= .seconds(5) { fail(failure) }
+            backoff = max(.milliseconds(200), backoff * 2)
+            return backoff
+        }
+        if backoff == .zero { coordinator.notice("snapshot of \(name) waits: \(failure.message)") }
+        backoff = min(.seconds(30), max(.milliseconds(200), backoff * 2))
+        return backoff
+    }
+}
+
+// MARK: - Connections
+
+extension SnapshotWorker {
+    /// The connection for reading.
+    func connection() throws(Obstacle) -> PostgresConnection {
+        if let held, !held.isBroken { return held }
+        let fresh = try connect()
+        held = fresh
+        return fresh
+    }
+
+    /// A connection beside the one that reads.
+    func secondConnection() throws(Obstacle) -> PostgresConnection {
+        if let second, !second.isBroken { return second }
+        let fresh = try connect()
+        second = fresh
+        return fresh
+    }
+
+    /// Gives the connection up in the middle of a result.
+    func dropConnection() { held = nil }
+
+    private func connect() throws(Obstacle) -> PostgresConnection {
+        do throws(ServerError) {
+            let connection = try PostgresConnection(
+                opening: settings.url, for: .snapshot, applicationName: settings.applicationName)
+            if connection.parameter("server_encoding") == "SQL_ASCII" {
+                _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'")
+            }
+            return connection
+        } catch {
+            throw .server(error)
+        }
+    }
+
+    /// Runs SQL; ends early when the source is closed.
+    @discardableResult
+    func execute(
+        _ sql: String, _ arguments: [String] = [], on connection: PostgresConnection
+    ) throws(Obstacle) -> QueryResult {
+        do throws(ServerError) {
+            return try connection.execute(sql, arguments) { [coordinator] _ in !coordinator.isClosing }
+        } catch {
+            throw .server(error)
+        }
+    }
+
+    /// Writes a watermark. Only the high one must be on disk at once, to be streamed; it takes the low one with it.
+    func mark(
+        _ number: UInt64, _ bound: SnapshotMark.Bound, on connection: PostgresConnection, after first: String = ""
+    ) throws(Obstacle) {
+        let text = SQLText.literal(SnapshotMark(run: run, number: number, bound: bound).text)
+        try execute(
+            first + "SELECT pg_catalog.set_config('synchronous_commit', '\(bound == .low ? "off" : "local")', false), "
+                + "pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text))", on: connection)
+    }
+
+    /// Makes the chunk say what the record of streamed transactions may not know.
+    func date(_ chunk: SnapshotChunk) throws(Obstacle) {
+        let current = coordinator.state.withLock { $0.epoch }
+        if current != epoch {
+            let result = try execute(
+                "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id", on: try connection())
+            guard let id = result.first.flatMap({ UInt64($0.text("id")) }) else { throw .again }
+            (epoch, horizon) = (current, id)
+        }
+        (chunk.epoch, chunk.horizon) = (epoch, horizon)
+    }
+
+    /// Where the table is now.
+    func place(_ table: UInt32) throws(Obstacle) -> TablePlace {
+        if let known = places[table] { return known }
+        let result = try execute(
+            "SELECT n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c "
+                + "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid",
+            [String(table)], on: try connection())
+        guard let row = result.first else { throw .gone }
+        let place = TablePlace(
+            schema: row.text("nspname"), name: row.text("relname"), isPartitioned: row.text("relkind") == "p")
+        places[table] = place
+        return place
+    }
+
+    /// Begins a transaction that holds the table as it is, before it takes its snapshot: TRUNCATE and rewrites empty a
+    /// table for older snapshots too.
+    func begin(_ table: UInt32) throws(Obstacle) -> TableShape {
+        let place = try place(table)
+        let connection = try connection()
+        do throws(Obstacle) {
+            try execute(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE \(place.source) IN ACCESS SHARE MODE",
+                on: connection)
+        } catch .server(let error) where ["42P01", "3F000"].contains(error.sqlState) {
+            throw .again
+        }
+        let shape: TableShape?
+        do throws(ServerError) {
+            shape = try TableShape.find(table, settings, connection)
+        } catch {
+            throw .server(error)
+        }
+        guard let shape else { throw .gone }
+        // Another table may have taken the name meanwhile, and would be the one that is locked.
+        guard shape.schema == place.schema, shape.name == place.name else { throw .again }
+        return shape
+    }
+}
