@@ -35,7 +35,8 @@ extension Project {
             ("written_bytes_per_second", number(status.writtenPerSecond)),
             ("seconds_until_lost", number(status.secondsUntilLost)),
             ("lost_because", status.lostBecause.map { .string($0) } ?? .null),
-            ("snapshot_tables_left", number(unread.count)), ("snapshot_of", unread.first.map { .string($0.name) } ?? .null),
+            ("snapshot_tables_left", number(unread.count)),
+            ("snapshot_of", unread.first.map { .string($0.name) } ?? .null),
             ("snapshot_rows", unread.first?.rowCount.map { number(Int(clamping: $0)) } ?? .null),
             ("snapshot_rows_estimate", unread.first.map { number(Int(clamping: $0.estimate)) } ?? .null),
         ]

@@ -71,8 +71,8 @@ final class SnapshotCoordinator: Sendable {
     private let version = Atomic<Int>(1)
 
     init(
-        notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, workers: [WakeUp], streamWakeUp: WakeUp,
-        notice: @escaping @Sendable (String) -> Void
+        notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, workers: [WakeUp],
+        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void
     ) {
         self.chunkBytes = chunkBytes
         state = Mutex(State(notes: notes, estimates: estimates))
