@@ -59,11 +59,10 @@ struct StallWatch {
         let since = stillSince ?? last?.time ?? sample.time
         stillSince = since
         let still = since.duration(to: sample.time)
-        if still >= patience * 2 { return .givenUp(still) }
-        if still >= patience && !isAnnounced {
-            isAnnounced = true
-            return .stalled(still)
-        }
-        return nil
+        if still < patience { return nil }
+        if isAnnounced { return still < patience * 2 ? nil : .givenUp(still) }
+        // Announced first in any case, however late the samples come.
+        isAnnounced = true
+        return .stalled(still)
     }
 }

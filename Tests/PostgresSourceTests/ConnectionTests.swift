@@ -214,7 +214,7 @@ struct ConnectionTests {
     @Test func aSilentWalsenderThatIsAtWorkIsLeftInPeace() async throws {
         let database = try TestDatabase()
         try database.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (n int)")
-        let url = database.url + " options='-c wal_sender_timeout=2s -c logical_decoding_work_mem=64kB'"
+        let url = database.url + " options='-c wal_sender_timeout=6s -c logical_decoding_work_mem=64kB'"
         let reader = try SourceReader(database, tables: ["public.t"], url: url)
         try await reader.open()
         try await reader.catchUp()

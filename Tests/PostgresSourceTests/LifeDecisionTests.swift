@@ -154,6 +154,13 @@ struct LifeDecisionTests {
         #expect(watch.take(sample(1110, end: 1 << 20, reached: 1000)) == .givenUp(.seconds(120)))
     }
 
+    @Test func aStallIsAnnouncedBeforeItIsGivenUpHoweverLateTheSamplesCome() {
+        var watch = StallWatch(patience: .seconds(60))
+        #expect(watch.take(sample(0, end: 1 << 20, reached: 1000)) == nil)
+        #expect(watch.take(sample(500, end: 1 << 20, reached: 1000)) == .stalled(.seconds(500)))
+        #expect(watch.take(sample(501, end: 1 << 20, reached: 1000)) == .givenUp(.seconds(501)))
+    }
+
     @Test func aBusyServerAFullPipelineAndAMovingWalsenderAreNoStall() {
         var watch = StallWatch(patience: .seconds(60))
         for step in 0..<100 {
