@@ -36,6 +36,8 @@ let package = Package(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
@@ -43,6 +45,7 @@ let package = Package(
         .target(
             name: "ConnectorTesting", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
         .target(name: "JSONText", swiftSettings: house),
+        .target(name: "JSONSchema", dependencies: ["ByteKit", "JSONText", "CPCRE2"], swiftSettings: rowPath),
         .target(
             name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
         .target(
@@ -91,6 +94,9 @@ let package = Package(
             name: "ConnectorKitTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting"],
             swiftSettings: house),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: house),
+        .testTarget(
+            name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
+            swiftSettings: house),
         .testTarget(
             name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
             swiftSettings: house),

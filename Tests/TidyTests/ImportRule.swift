@@ -10,6 +10,7 @@ enum ImportRule {
         "ConnectorKit": ["ByteKit", "ChangeModel"],
         "ConnectorTesting": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "JSONText": [],
+        "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],

@@ -1,0 +1,3 @@
+// PCRE2 (pcre2api(3)) for units of 8 bits.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
