@@ -13,6 +13,8 @@ enum PostgresFailure {
         case streaming(slot: String)
         /// Reading rows of a table.
         case snapshot(of: String)
+
+        var isSnapshot: Bool { if case .snapshot = self { true } else { false } }
     }
 
     /// The failure for what the server or libpq said.
@@ -69,7 +71,7 @@ enum PostgresFailure {
                 hint: "raise max_replication_slots and restart the server, or drop a slot that nobody uses "
                     + "(select * from pg_replication_slots)")
         case "55000": prerequisite(message, activity)
-        case "58P01": slotLost(slot(of: activity), why: message)
+        case "58P01" where !activity.isSnapshot: slotLost(slot(of: activity), why: message)
         case "42704":
             ConnectorFailure(
                 "postgres.object_missing", .stop, "something that the stream needs was dropped: \(message)",

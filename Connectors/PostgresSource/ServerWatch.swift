@@ -17,6 +17,7 @@ actor ServerWatch {
     private let mailbox: BatchMailbox
     /// Is told which tables are captured.
     private let coordinator: SnapshotCoordinator
+    private let readsOldRows: Bool
     private let side: SideConnection
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
@@ -42,7 +43,7 @@ actor ServerWatch {
 
     init(
         settings: PostgresSettings, version: Int, walsender: Int, mailbox: BatchMailbox,
-        publication: PublicationMemory, coordinator: SnapshotCoordinator,
+        publication: PublicationMemory, coordinator: SnapshotCoordinator, readsOldRows: Bool,
         notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
@@ -51,6 +52,7 @@ actor ServerWatch {
         self.mailbox = mailbox
         self.publication = publication
         self.coordinator = coordinator
+        self.readsOldRows = readsOldRows
         readTables = Set(publication.tables.keys)
         self.notice = notice
         self.warning = warning
@@ -118,7 +120,7 @@ extension ServerWatch {
     private func readNewTables() throws(ConnectorFailure) {
         let tables = Set(publication.tables.keys)
         guard tables != readTables else { return }
-        coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: settings.readsOldRows)
+        coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: readsOldRows)
         readTables = tables
     }
 
@@ -202,7 +204,8 @@ extension ServerWatch {
         let verdict = stall.take(
             StallWatch.Sample(
                 time: .now, serverEnd: sample.serverEnd, reached: LSN(pulse.reached), heard: pulse.readCount,
-                sent: sample.sent, isBusy: sample.isSenderBusy, isFull: pulse.isFull))
+                sent: sample.sent, isBusy: sample.isSenderBusy,
+                isFull: pulse.isFull || pulse.isHeldUp))
         switch verdict {
         case .stalled(let time):
             warning(

@@ -81,7 +81,7 @@ extension SnapshotCoordinator {
         let added = change(wakesWorkers: true) { state in
             let known = Set(state.notes.tables.keys)
             state.notes = plan.notes(before: state.notes, isResuming: true, readsOldRows: readsOldRows)
-            for oid in known where state.notes.tables[oid] == nil { state.live[oid] = nil }
+            for oid in known where state.notes.tables[oid] == nil { Self.abandon(oid, &state) }
             state.estimates.merge(plan.estimates) { $1 }
             return state.notes.unfinished.filter { !known.contains($0) }.compactMap { state.notes.tables[$0]?.name }
         }
