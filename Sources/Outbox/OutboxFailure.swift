@@ -9,7 +9,7 @@ enum OutboxFailure {
         ConnectorFailure(
             "outbox.missing_column", .stop,
             "outbox table \(table) has no column \(names.joined(separator: ", ")): its rows make no events",
-            setting: "outbox", hint: "name its columns under outbox … columns and attributes" + afterwards)
+            setting: "outbox", hint: "name its columns under outbox … columns and attributes" + afterwards, exitCode: 1)
     }
 
     static func badRow(_ fault: RowFault, column: String, of table: String) -> ConnectorFailure {
@@ -17,7 +17,7 @@ enum OutboxFailure {
             "outbox.bad_row", .stop, "a row of outbox table \(table) makes no event: \(column) \(fault.text)",
             setting: "outbox",
             hint: "millrace deadletters show \(table) --data prints it; insert a right one in its place, then"
-                + " millrace deadletters discard \(table)")
+                + " millrace deadletters discard \(table)", exitCode: 1)
     }
 
     static func damaged(_ table: String) -> ConnectorFailure {

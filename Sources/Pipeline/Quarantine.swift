@@ -158,8 +158,8 @@ extension Quarantine {
         var letters: [DeadLetter] = []
     }
 
-    /// Decides about every change of a batch. Throws the refusal where the policy is to stop capture; a row of an outbox
-    /// that makes no event stops nothing.
+    /// Decides about every change of a batch. Throws the refusal where the policy is to stop capture; a row of an
+    /// outbox that makes no event stops nothing.
     mutating func sort(_ routed: OutboxRouting.Routed) async throws(ConnectorFailure) -> Sorted {
         if routed.rejections.isEmpty { return try await sort(routed.batch) }
         let batch = routed.batch

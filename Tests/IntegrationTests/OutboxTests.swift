@@ -58,7 +58,7 @@ struct OutboxTests {
             """
             BEGIN; INSERT INTO orders VALUES (1, 9.50);
             INSERT INTO outbox VALUES ('00000000-0000-0000-0000-000000000001', 'Order', '1', 'OrderCreated',
-                '{"total": 9.50, "big": 12345678901234567890123, "list": [1e400]}', '00-x');
+                '{"total": 9.50, "big": 12345678901234567890123, "list": [1e20]}', '00-x');
             DELETE FROM outbox; COMMIT;
             INSERT INTO outbox VALUES ('00000000-0000-0000-0000-000000000002', '../../escape', NULL, 'Moved', NULL);
             UPDATE outbox SET type = 'Other'; TRUNCATE outbox
@@ -69,7 +69,6 @@ struct OutboxTests {
         #expect(line.contains(#""id":"00000000-0000-0000-0000-000000000001","source":"/millrace/shop/public.outbox""#))
         #expect(line.contains(#""type":"OrderCreated","subject":"1","#), "\(line)")
         #expect(line.contains(#""aggregatetype":"Order","traceparent":"00-x","datacontenttype":"application/json""#))
-        // jsonb is numeric inside, so the server itself writes 1e400 out.
         #expect(line.contains(#""big":12345678901234567890123"#) && line.contains(#""total":9.50"#), "\(line)")
         #expect(line.split(separator: "\n").count == 1)
         let moved = try lines(of: "out/outbox.event...%2F..%2Fescape.jsonl")

@@ -49,13 +49,13 @@ struct OutboxSettingTests {
                 """))
         #expect(
             found == [
-                "config.unknown_key outbox[1].columns.key 6:20 unknown key \"key\" (known here: aggregateid,"
-                    + " aggregatetype, id, payload, type)",
-                "config.bad_value outbox[1].content 12:14 \"xml\" is not one of auto, json, text",
                 "config.bad_value outbox[0].tables 4:5 the list of tables is empty"
                     + " (name the outbox table, such as public.outbox)",
                 "config.bad_value outbox[0].topic 4:25 the topic is empty"
                     + " (the placeholders are {aggregatetype}, {schema} and {table})",
+                "config.unknown_key outbox[1].columns.key 6:23 unknown key \"key\" (known here: aggregateid,"
+                    + " aggregatetype, id, payload, type)",
+                "config.bad_value outbox[1].content 12:14 \"xml\" is not one of auto, json, text",
                 "config.bad_value outbox[2].topic 13:26 the topic has an unknown placeholder, or a brace without its"
                     + " partner (the placeholders are {aggregatetype}, {schema} and {table})",
             ], "\(found.joined(separator: "\n"))")
