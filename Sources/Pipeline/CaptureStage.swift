@@ -157,6 +157,7 @@ package struct CaptureStage {
         let routed = try await nextBatch(until: .now + patience)
         let batch = routed.batch
         turn.newest = batch.checkpoint
+        progress.reads(source.snapshotProgress)
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {
