@@ -211,17 +211,13 @@ extension PostgresFailure {
             hint: "psql -c '\\dt *.*' lists the tables", exitCode: 2)
     }
 
-    static func noReplicaIdentity(_ tables: [(schema: String, table: String)]) -> ConnectorFailure {
-        let names = tables.map { "\($0.schema).\($0.table)" }.joined(separator: ", ")
-        let statements = tables.map { replicaIdentityFull(schema: $0.schema, table: $0.table) }
+    static func noReplicaIdentity(_ tables: [TableSelection.Table]) -> ConnectorFailure {
+        let names = tables.map(\.qualifiedName).joined(separator: ", ")
+        let statements = tables.map(\.identityFix)
         return ConnectorFailure(
             "postgres.no_replica_identity", .stop,
             "published without a key, every UPDATE and DELETE of \(names) would fail in the application",
             setting: tablesSetting, hint: statements.joined(separator: " ") + " (or give it a primary key)")
-    }
-
-    static func replicaIdentityFull(schema: String, table: String) -> String {
-        "ALTER TABLE \(SQLText.identifier(schema: schema, table: table)) REPLICA IDENTITY FULL;"
     }
 
     static func publicationOptions(_ publication: String, _ why: String, fix: String) -> ConnectorFailure {

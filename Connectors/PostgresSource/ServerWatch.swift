@@ -22,8 +22,8 @@ actor ServerWatch {
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
     private var publication: PublicationMemory
-    /// The tables that snapshots know of, by oid.
-    private var readTables: Set<UInt32>
+    /// The names of the tables that snapshots know of, by oid.
+    private var readTables: [UInt32: String]
     private var forecast: WALForecast
     private var restart: RestartWatch
     private var stall: StallWatch
@@ -53,7 +53,7 @@ actor ServerWatch {
         self.publication = publication
         self.coordinator = coordinator
         self.readsOldRows = readsOldRows
-        readTables = Set(publication.tables.keys)
+        readTables = publication.tables.mapValues(\.name)
         self.notice = notice
         self.warning = warning
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
@@ -116,9 +116,9 @@ extension ServerWatch {
         try readNewTables()
     }
 
-    /// Has the rows read that are in tables which are captured since the last look.
+    /// Has the rows read that are in tables which are captured since the last look, or have another name.
     private func readNewTables() throws(ConnectorFailure) {
-        let tables = Set(publication.tables.keys)
+        let tables = publication.tables.mapValues(\.name)
         guard tables != readTables else { return }
         coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: readsOldRows)
         readTables = tables

@@ -86,6 +86,86 @@ struct SnapshotTroubleTests {
         #expect(reader.seen.contains { $0.line == "snapshot public.u 5" })
         await reader.source.close()
     }
+
+    /// What consumers have of each table by its name, from rows with one column.
+    private func folded(_ reader: SourceReader) -> [String: Set<String>] {
+        reader.seen.reduce(into: [:]) { tables, change in
+            if change.operation == .truncate { tables[change.table] = [] }
+            if let value = change.after.first ?? nil { tables[change.table, default: []].insert(value) }
+        }
+    }
+
+    @Test(arguments: ["while it runs", "while it is stopped"])
+    func tablesThatSwapNamesAreReadUnderTheirNewOnes(moment: String) async throws {
+        let database = try TestDatabase()
+        try database.run(
+            "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1), (2); "
+                + "CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (3)")
+        let reader = try SourceReader(database, tables: ["public.*"], snapshot: "initial") {
+            $0.watchInterval = .milliseconds(50)
+        }
+        try await reader.open()
+        try await reader.finishSnapshot()
+        if moment == "while it is stopped" { await reader.source.close() }
+        try database.run(
+            "BEGIN; ALTER TABLE a RENAME TO c; ALTER TABLE b RENAME TO a; ALTER TABLE c RENAME TO b; "
+                + "INSERT INTO a VALUES (4); INSERT INTO b VALUES (5); COMMIT")
+        if moment == "while it is stopped" { try await reader.open() }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while folded(reader) != ["public.a": ["3", "4"], "public.b": ["1", "2", "5"]] {
+            try #require(ContinuousClock.now < deadline, "\(folded(reader))")
+            try await reader.take()
+        }
+        await reader.source.close()
+    }
+
+    @Test func aTableThatIsMadeAgainBeginsWithATruncate() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1), (2)")
+        let reader = try SourceReader(database, tables: ["public.a"], snapshot: "initial")
+        try await reader.open()
+        try await reader.finishSnapshot()
+        await reader.source.close()
+        try database.run("DROP TABLE a; CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (2), (7)")
+        try await reader.open()
+        try await reader.finishSnapshot()
+        #expect(folded(reader) == ["public.a": ["2", "7"]])
+        await reader.source.close()
+    }
+
+    @Test func onlyANamedParentIsPublishedAndNotWhatInheritsFromIt() async throws {
+        let database = try TestDatabase()
+        try database.run(
+            """
+            CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1);
+            CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (2)
+            """)
+        let reader = try SourceReader(database, tables: ["public.parent"], snapshot: "initial")
+        try await reader.open()
+        try await reader.finishSnapshot()
+        // Published without a key of its own, these would fail.
+        try database.run("UPDATE child SET id = 3; UPDATE ONLY parent SET id = 4; DELETE FROM parent WHERE id = 3")
+        try await reader.catchUp()
+        #expect(reader.lines() == ["snapshot public.parent 1", "update public.parent 1 -> 4"])
+        await reader.source.close()
+    }
+
+    @Test func theFixForAPartitionWithoutAnIdentityNamesThePartition() async throws {
+        let database = try TestDatabase()
+        try database.run(
+            """
+            CREATE TABLE r (id int, kind int) PARTITION BY LIST (kind); ALTER TABLE r REPLICA IDENTITY FULL;
+            CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1);
+            CREATE TABLE n (id int PRIMARY KEY); ALTER TABLE n REPLICA IDENTITY NOTHING
+            """)
+        let reader = try SourceReader(database, tables: ["public.r", "public.n"])
+        let failure = await #expect(throws: ConnectorFailure.self) { try await reader.open() }
+        await reader.source.close()
+        let hint = try #require(failure?.hint)
+        #expect(hint.contains("ALTER TABLE \"public\".\"r1\" REPLICA IDENTITY FULL;"))
+        #expect(hint.contains("ALTER TABLE \"public\".\"n\" REPLICA IDENTITY DEFAULT;"))
+        #expect(!hint.contains("\"r\""))
+    }
 }
 
 /// What the coordinator decides, without a server.

@@ -63,11 +63,14 @@ extension SnapshotCoordinator {
             state.settling = state.settling < .milliseconds(2) ? .zero : state.settling * 31 / 32
             Self.advance(&table, &live, by: chunk, rowCount, chunkBytes)
             state.live[chunk.table] = live
-            if table.stage == .done { Self.abandon(chunk.table, &state) }
+            if table.stage == .done {
+                table.wasRead = true
+                Self.abandon(chunk.table, &state)
+            }
             state.notes.tables[chunk.table] = table
             return table.stage == .done ? table.name : nil
         }
-        if let done { notice("snapshot of \(done) is complete") }
+        if let done { notice("all rows of \(done) were read") }
     }
 
     private static func advance(

@@ -25,6 +25,8 @@ private import Glibc
     private var horizon: UInt64 = 0
     private var places: [UInt32: TablePlace] = [:]
     private var backoff = Duration.zero
+    /// The tables that were found locked, which is said once.
+    private var lockedSaid: Set<UInt32> = []
 
     struct TablePlace {
         var schema: String
@@ -113,20 +115,31 @@ private import Glibc
         if second?.isBroken ?? false { second = nil }
         places[table] = nil
         var pause: Duration?
+        var sleeps = false
         switch obstacle {
         case .gone:
             coordinator.notice("snapshot of \(name) ends: the table is gone, or not published any more")
             coordinator.gone(table)
         case .failure(let failure): fail(failure)
-        case .server(let error): pause = weigh(error, table, name)
+        case .server(let error) where error.sqlState == "55P03":
+            pause = Self.lockedPause
+            if lockedSaid.insert(table).inserted {
+                coordinator.notice("snapshot of \(name) waits: somebody has locked the table")
+            }
+        case .server(let error):
+            pause = weigh(error, table, name)
+            sleeps = true
         case .again, .closing: break
         }
         switch assignment {
         case .plan(let oid, _, let turn): coordinator.unplanned(oid, turn: turn)
         case .read(let chunk, _, _, _, _): coordinator.release(chunk, mayRetryAfter: pause)
         }
-        if let pause { self.pause(pause) }
+        if sleeps, let pause { self.pause(pause) }
     }
+
+    /// A table that somebody holds is tried again after this time; meanwhile others are read.
+    private static let lockedPause = Duration.seconds(2)
 
     /// How long to wait before anything is tried again. A failure that waiting does not mend puts its table off, or ends
     /// the source.
