@@ -13,8 +13,8 @@ extension PostgresConnection {
         case stopped
     }
 
-    /// Sends statements that may hold bytes which are no UTF-8, and takes their result; stops at the start of a COPY. The
-    /// server tells the start together with the first rows, which may take hours to find.
+    /// Sends statements that may hold bytes which are no UTF-8, and takes their result; stops at the start of a COPY.
+    /// The server tells the start together with the first rows, which may take hours to find.
     func execute(
         bytes sql: [UInt8], whileWaiting: (Duration) -> Bool
     ) throws(ServerError) -> QueryResult {

@@ -11,9 +11,9 @@ extension PostgresFailure {
     }
 
     static func notReadable(_ tables: [TableSelection.Table], role: String) -> ConnectorFailure {
-        ConnectorFailure(
-            "postgres.not_readable", .stop,
-            "role \"\(role)\" may not read \(tables.map(\.qualifiedName).joined(separator: ", ")), which a snapshot takes",
+        let names = tables.map(\.qualifiedName).joined(separator: ", ")
+        return ConnectorFailure(
+            "postgres.not_readable", .stop, "role \"\(role)\" may not read \(names), which a snapshot takes",
             setting: "source.postgres.snapshot",
             hint: readingGrants(tables, to: role) + " Or set snapshot: never")
     }

@@ -2,8 +2,8 @@ internal import ConnectorKit
 
 /// Decides whether a silent server is waited for while it copies rows.
 ///
-/// A server that looks for rows may find none for hours. One that is gone without a word, behind a cut network, is never
-/// heard of again, and the stream may wait for these rows.
+/// A server that looks for rows may find none for hours. One that is gone without a word, behind a cut network, is
+/// never heard of again, and the stream may wait for these rows.
 struct CopyPatience {
     let settings: PostgresSettings
     let coordinator: SnapshotCoordinator

@@ -141,8 +141,8 @@ private import Glibc
     /// A table that somebody holds is tried again after this time; meanwhile others are read.
     private static let lockedPause = Duration.seconds(2)
 
-    /// How long to wait before anything is tried again. A failure that waiting does not mend puts its table off, or ends
-    /// the source.
+    /// How long to wait before anything is tried again. A failure that waiting does not mend puts its table off, or
+    /// ends the source.
     private func weigh(_ error: ServerError, _ table: UInt32, _ name: String) -> Duration? {
         let failure = PostgresFailure.because(of: error, .snapshot(of: name))
         let mayPass = ["postgres.locked", "postgres.too_many_connections", "postgres.server_starting"]
