@@ -121,7 +121,7 @@ struct MessageRunTests {
         #expect(try program.run("status").exitCode == 0)
         let check = try program.run("schema", "list")
         #expect(check.output.contains("shop.pg_logical.transaction"), "\(check.output) \(check.errors)")
-        #expect(try program.run("deadletters", "list").output.contains("nothing waits"))
+        #expect(try !program.run("deadletters", "list").output.contains("pg_logical"))
     }
 
     @Test func aTransactionThatIsCutByAKillKeepsItsIdsAndItsContext() throws {
@@ -171,7 +171,8 @@ struct MessageRunTests {
         for number in 1...3 {
             try database.sql(
                 """
-                BEGIN; SELECT pg_logical_emit_message(true, 'millrace.context', '{"Secret": "s", "correlationid": "c"}');
+                BEGIN;
+                SELECT pg_logical_emit_message(true, 'millrace.context', '{"Secret": "s", "correlationid": "c"}');
                 INSERT INTO orders VALUES (\(number), 'a'); COMMIT
                 """)
         }
