@@ -76,6 +76,10 @@ public final class Relation: Sendable, Hashable, Codable {
         self.outbox = outbox
     }
 
+    /// True for a relation that its source made for what is no row, such as messages: no table has the number 0. Its
+    /// form is the program's own.
+    public var isWithoutTable: Bool { sourceID == 0 }
+
     /// The same table as an outbox, or, without a route, as any other.
     public func routed(by route: OutboxRoute?) -> Relation {
         Relation(sourceID: sourceID, schema: schema, name: name, columns: columns, outbox: route)

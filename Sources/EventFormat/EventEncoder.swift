@@ -13,6 +13,10 @@ package final class EventEncoder {
     /// table.
     private var plans: [ObjectIdentifier: CachedPlan] = [:]
 
+    /// What was wrong with what applications said about their transactions, in all that was encoded. Nothing of it is
+    /// in here.
+    package private(set) var contextProblems: Set<ContextProblem> = []
+
     private struct CachedPlan {
         let version: RelationVersion
         let plan: ColumnPlan?
@@ -71,6 +75,7 @@ package final class EventEncoder {
             }
             position += 1
         }
+        if !writer.contextProblems.isEmpty { contextProblems.formUnion(writer.contextProblems) }
         let topics = versions.map { Topic(schema: $0.relation.schema, table: $0.relation.name) }
         let nextOffset = firstOffset &+ UInt64(position)
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)

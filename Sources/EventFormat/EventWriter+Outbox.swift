@@ -54,16 +54,31 @@ extension EventWriter {
             appendEscaped(keyText, to: &output)
             output.append(UInt8(ascii: "\""))
         }
-        for (attribute, name) in zip(route.attributes, fragments.attributes)
-        where composeText(row, attribute.column, plan, body) > 0 && !UTF8Check.hasControlCharacters(keyText.bytes) {
-            output.append(plan.bytes(name))
-            appendEscaped(keyText, to: &output)
-            output.append(UInt8(ascii: "\""))
-        }
+        appendAttributes(row, plan, outbox, body)
         appendPayload(row[route.payload], plan, outbox, body)
         output.append(UInt8(ascii: "}"))
         // Escapes only make text longer: with an equal length, the text in the event is the key itself.
         return subject.count == keyLength ? ByteRange(subject) : keepLooseText(row, route.aggregateID, plan, body)
+    }
+
+    /// Writes the row's own attributes and then those of its transaction, without the ones that the row has.
+    private mutating func appendAttributes(
+        _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
+    ) {
+        let names = outbox.fragments.attributes
+        ownAttributes.removeAll(keepingCapacity: true)
+        for (number, attribute) in outbox.route.attributes.enumerated()
+        where composeText(row, attribute.column, plan, body) > 0 && !UTF8Check.hasControlCharacters(keyText.bytes) {
+            output.append(plan.bytes(names[number]))
+            appendEscaped(keyText, to: &output)
+            output.append(UInt8(ascii: "\""))
+            if transaction.attributeCount > 0 { ownAttributes.append(number) }
+        }
+        if ownAttributes.isEmpty { return transaction.appendAttributes(to: &output) }
+        for number in 0..<transaction.attributeCount
+        where !ownAttributes.contains(where: { transaction.attribute(number, hasPrefix: plan.bytes(names[$0])) }) {
+            transaction.appendAttribute(number, to: &output)
+        }
     }
 
     private mutating func appendOutboxRow(

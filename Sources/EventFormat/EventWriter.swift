@@ -14,8 +14,10 @@ struct EventWriter: ~Copyable {
     var looseKeys = OutputBuffer(capacity: 256)
     var keyText = OutputBuffer(capacity: 64)
     var sequence = OutputBuffer(capacity: 32)
-    var transaction = TransactionText()
+    var transaction: TransactionText
     var structures = StructureWriter()
+    /// Attributes of the configuration that the present outbox event has, while its transaction has some too.
+    var ownAttributes: [Int] = []
     /// The topics of outbox events.
     var routes = RoutedTopics()
     /// Odd columns of the key and the row after the change.
@@ -34,6 +36,7 @@ struct EventWriter: ~Copyable {
     init(format: EventFormat, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int) {
         self.format = format
         self.hasLSN = hasLSN
+        transaction = TransactionText(hasAttributes: format == .cloudEvents)
         let wanted = changeCount &* 768 &+ tupleBytes &* 2
         let limit = min(max(bytesMax, 4096), 4 << 20)
         output = OutputBuffer(capacity: min(wanted, limit) + 8192)
@@ -43,6 +46,8 @@ struct EventWriter: ~Copyable {
     /// Bytes of events so far.
     var byteCount: Int { output.count }
     var isEmpty: Bool { records.isEmpty }
+    /// What was wrong with what applications said about their transactions.
+    var contextProblems: Set<ContextProblem> { transaction.problems }
 
     /// Appends the event of a change.
     mutating func append(
@@ -51,7 +56,7 @@ struct EventWriter: ~Copyable {
     ) throws(EncodingFailure.Reason) {
         let start = output.count
         let looseStart = looseKeys.count
-        prepare(change, info)
+        prepare(change, info, body)
         var topic = topic
         let key: ByteRange
         if let outbox = plan.outbox {
@@ -87,8 +92,8 @@ struct EventWriter: ~Copyable {
         return RecordBatch(body: output.freeze(), records: records, topics: allTopics, nextOffset: nextOffset)
     }
 
-    private mutating func prepare(_ change: RowChange, _ info: TransactionInfo) {
-        transaction.prepare(info)
+    private mutating func prepare(_ change: RowChange, _ info: TransactionInfo, _ body: RawSpan) {
+        transaction.prepare(info, body)
         sequence.removeAll()
         transaction.appendCommit(to: &sequence)
         if change.ordinal == ChangeIdentity.beginOrdinal {

@@ -93,7 +93,7 @@ package struct OutboxRouting: Sendable {
     private mutating func plan(for relation: Relation) -> Plan? {
         if let entry = known[ObjectIdentifier(relation)] { return entry.plan }
         var plan: Plan?
-        if let rule = rules.rule(schema: relation.schema, table: relation.name) {
+        if let rule = rules.rule(for: relation) {
             switch rule.route(of: relation) {
             case .success(let route):
                 plan = Plan(relation: relation.routed(by: route), check: OutboxRowCheck(route))

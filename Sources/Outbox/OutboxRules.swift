@@ -59,7 +59,13 @@ package struct OutboxRules: Sendable {
 
     /// True when a table is an outbox.
     package func covers(_ relation: Relation) -> Bool {
-        rule(schema: relation.schema, table: relation.name) != nil
+        rule(for: relation) != nil
+    }
+
+    /// The rule of a table. Messages are no rows of an outbox, whatever a pattern says.
+    func rule(for relation: Relation) -> Rule? {
+        if relation.isWithoutTable { return nil }
+        return rule(schema: relation.schema, table: relation.name)
     }
 
     func rule(schema: String, table: String) -> Rule? {

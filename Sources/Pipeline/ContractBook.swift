@@ -89,7 +89,7 @@ package struct ContractBook {
         switch try schemas.look(for: relation, subject: subject) {
         case .registered(let number):
             return .accepted(try await log.register(relation, subject: subject, version: number))
-        case .changed(let change) where isAllowed(change):
+        case .changed(let change) where isAllowed(change, relation):
             let number = try schemas.register(derivedFrom: relation, subject: subject)
             announce(change, registered: number, relation)
             return .accepted(try await log.register(relation, subject: subject, version: number))
@@ -103,7 +103,9 @@ package struct ContractBook {
         }
     }
 
-    private func isAllowed(_ change: SchemaChange) -> Bool {
+    private func isAllowed(_ change: SchemaChange, _ relation: Relation) -> Bool {
+        // Nobody need accept what the configuration asks for and the program itself gives a form.
+        if relation.isWithoutTable { return true }
         if change.latest == nil { return policy.onNewTable == .register }
         return policy.onChange == .evolve || change.isSpellingOnly
     }

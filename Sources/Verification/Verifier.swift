@@ -74,7 +74,7 @@ package struct Verifier: Sendable {
         let end = try await reachEnd(of: view)
         var masking = try BatchMasking(masks)
         var folds = FoldBook(try FoldStore(directory: scratch), view) {
-            Self.isWanted($0, patterns) && !outbox.covers($0)
+            Self.isWanted($0, patterns) && !outbox.covers($0) && !$0.isWithoutTable
         }
         let offsets = end.firstOffset..<end.nextOffset
         try fold(offsets, into: &folds)

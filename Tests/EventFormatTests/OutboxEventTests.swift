@@ -102,6 +102,21 @@ struct OutboxEventTests {
         #expect(records.topics.last?.name == "outbox.event.Or\\der")
     }
 
+    @Test func theRowsOwnAttributesWinOverThoseOfItsTransaction() throws {
+        let context = #"{"causationid":"k","correlationid":"c","correlationid2":"d"}"#
+        func attributes(_ correlation: SampleValue) throws -> String {
+            let changes = [row(payload: nil), row(payload: nil, correlation: correlation)]
+            let line = try encode(changes, of: outbox(), context: context).lines[1]
+            return String(line.dropFirst(start.count - 1))
+        }
+        let start = start.replacing("0000000A", with: "0000000B")
+        #expect(start.count == self.start.count)
+        #expect(
+            try attributes("own") == #"","correlationid":"own","causationid":"k","correlationid2":"d"}"#)
+        #expect(
+            try attributes(nil) == #"","causationid":"k","correlationid":"c","correlationid2":"d"}"#)
+    }
+
     @Test func anAttributeThatCannotBeOneIsLeftOut() throws {
         for value: SampleValue in [nil, "", "a\u{1}b", "a\u{9F}b"] {
             let records = try encode([row(payload: nil, correlation: value)], of: outbox())
