@@ -21,6 +21,8 @@ final class BatchMailbox: Sendable {
         var deadline: ContinuousClock.Instant?
         /// True when the thread stopped reading for want of room.
         var wantsRoom = false
+        /// True when the thread does not read because it waits for rows of a snapshot.
+        var isHeldUp = false
         var isClosing = false
         var isCancelled = false
         /// When the thread looks here next by itself; nil while it is awake.
@@ -133,12 +135,15 @@ extension BatchMailbox {
         var readCount: UInt64
         /// True while the thread does not read because batches wait to be taken.
         var isFull: Bool
+        /// True while the thread does not read because rows of a snapshot are to come first.
+        var isHeldUp: Bool
     }
 
     var pulse: Pulse {
         state.withLock { state in
             Pulse(
-                reached: state.newest.resume.value, readCount: reads.load(ordering: .relaxed), isFull: state.wantsRoom)
+                reached: state.newest.resume.value, readCount: reads.load(ordering: .relaxed), isFull: state.wantsRoom,
+                isHeldUp: state.isHeldUp)
         }
     }
 
@@ -180,6 +185,9 @@ extension BatchMailbox {
             return !state.wantsRoom
         }
     }
+
+    /// The thread waits for rows of a snapshot, or does no longer.
+    func isHeldUp(_ isHeldUp: Bool) { state.withLock { $0.isHeldUp = isHeldUp } }
 
     /// Hands a batch over; there must be room.
     func deliver(_ batch: ChangeBatch, newest: SourceCheckpoint) {

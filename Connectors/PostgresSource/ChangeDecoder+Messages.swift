@@ -18,7 +18,7 @@ enum MessageRelations {
             Column(name: "id", type: .text, typeName: "text", keyPosition: 0, isNullable: false),
             Column(name: "changes", type: .int64, typeName: "bigint"),
             Column(name: "events", type: .int64, typeName: "bigint"),
-            Column(name: "tables", type: .json, typeName: "json"),
+            Column(name: "tables", type: .json, typeName: "json", shape: .json),
         ])
 }
 

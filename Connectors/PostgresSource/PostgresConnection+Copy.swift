@@ -14,29 +14,33 @@ extension PostgresConnection {
     }
 
     /// Sends statements that may hold bytes which are no UTF-8, and takes their result; stops at the start of a COPY.
+    /// The server tells the start together with the first rows, which may take hours to find.
     func execute(
-        bytes sql: [UInt8], within limit: Duration = .seconds(30), whileWaiting: (Duration) -> Bool = { _ in true }
+        bytes sql: [UInt8], whileWaiting: (Duration) -> Bool
     ) throws(ServerError) -> QueryResult {
         guard !isBroken else {
             throw ServerError(sqlState: nil, message: "the connection is lost", isConnectionLost: true)
         }
         let text = sql.map { CChar(bitPattern: $0) } + [0]
         guard unsafe PQsendQuery(libpq, text) == 1 else { throw lost() }
-        try awaitAnswer(within: limit, whileWaiting: whileWaiting)
+        try awaitAnswer(within: .seconds(1 << 40), whileWaiting: whileWaiting)
         return try collectResults()
     }
 
     /// The next row of a running `COPY … TO STDOUT`, given to `body` as the server sent it. Waits without limit for it,
-    /// until `wakeUp` is readable and `mayWait` says no.
+    /// until `wakeUp` is readable or a second has passed, and `mayWait`, told how long it has been waited, says no.
     func nextCopyRow(
-        wakeUp: WakeUp, mayWait: () -> Bool, _ body: (RawSpan) -> Void
+        wakeUp: WakeUp, mayWait: (Duration) -> Bool, _ body: (RawSpan) -> Void
     ) throws(ServerError) -> CopyStep {
+        var start: ContinuousClock.Instant?
         while true {
             var row: UnsafeMutablePointer<CChar>?
             let length = unsafe PQgetCopyData(libpq, &row, 1)
             switch length {
             case 0:
-                guard mayWait() else { return .stopped }
+                let begin = start ?? .now
+                start = begin
+                guard mayWait(begin.duration(to: .now)) else { return .stopped }
                 wait(for: wakeUp)
                 if unsafe PQconsumeInput(libpq) != 1 { throw lost() }
             case -1:

@@ -171,7 +171,7 @@ extension PostgresConnection {
     /// No statement of ours may be cut short or read less than all rows, and rows come in the order of the key without
     /// a sort. The time-outs are set by a query because not every version has all of them.
     private static let reading = """
-         SET statement_timeout TO 0; SET lock_timeout TO '10s'; SET row_security TO off; SET enable_sort TO off;
+         SET statement_timeout TO 0; SET lock_timeout TO '2s'; SET row_security TO off; SET enable_sort TO off;
         SET jit TO off; SET max_parallel_workers_per_gather TO 0; SET default_transaction_read_only TO off;
         SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN
             ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout');

@@ -176,17 +176,16 @@ extension Examination {
 
     private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
         if publication.needsReplicaIdentity && !table.hasReplicaIdentity {
-            add(PostgresFailure.noReplicaIdentity([(table.schema, table.name)]))
+            add(PostgresFailure.noReplicaIdentity([table]))
         } else {
             add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
         }
         let role = SQLText.identifier(facts.role)
         if !table.isReadable {
             add(
-                .warning, "postgres.privilege",
+                settings.readsOldRows && settings.snapshotURL == nil ? .problem : .warning, "postgres.not_readable",
                 "role \(role) may not read \(table.qualifiedName), which a snapshot takes",
-                fix: "GRANT USAGE ON SCHEMA \(SQLText.identifier(table.schema)) TO \(role); "
-                    + "GRANT SELECT ON \(table.identifier) TO \(role);")
+                fix: PostgresFailure.readingGrants([table], to: facts.role))
         }
     }
 

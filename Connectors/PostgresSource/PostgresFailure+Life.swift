@@ -47,7 +47,7 @@ extension PostgresFailure {
 
     /// For a table that only a pattern matches.
     static func keylessWarning(_ table: TableSelection.Table, isPublished: Bool) -> String {
-        let fix = replicaIdentityFull(schema: table.schema, table: table.name)
+        let fix = table.identityFix
         return isPublished
             ? "table \(table.qualifiedName) is published without a replica identity: every UPDATE and DELETE of it "
                 + "fails in the application. Give it a primary key, or \(fix)"

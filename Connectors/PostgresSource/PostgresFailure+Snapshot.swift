@@ -10,6 +10,22 @@ extension PostgresFailure {
                 + "ALTER ROLE … BYPASSRLS), or set snapshot: never")
     }
 
+    static func notReadable(_ tables: [TableSelection.Table], role: String) -> ConnectorFailure {
+        let names = tables.map(\.qualifiedName).joined(separator: ", ")
+        return ConnectorFailure(
+            "postgres.not_readable", .stop, "role \"\(role)\" may not read \(names), which a snapshot takes",
+            setting: "source.postgres.snapshot",
+            hint: readingGrants(tables, to: role) + " Or set snapshot: never")
+    }
+
+    /// The statements that let a role read tables.
+    static func readingGrants(_ tables: [TableSelection.Table], to role: String) -> String {
+        let role = SQLText.identifier(role)
+        let schemas = Set(tables.map(\.schema)).sorted().map { SQLText.identifier($0) }.joined(separator: ", ")
+        return "GRANT USAGE ON SCHEMA \(schemas) TO \(role); "
+            + "GRANT SELECT ON \(tables.map(\.identifier).joined(separator: ", ")) TO \(role);"
+    }
+
     static func snapshotOnStandby() -> ConnectorFailure {
         ConnectorFailure(
             "postgres.snapshot_standby", .stop, "rows cannot be read for snapshots by way of a standby alone",

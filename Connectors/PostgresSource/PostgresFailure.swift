@@ -13,6 +13,8 @@ enum PostgresFailure {
         case streaming(slot: String)
         /// Reading rows of a table.
         case snapshot(of: String)
+
+        var isSnapshot: Bool { if case .snapshot = self { true } else { false } }
     }
 
     /// The failure for what the server or libpq said.
@@ -69,7 +71,7 @@ enum PostgresFailure {
                 hint: "raise max_replication_slots and restart the server, or drop a slot that nobody uses "
                     + "(select * from pg_replication_slots)")
         case "55000": prerequisite(message, activity)
-        case "58P01": slotLost(slot(of: activity), why: message)
+        case "58P01" where !activity.isSnapshot: slotLost(slot(of: activity), why: message)
         case "42704":
             ConnectorFailure(
                 "postgres.object_missing", .stop, "something that the stream needs was dropped: \(message)",
@@ -209,17 +211,13 @@ extension PostgresFailure {
             hint: "psql -c '\\dt *.*' lists the tables", exitCode: 2)
     }
 
-    static func noReplicaIdentity(_ tables: [(schema: String, table: String)]) -> ConnectorFailure {
-        let names = tables.map { "\($0.schema).\($0.table)" }.joined(separator: ", ")
-        let statements = tables.map { replicaIdentityFull(schema: $0.schema, table: $0.table) }
+    static func noReplicaIdentity(_ tables: [TableSelection.Table]) -> ConnectorFailure {
+        let names = tables.map(\.qualifiedName).joined(separator: ", ")
+        let statements = tables.map(\.identityFix)
         return ConnectorFailure(
             "postgres.no_replica_identity", .stop,
             "published without a key, every UPDATE and DELETE of \(names) would fail in the application",
             setting: tablesSetting, hint: statements.joined(separator: " ") + " (or give it a primary key)")
-    }
-
-    static func replicaIdentityFull(schema: String, table: String) -> String {
-        "ALTER TABLE \(SQLText.identifier(schema: schema, table: table)) REPLICA IDENTITY FULL;"
     }
 
     static func publicationOptions(_ publication: String, _ why: String, fix: String) -> ConnectorFailure {

@@ -73,8 +73,10 @@ actor PostgresSession {
         rowsPlace = SnapshotPlace(settings: settings, facts: facts, systemIdentifier: replication.systemIdentifier)
         if !snapshot.isFinished { try rowsPlace?.check() }
         guard let wakeUp = WakeUp(),
-            let crew = SnapshotCrew(snapshot, plan, settings, streamWakeUp: wakeUp, notice: notice)
+            let crew = SnapshotCrew(
+                snapshot, plan, settings, streamWakeUp: wakeUp, notice: notice, warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
+        if checkpoint == nil { crew.coordinator.becomeStrict() }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
         let stream = ReplicationStream(
@@ -105,7 +107,8 @@ actor PostgresSession {
     ) {
         let watch = ServerWatch(
             settings: settings, version: facts.versionNumber, walsender: process, mailbox: mailbox,
-            publication: publication, coordinator: crew.coordinator, notice: notice, warning: warning)
+            publication: publication, coordinator: crew.coordinator,
+            readsOldRows: settings.readsOldRows && (rowsPlace?.isPossible ?? false), notice: notice, warning: warning)
         watching.withLock { $0 = Task { await watch.run() } }
     }
 
@@ -126,7 +129,10 @@ actor PostgresSession {
     /// What was committed asynchronously lies before it and is flushed a little later. When something unflushed is
     /// there, an empty transaction of ours makes the server's WAL writer flush past it; otherwise that might wait for
     /// others.
+    ///
+    /// Whoever asks waits until everything is read: from now on a table that cannot be read ends the source.
     func endPosition() throws(ConnectorFailure) -> ResumePosition {
+        crew?.coordinator.becomeStrict()
         let end = try WALEnd(side)
         if !end.isFlushed && !end.isInRecovery { _ = try? side.query("SELECT pg_catalog.pg_current_xact_id()") }
         return ResumePosition(end.position.value)

@@ -41,7 +41,13 @@ package final class PostgresSource: ChangeSource {
         let recovers = leave.withLock { $0.isGiven }
         let identity = try await opened.open(resumingAfter: checkpoint, of: expected, recovers: recovers)
         let didRecover = await opened.didRecover
-        if recovers, !didRecover { notice("nothing is lost: there was nothing to recover") }
+        if recovers, !didRecover {
+            let left = opened.crew?.coordinator.progress?.tablesLeft ?? 0
+            notice(
+                left == 0
+                    ? "nothing is lost: there was nothing to recover"
+                    : "nothing more is lost; tables whose rows are still to be read: \(left)")
+        }
         leave.withLock { $0.opened(after: checkpoint, didRecover: didRecover) }
         return identity
     }

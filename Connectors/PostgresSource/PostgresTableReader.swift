@@ -47,7 +47,19 @@ package actor PostgresTableReader: TableReader {
         return TableView(
             tables: tables.map(\.viewed), end: ResumePosition(end.value), tellsTablesApartByNumber: true,
             contains: { transaction, identity in snapshot.contains(transaction, identity) },
-            coverage: { _, _ in .changed(why: "rows from before the slot are not read by this version") })
+            coverage: Self.coverage)
+    }
+
+    /// Every row must have an event once the table's snapshot is in the log.
+    private static func coverage(_ table: ViewedTable, _ checkpoint: SourceCheckpoint?) -> RowCoverage {
+        guard let known = PostgresSource.snapshotNotes(checkpoint)?.tables[table.relation.sourceID] else {
+            return .changed(why: "its rows from before its changes were captured were never read")
+        }
+        if known.wasRead { return .all }
+        return .changed(
+            why: known.stage == .done
+                ? "its rows from before its changes were captured were never read"
+                : "the reading of its old rows is not over")
     }
 
     /// The parts of the identity that a restored or other database cannot share.

@@ -93,7 +93,7 @@ extension PublicationDifference {
     static func replace(_ name: String, _ table: PublishedTable) -> String {
         let publication = SQLText.identifier(name)
         return "BEGIN; ALTER PUBLICATION \(publication) DROP TABLE "
-            + "\(SQLText.identifier(schema: table.schema, table: table.name)); "
+            + "\(table.reference); "
             + "ALTER PUBLICATION \(publication) ADD TABLE \(table.clause); COMMIT;"
     }
 

@@ -4,6 +4,8 @@ internal import ConnectorKit
 struct PublishedTable: Equatable {
     var schema: String
     var name: String
+    /// True when tables inherit from it: they are published by themselves or not at all.
+    var hasChildren = false
     /// Only these columns are sent, in the order of the table; nil for all.
     var columns: [String]?
     /// Only rows for which this is true are sent, in the server's own spelling; nil for all.
@@ -16,9 +18,12 @@ struct PublishedTable: Equatable {
 
     var qualifiedName: String { schema + "." + name }
 
+    /// The table alone, as it stands in ALTER PUBLICATION … DROP TABLE.
+    var reference: String { (hasChildren ? "ONLY " : "") + SQLText.identifier(schema: schema, table: name) }
+
     /// The table as it stands in CREATE or ALTER PUBLICATION.
     var clause: String {
-        var text = SQLText.identifier(schema: schema, table: name)
+        var text = reference
         if let columns { text += " (" + columns.map { SQLText.identifier($0) }.joined(separator: ", ") + ")" }
         if let filter { text += " WHERE (\(filter))" }
         return text
@@ -35,6 +40,7 @@ extension PublishedTable {
     ) throws(ConnectorFailure) {
         schema = table.schema
         name = table.name
+        hasChildren = table.hasChildren
         guard let choice = table.choice else { return }
         isChosen = true
         if let setting = choice.conflict { throw PostgresFailure.choiceConflict(table, setting) }

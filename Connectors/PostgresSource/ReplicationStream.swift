@@ -28,6 +28,8 @@ private import Glibc
     private var lastRead = ContinuousClock.now
     /// True when a batch is due and the mailbox is full: the mailbox wakes the thread.
     private var waitsForRoom = false
+    /// True when the rows of a snapshot are waited for.
+    private var isHeldUp = false
     /// The socket and the wake-up, for poll(2).
     private var entries = [pollfd(), pollfd()]
 
@@ -63,6 +65,10 @@ private import Glibc
         if let publication = mailbox.takePublication() { intake.decoder.progress.notes.publication = publication }
         intake.decoder.refreshSnapshots()
         let isStuck = try decodeAndDeliver()
+        if isHeldUp != (isStuck && !waitsForRoom) {
+            isHeldUp.toggle()
+            mailbox.isHeldUp(isHeldUp)
+        }
         try tellServer()
         try transport.flush()
         if try sleep(reading: !isStuck) {

@@ -125,6 +125,7 @@ extension ServerPreparation {
     ) throws(ConnectorFailure) -> PublicationMemory {
         let look = try PublicationLook(settings, side, version: version, memory: memory)
         for line in look.selection.idlePatterns { notice(line) }
+        if !isResuming { try checkReadable(look.selection.tables) }
         guard look.state.exists else {
             if isResuming {
                 let hasSlot = try SlotState.find(settings.slot, side) != nil
@@ -216,9 +217,17 @@ extension ServerPreparation {
         try PublicationLook(settings, side, version: version, memory: nil).review(nil).memory
     }
 
+    /// At the first start, before anything is made: a slot that nobody reads would keep WAL.
+    private func checkReadable(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
+        let unreadable = tables.filter { !$0.isReadable }
+        guard settings.readsOldRows, settings.snapshotURL == nil, !unreadable.isEmpty else { return }
+        let role = try side.query("SELECT current_user AS role").first?.text("role") ?? ""
+        throw PostgresFailure.notReadable(unreadable, role: role)
+    }
+
     private func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
         if tables.isEmpty { return }
-        throw PostgresFailure.noReplicaIdentity(tables.map { ($0.schema, $0.name) })
+        throw PostgresFailure.noReplicaIdentity(tables)
     }
 
     /// At the first start, and for a table that is named, a missing replica identity is refused. Later a table that
@@ -282,6 +291,11 @@ extension ServerPreparation {
         }
         if slot.activeProcess != nil { throw PostgresFailure.slotActive(name, try SlotHolder.find(slot, side)) }
         let confirmed = slot.confirmed ?? LSN(0)
+        if checkpoint == nil {
+            warning(
+                "slot \"\(name)\" is there already, though this log is empty: it is read from \(confirmed) on. Another "
+                    + "pipeline that reads it would miss what is confirmed here: give each a name of its own")
+        }
         if let checkpoint, confirmed.value > checkpoint.resume.value {
             let loss = PostgresFailure.slotAhead(
                 name, confirmed: confirmed.description, checkpoint: LSN(checkpoint.resume.value).description)

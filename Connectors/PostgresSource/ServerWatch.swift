@@ -17,12 +17,13 @@ actor ServerWatch {
     private let mailbox: BatchMailbox
     /// Is told which tables are captured.
     private let coordinator: SnapshotCoordinator
+    private let readsOldRows: Bool
     private let side: SideConnection
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
     private var publication: PublicationMemory
-    /// The tables that snapshots know of, by oid.
-    private var readTables: Set<UInt32>
+    /// The names of the tables that snapshots know of, by oid.
+    private var readTables: [UInt32: String]
     private var forecast: WALForecast
     private var restart: RestartWatch
     private var stall: StallWatch
@@ -42,7 +43,7 @@ actor ServerWatch {
 
     init(
         settings: PostgresSettings, version: Int, walsender: Int, mailbox: BatchMailbox,
-        publication: PublicationMemory, coordinator: SnapshotCoordinator,
+        publication: PublicationMemory, coordinator: SnapshotCoordinator, readsOldRows: Bool,
         notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
@@ -51,7 +52,8 @@ actor ServerWatch {
         self.mailbox = mailbox
         self.publication = publication
         self.coordinator = coordinator
-        readTables = Set(publication.tables.keys)
+        self.readsOldRows = readsOldRows
+        readTables = publication.tables.mapValues(\.name)
         self.notice = notice
         self.warning = warning
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
@@ -114,11 +116,11 @@ extension ServerWatch {
         try readNewTables()
     }
 
-    /// Has the rows read that are in tables which are captured since the last look.
+    /// Has the rows read that are in tables which are captured since the last look, or have another name.
     private func readNewTables() throws(ConnectorFailure) {
-        let tables = Set(publication.tables.keys)
+        let tables = publication.tables.mapValues(\.name)
         guard tables != readTables else { return }
-        coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: settings.readsOldRows)
+        coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: readsOldRows)
         readTables = tables
     }
 
@@ -202,7 +204,8 @@ extension ServerWatch {
         let verdict = stall.take(
             StallWatch.Sample(
                 time: .now, serverEnd: sample.serverEnd, reached: LSN(pulse.reached), heard: pulse.readCount,
-                sent: sample.sent, isBusy: sample.isSenderBusy, isFull: pulse.isFull))
+                sent: sample.sent, isBusy: sample.isSenderBusy,
+                isFull: pulse.isFull || pulse.isHeldUp))
         switch verdict {
         case .stalled(let time):
             warning(

@@ -11,6 +11,10 @@ struct TableSelection {
         /// True when UPDATE and DELETE would still work once it is published: it, or each of its partitions, has a key
         /// or sends whole rows.
         var hasReplicaIdentity: Bool
+        /// The statements that would give it, or its partitions that lack one, a replica identity; the first few.
+        var identityFix: String
+        /// True when other tables inherit from it, which is no partitioning.
+        var hasChildren: Bool
         /// True for a partitioned table, whose changes arrive under its own name.
         var isPartitioned: Bool
         /// True when the role owns it, which adding it to a publication takes.
@@ -97,7 +101,8 @@ struct TableSelection {
     private static func table(_ row: QueryResult.Row, _ choices: TableChoices) -> Table {
         Table(
             id: UInt32(row.text("oid")) ?? 0, schema: row.text("schema"), name: row.text("name"),
-            hasReplicaIdentity: row.flag("has_identity"), isPartitioned: row.text("kind") == "p",
+            hasReplicaIdentity: row.flag("has_identity"), identityFix: row["identity_fix"] ?? "",
+            hasChildren: row.flag("has_children"), isPartitioned: row.text("kind") == "p",
             isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"),
             ancestors: row.ancestors, choice: choices.choice(schema: row.text("schema"), table: row.text("name")))
     }
@@ -114,13 +119,24 @@ struct TableSelection {
                     WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)
                 WHEN 'i' THEN EXISTS (SELECT FROM pg_catalog.pg_index i
                     WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid)
-                ELSE false END AS has_identity
-            FROM pg_catalog.pg_class c WHERE c.relkind = 'r')
+                ELSE false END AS has_identity,
+                'ALTER TABLE "' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""')
+                    || '" REPLICA IDENTITY ' || CASE WHEN c.relreplident <> 'd' AND EXISTS (
+                        SELECT FROM pg_catalog.pg_index i
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)
+                    THEN 'DEFAULT;' ELSE 'FULL;' END AS fix
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r')
         SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
             CASE WHEN c.relkind = 'p' THEN NOT EXISTS (
                     SELECT FROM pg_catalog.pg_partition_tree(c.oid) t JOIN identity i ON i.oid = t.relid
                     WHERE t.isleaf AND NOT i.has_identity)
                 ELSE (SELECT i.has_identity FROM identity i WHERE i.oid = c.oid) END AS has_identity,
+            (SELECT pg_catalog.string_agg(f.fix, ' ') FROM (
+                SELECT i.fix FROM identity i WHERE NOT i.has_identity AND (i.oid = c.oid OR c.relkind = 'p'
+                    AND i.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree(c.oid) t))
+                ORDER BY i.oid LIMIT 10) f) AS identity_fix,
+            c.relkind = 'r' AND c.relhassubclass AS has_children,
             CASE WHEN c.relkind IN ('v', 'm') THEN 'a view'
                 WHEN c.relkind = 'f' THEN 'a foreign table'
                 WHEN c.relpersistence = 'u' THEN 'an unlogged table' END AS obstacle,

@@ -22,6 +22,7 @@ extension EventWriter {
             output.append(copyOf: subject)
             output.append(UInt8(ascii: "\""))
         }
+        transaction.appendAttributes(to: &output)
         output.append(plan.bytes(fragments.data))
         appendData(operation, plan, images, body)
         appendOrigin(change, info)

@@ -40,7 +40,7 @@ struct TransactionContext {
     /// Attributes of an event that only the event itself may set.
     private static let takenNames: Set<String> = [
         "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "database64",
-        "sequence", "partitionkey", "recordedtime",
+        "sequence", "partitionkey", "recordedtime", "aggregatetype",
     ]
 
     /// Reads what the application said.

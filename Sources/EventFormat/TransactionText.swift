@@ -7,10 +7,23 @@ struct TransactionText: ~Copyable {
     private(set) var current: TransactionInfo?
     private var timeEnd = 0
     private var idEnd = 0
+    private var positionEnd = 0
+    /// Where the attributes stand that the application gave to the transaction, each as `,"name":"value"`.
+    private var attributes: [Range<Int>] = []
+    /// False when events have no attributes, so that what the application said is not even read.
+    private let hasAttributes: Bool
+    /// What was wrong with what applications said.
+    private(set) var problems: Set<ContextProblem> = []
 
-    /// Writes the words of `transaction`, unless they are there already.
-    mutating func prepare(_ transaction: TransactionInfo) {
-        if current == transaction { return }
+    init(hasAttributes: Bool) { self.hasAttributes = hasAttributes }
+
+    /// Writes the words of `transaction`, unless they are there already. `body` is that of its batch.
+    @inline(__always)
+    mutating func prepare(_ transaction: TransactionInfo, _ body: RawSpan) {
+        if current != transaction { write(transaction, body) }
+    }
+
+    private mutating func write(_ transaction: TransactionInfo, _ body: RawSpan) {
         current = transaction
         text.removeAll()
         text.append(hex: transaction.commit, width: 16)
@@ -20,6 +33,23 @@ struct TransactionText: ~Copyable {
         text.append(decimal: transaction.id)
         idEnd = text.count
         text.append(utf8: LSN(transaction.commit).description)
+        positionEnd = text.count
+        attributes.removeAll(keepingCapacity: true)
+        let context = transaction.context.indices
+        guard hasAttributes, !context.isEmpty, context.upperBound <= body.byteCount else { return }
+        writeAttributes(.read(body.extracting(context)))
+    }
+
+    private mutating func writeAttributes(_ context: TransactionContext) {
+        for attribute in context.attributes {
+            let start = text.count
+            text.append(UInt8(ascii: ","))
+            text.append(jsonString: attribute.name)
+            text.append(UInt8(ascii: ":"))
+            text.append(jsonString: attribute.value)
+            attributes.append(start..<text.count)
+        }
+        if let problem = context.problem { problems.insert(problem) }
     }
 
     /// Appends the commit as 16 hexadecimal digits, and a hyphen.
@@ -36,5 +66,26 @@ struct TransactionText: ~Copyable {
 
     /// Appends the commit as PostgreSQL writes a log position.
     @inline(__always)
-    func appendLSN(to output: inout OutputBuffer) { output.append(text.bytes.extracting(idEnd..<text.count)) }
+    func appendLSN(to output: inout OutputBuffer) { output.append(text.bytes.extracting(idEnd..<positionEnd)) }
+
+    /// Appends the attributes that the application gave to the transaction, a comma before each.
+    @inline(__always)
+    func appendAttributes(to output: inout OutputBuffer) {
+        output.append(text.bytes.extracting(positionEnd..<text.count))
+    }
+
+    /// How many attributes the application gave to the transaction.
+    var attributeCount: Int { attributes.count }
+
+    /// Appends one of the attributes.
+    func appendAttribute(_ number: Int, to output: inout OutputBuffer) {
+        output.append(text.bytes.extracting(attributes[number]))
+    }
+
+    /// True when one of the attributes begins with these bytes.
+    func attribute(_ number: Int, hasPrefix prefix: RawSpan) -> Bool {
+        let range = attributes[number]
+        let front = range.lowerBound..<min(range.lowerBound + prefix.byteCount, range.upperBound)
+        return text.bytes.extracting(front).hasSameBytes(as: prefix)
+    }
 }

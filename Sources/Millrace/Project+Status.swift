@@ -51,7 +51,7 @@ extension Project {
         } else {
             line += ": not begun"
         }
-        return [unread.count > 1 ? line + "; \(unread.count - 1) more tables to read" : line]
+        return [unread.count > 1 ? line + "; further tables to read: \(unread.count - 1)" : line]
     }
 
     /// While the slot is read, what the reader needs to confirm; else how long it is not read, where the server knows.

@@ -45,6 +45,8 @@ package struct DeliveryStage {
     private var backoff = Backoff()
     /// True while the log holds a failure of this sink, for `status`.
     private var hasStoredError = false
+    /// What was told about contexts of transactions.
+    var toldProblems: Set<ContextProblem> = []
 
     /// How long records that the sink took may stay without being durable while more keep coming.
     static let flushInterval = Duration.milliseconds(100)
@@ -138,6 +140,7 @@ package struct DeliveryStage {
             return
         }
         let records = try encode(current, from: turn.next, with: &encoder)
+        tell(encoder.contextProblems)
         let durability = durability(for: turn, adding: records.body.count)
         let receipt = try await plan.sink.write(records, durability)
         turn.next = records.nextOffset

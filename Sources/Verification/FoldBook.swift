@@ -23,7 +23,9 @@ struct FoldBook {
     ) throws(ConnectorFailure) {
         var byRelation: [TableFold?] = []
         for relation in batch.relations {
-            byRelation.append(isWanted(relation) ? try fold(of: relation) : nil)
+            // Messages and the ends of transactions are rows of no table; the server reserves the schema's name.
+            let isTable = relation.schema != "pg_logical"
+            byRelation.append(isTable && isWanted(relation) ? try fold(of: relation) : nil)
         }
         for index in 0..<batch.changeCount {
             let change = batch.change(at: index)

@@ -55,6 +55,52 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         #expect(try Python.run(validate, lines: events, arguments: [schema]) == "\(events.count)\n")
     }
 
+    /// Messages, boundaries of transactions, and events with what the application said about the transaction.
+    private func specialEvents() throws -> [String] {
+        let context =
+            #"{"correlationid":"c 1","causationid":"k","traceparent":"\#(MessageEventTests.traceParent)","#
+            + #""tracestate":"k=v","abcdefghij0123456789":"x"}"#
+        let tables: SampleValue = #"[{"schema":"public","table":"t","events":3}]"#
+        var lines: [String] = []
+        for context in ["", context] {
+            lines += try encode([.insert(["42", "new", nil]), .truncate], of: orders, context: context).lines
+            lines += try encode(
+                [.message("app", "x"), .message("", .blob([0]))], of: messages, context: context
+            ).lines
+            lines += try encode([.message("app", "x")], of: messages, transactionID: 0).lines
+            lines += try encode(
+                [.boundary(.begin)], of: transactions, firstOrdinal: ChangeIdentity.beginOrdinal, context: context
+            ).lines
+            lines += try encode(
+                [.boundary(.commit, changes: "4", events: "3", tables: tables)], of: transactions,
+                firstOrdinal: ChangeIdentity.commitOrdinal, context: context
+            ).lines
+        }
+        return lines
+    }
+
+    @Test func messagesBoundariesAndContextsFitTheEnvelopeSchema() throws {
+        let schema = Python.root.appending(path: "Schemas/event-envelope.schema.json").path
+        let events = try specialEvents()
+        #expect(try Python.run(validate, lines: events, arguments: [schema]) == "\(events.count)\n")
+        #expect(try Python.run(parse, lines: events) == "\(events.count)\n")
+        let wrongs: [(Int, String, String)] = [
+            (7, #""correlationid":"c 1""#, #""correlationid":"""#), (7, #""correlationid":"#, #""correlation_id":"#),
+            (7, #""correlationid":"c 1""#, #""correlationid":7"#), (7, #""traceparent":"00"#, #""traceparent":"zz"#),
+            (2, #""op":"message""#, #""op":"begin""#), (2, "pg_logical", "public"),
+            (2, #"{"prefix":"app"},"#, "null,"),
+            (5, #""position":null"#, #""position":1"#), (6, "-7FFFFFFF", ""), (5, #""tables":null"#, #""t":null"#),
+            (0, #""position":10"#, #""position":null"#),
+        ]
+        for (index, part, other) in wrongs {
+            let wrong = events[index].replacing(part, with: other)
+            #expect(wrong != events[index])
+            #expect(throws: Python.Failure.self, "\(part)") {
+                try Python.run(validate, lines: [wrong], arguments: [schema])
+            }
+        }
+    }
+
     @Test func envelopeSchemaRefusesWhatIsNoEvent() throws {
         let schema = Python.root.appending(path: "Schemas/event-envelope.schema.json").path
         let event = try #require(try encode([.insert(["42", "new", nil])], of: orders).lines.first)

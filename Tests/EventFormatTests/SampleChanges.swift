@@ -53,6 +53,15 @@ struct SampleChange {
         SampleChange(operation: .delete, beforeImage: image, before: tuple(before))
     }
     static let truncate = SampleChange(operation: .truncate)
+    static func message(_ prefix: SampleValue, _ content: SampleValue) -> SampleChange {
+        SampleChange(operation: .message, after: tuple([prefix, content]))
+    }
+    /// The begin or the end of transaction 771.
+    static func boundary(
+        _ operation: Operation, changes: SampleValue = nil, events: SampleValue = nil, tables: SampleValue = nil
+    ) -> SampleChange {
+        SampleChange(operation: operation, after: tuple(["771", changes, events, tables]))
+    }
 }
 
 let commitTime: Int64 = 1_795_255_200_123_456  // 2026-11-21 10:00:00.123456 UTC
@@ -60,11 +69,13 @@ let commitTime: Int64 = 1_795_255_200_123_456  // 2026-11-21 10:00:00.123456 UTC
 /// A sealed batch with one transaction that holds `changes` of `relation`.
 func batch(
     _ changes: [SampleChange], of relation: Relation, commit: UInt64 = 0x16B_3748, transactionID: UInt64 = 771,
-    committedAt: Int64 = commitTime, firstOrdinal: UInt32 = 10
+    committedAt: Int64 = commitTime, firstOrdinal: UInt32 = 10, context: String = ""
 ) throws -> ChangeBatch {
     var builder = ChangeBatchBuilder(capacity: 4096)
     let index = builder.index(of: relation)
-    let transaction = builder.begin(TransactionInfo(commit: commit, id: transactionID, committedAt: committedAt))
+    let said = builder.append(context: Array(context.utf8).rawBytes)
+    let transaction = builder.begin(
+        TransactionInfo(commit: commit, id: transactionID, committedAt: committedAt, context: said))
     for (number, change) in changes.enumerated() {
         let before = change.before.isEmpty ? ByteRange.empty : builder.append(tuple: change.before.rawBytes)
         let after = change.after.isEmpty ? ByteRange.empty : builder.append(tuple: change.after.rawBytes)
@@ -92,10 +103,11 @@ func version(_ relation: Relation, subject: String? = nil, version: Int = 3) -> 
 /// Encodes `changes` of `relation` by an encoder of its own.
 func encode(
     _ changes: [SampleChange], of relation: Relation, format: EventFormat = .cloudEvents, source: String = "postgres",
-    transactionID: UInt64 = 771, pipeline: String = "shop"
+    transactionID: UInt64 = 771, pipeline: String = "shop", firstOrdinal: UInt32 = 10, context: String = ""
 ) throws -> RecordBatch {
     let encoder = EventEncoder(pipelineName: pipeline, sourceKind: source, format: format)
-    let batch = try batch(changes, of: relation, transactionID: transactionID)
+    let batch = try batch(
+        changes, of: relation, transactionID: transactionID, firstOrdinal: firstOrdinal, context: context)
     return try encoder.encode(
         batch, versions: [version(relation)], firstOffset: 100, from: 0, bytesMax: .max, including: { _ in true }
     ).records
@@ -108,3 +120,13 @@ func column(_ name: String, _ type: ValueType = .text, key: Int? = nil) -> Colum
 let orders = Relation(
     sourceID: 1, schema: "public", name: "orders",
     columns: [column("id", .int64, key: 0), column("status"), column("note")])
+
+let messages = Relation(
+    sourceID: 0, schema: "pg_logical", name: "message", columns: [column("prefix", key: 0), column("content")])
+
+let transactions = Relation(
+    sourceID: 0, schema: "pg_logical", name: "transaction",
+    columns: [
+        column("id", key: 0), column("changes", .int64), column("events", .int64),
+        Column(name: "tables", type: .json, typeName: "json", shape: .json),
+    ])

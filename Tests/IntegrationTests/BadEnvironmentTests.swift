@@ -89,9 +89,9 @@ struct BadEnvironmentTests {
         let name = try database.sql("SELECT * FROM \(slot) s")[0]
         try database.sql("SELECT pg_drop_replication_slot('\(name)')")
         try database.sql("INSERT INTO orders VALUES (1)")
-        expect(try program.run("run", "--until-caught-up"), "postgres.slot_missing", hint: "start anew")
+        expect(try program.run("run", "--until-caught-up"), "postgres.slot_missing", hint: "run --recover snapshot")
         try database.sql("SELECT pg_create_logical_replication_slot('\(name)', 'pgoutput')")
-        expect(try program.run("run", "--until-caught-up"), "postgres.slot_ahead", hint: "start anew")
+        expect(try program.run("run", "--until-caught-up"), "postgres.slot_ahead", hint: "run --recover snapshot")
     }
 
     @Test func aSinkFolderThatCannotBeWrittenEndsTheRunWithThePath() throws {

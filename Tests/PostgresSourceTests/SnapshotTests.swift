@@ -70,7 +70,7 @@ struct SnapshotTests {
         reader.checkpoint = first.checkpoint
         try await reader.open()
         try await reader.finishSnapshot()
-        #expect(reader.lines() == ["snapshot public.u 5"])
+        #expect(reader.lines() == ["truncate public.u ", "snapshot public.u 5"])
         await reader.source.close()
     }
 
@@ -182,6 +182,6 @@ struct SnapshotTests {
         }
         await reader.source.close()
         #expect(failure?.code == "postgres.not_readable")
-        #expect(failure?.hint?.contains("GRANT SELECT ON public.t") ?? false)
+        #expect(failure?.hint?.contains("GRANT SELECT ON \"public\".\"t\" TO \"\(role)\";") ?? false)
     }
 }

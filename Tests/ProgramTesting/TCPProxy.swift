@@ -62,9 +62,11 @@ package final class TCPProxy: Sendable {
             }
         }
         var wasSwallowed = false
+        // A side that ends in the hole is not heard of on the other; poll(2) passes over -1.
+        var sockets = [client, server]
         var buffer = [UInt8](repeating: 0, count: 65536)
         while isConnected {
-            var entries = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            var entries = sockets.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             _ = poll(&entries, 2, 20)
             let mode = current
             // What a hole was torn into is never taken up again.
@@ -72,7 +74,11 @@ package final class TCPProxy: Sendable {
             if mode == .swallow { wasSwallowed = true }
             for (index, entry) in entries.enumerated() where entry.revents != 0 {
                 let count = recv(entry.fd, &buffer, buffer.count, 0)
-                if count <= 0 { return }
+                if count <= 0 {
+                    if mode != .swallow { return }
+                    sockets[index] = -1
+                    continue
+                }
                 if mode == .forward, !Self.sendAll(buffer[..<count], to: index == 0 ? server : client) { return }
             }
         }

@@ -29,6 +29,7 @@ extension SnapshotCoordinator {
     private static func live(_ notes: SnapshotNotes, _ oid: UInt32) -> Live {
         var live = Live()
         if case .reading(let reading) = notes.tables[oid]?.stage {
+            live.owedBytes = reading.owed.reduce(0) { $0 + $1.count }
             live.owedNumbers = Array(reading.owed.indices)
             live.nextOwed = reading.owed.count
             live.waitingKeys = Set(reading.owed)
@@ -36,21 +37,40 @@ extension SnapshotCoordinator {
         return live
     }
 
+    /// The stream has come to the chunk's low watermark.
+    func met(_ number: UInt64) { change(wakesWorkers: true) { $0.flights[number]?.isMet = true } }
+
+    /// The rows of the chunk are about to be told. False when it was given up meanwhile.
+    func claim(_ chunk: SnapshotChunk) -> Bool {
+        state.withLock { state in
+            guard state.flights[chunk.number] != nil else { return false }
+            state.flights[chunk.number]?.isClaimed = true
+            return true
+        }
+    }
+
     /// The chunk has its place: `rowCount` of its rows were told.
     func finish(_ chunk: SnapshotChunk, rowCount: Int) {
         let chunkBytes = chunkBytes
         let done = change(wakesWorkers: true) { state -> String? in
             state.flights[chunk.number] = nil
-            guard var live = state.live[chunk.table], var table = state.notes.tables[chunk.table] else { return nil }
+            guard var live = state.live[chunk.table], live.turn == chunk.turn,
+                var table = state.notes.tables[chunk.table]
+            else { return nil }
             Self.unlock(&live, chunk)
             live.failuresInARow = 0
-            live.failingSince = nil
+            // It shrinks slowly, or it would be found anew with every eighth chunk.
+            state.settling = state.settling < .milliseconds(2) ? .zero : state.settling * 31 / 32
             Self.advance(&table, &live, by: chunk, rowCount, chunkBytes)
-            state.live[chunk.table] = table.stage == .done ? nil : live
+            state.live[chunk.table] = live
+            if table.stage == .done {
+                table.wasRead = true
+                Self.abandon(chunk.table, &state)
+            }
             state.notes.tables[chunk.table] = table
             return table.stage == .done ? table.name : nil
         }
-        if let done { notice("snapshot of \(done) is complete") }
+        if let done { notice("all rows of \(done) were read") }
     }
 
     private static func advance(
@@ -72,6 +92,8 @@ extension SnapshotCoordinator {
             let paid = Set(numbers)
             let isPaid = live.owedNumbers.map { paid.contains($0) }
             reading.owed = zip(reading.owed, isPaid).filter { !$1 }.map(\.0)
+            live.owedBytes = reading.owed.reduce(0) { $0 + $1.count }
+            live.keyLimit = min(keysPerChunk, live.keyLimit * 2)
             live.owedNumbers = zip(live.owedNumbers, isPaid).filter { !$1 }.map(\.0)
             table.stage = reading.isComplete ? .done : .reading(reading)
         default: break
@@ -92,11 +114,12 @@ extension SnapshotCoordinator {
             var live = state.live[table] ?? Live()
             guard live.waitingKeys.insert(key).inserted else { return nil }
             reading.owed.append(key)
+            live.owedBytes += key.count
             live.owedNumbers.append(live.nextOwed)
             live.nextOwed += 1
             entry.stage = .reading(reading)
             let isTooMuch =
-                reading.owed.count > Self.owedMax || reading.owed.count * key.count > Self.owedBytesMax
+                reading.owed.count > Self.owedMax || live.owedBytes > Self.owedBytesMax
             if isTooMuch {
                 live = Live(turn: live.turn + 1)
                 entry.stage = .pending(clears: false)
@@ -113,10 +136,11 @@ extension SnapshotCoordinator {
         state.withLock { $0.live[chunk.table]?.turn == chunk.turn }
     }
 
-    /// Every snapshot that the server's sight is known of, unless a chunk waits for its own.
+    /// Snapshots of which every chunk, now and later, sees at least one whole. Nil when that is not known.
     func knownSnapshots() -> [ServerSnapshot]? {
         state.withLock { state in
-            let snapshots = state.flights.values.map(\.snapshot)
+            // What was seen once is seen for ever, so one that was seen before a chunk was begun is its floor.
+            let snapshots = state.flights.values.map { $0.snapshot ?? $0.floor } + [state.newestSnapshot]
             return snapshots.contains { $0 == nil } ? nil : snapshots.compactMap { $0 }
         }
     }

@@ -13,6 +13,12 @@ final class SnapshotCoordinator: Sendable {
         var chunk: SnapshotChunk
         /// What its transaction sees, as soon as it is known.
         var snapshot: ServerSnapshot?
+        /// What some earlier transaction saw: this one sees that and more.
+        var floor: ServerSnapshot?
+        /// True once the stream has come to its low watermark.
+        var isMet = false
+        /// True when its rows are being told: it cannot be given up any more.
+        var isClaimed = false
         /// True when the stream's thread may have it.
         var isReady = false
         /// Of a table that is read whole: true when the stream waits for its rows, and the rows that wait for it.
@@ -32,6 +38,9 @@ final class SnapshotCoordinator: Sendable {
         var isWhole = false
         var owedNumbers: [Int] = []
         var nextOwed = 0
+        var owedBytes = 0
+        /// So many rows are read by their keys in one chunk.
+        var keyLimit = SnapshotCoordinator.keysPerChunk
         /// Owed keys that no chunk reads now: such a key need not be owed twice.
         var waitingKeys: Set<[UInt8]> = []
         var areKeysBusy = false
@@ -40,7 +49,6 @@ final class SnapshotCoordinator: Sendable {
         /// Rows of a table that is read whole.
         var rowCount: UInt64 = 0
         var failuresInARow = 0
-        var failingSince: ContinuousClock.Instant?
     }
 
     struct State {
@@ -53,6 +61,15 @@ final class SnapshotCoordinator: Sendable {
         /// Which life of the record of transactions this is.
         var epoch = 0
         var isClosing = false
+        /// What a transaction saw lately.
+        var newestSnapshot: ServerSnapshot?
+        /// How long chunks wait behind their low watermark before they look, so that those see each other who were
+        /// committing at that moment.
+        var settling = Duration.zero
+        /// True when trouble with one table ends the source, because somebody waits for the end of the snapshot.
+        var isStrict = false
+        /// The tables that were put off, which is said once.
+        var postponed: Set<UInt32> = []
         /// How many rows each table has, as far as the server's statistics know.
         var estimates: [UInt32: UInt64] = [:]
         /// Rows that were read since the session began.
@@ -61,6 +78,7 @@ final class SnapshotCoordinator: Sendable {
 
     let state: Mutex<State>
     let notice: @Sendable (String) -> Void
+    let warning: @Sendable (String) -> Void
     /// The wished size of a chunk's rows.
     let chunkBytes: Int
     private let flightsMax: Int
@@ -72,8 +90,10 @@ final class SnapshotCoordinator: Sendable {
 
     init(
         notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, workers: [WakeUp],
-        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void
+        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
+        warning: (@Sendable (String) -> Void)? = nil
     ) {
+        self.warning = warning ?? notice
         self.chunkBytes = chunkBytes
         state = Mutex(State(notes: notes, estimates: estimates))
         workerWakeUps = workers
@@ -119,7 +139,7 @@ extension SnapshotCoordinator {
     }
 
     /// At most so many rows are read by their keys in one chunk.
-    private static let keysPerChunk = 256
+    static let keysPerChunk = 256
 
     /// Something to do now; nil when there is nothing.
     func next() -> Assignment? {
@@ -150,7 +170,7 @@ extension SnapshotCoordinator {
             return .plan(table: oid, name: table.name, turn: live.turn)
         case .reading(let reading):
             let free = reading.parts.indices.first { !reading.parts[$0].isDone && !live.busyParts.contains($0) }
-            let owesMuch = !live.areKeysBusy && reading.owed.count >= keysPerChunk
+            let owesMuch = !live.areKeysBusy && reading.owed.count >= live.keyLimit
             if let free, !owesMuch {
                 state.live[oid, default: Live()].busyParts.insert(free)
                 return read(oid, table.name, .part(free), live, &state, part: reading.parts[free])
@@ -158,10 +178,10 @@ extension SnapshotCoordinator {
             guard owesMuch || reading.parts.allSatisfy(\.isDone), !reading.owed.isEmpty, !live.areKeysBusy else {
                 return nil
             }
-            let keys = Array(reading.owed.prefix(keysPerChunk))
+            let keys = Array(reading.owed.prefix(live.keyLimit))
             state.live[oid]?.areKeysBusy = true
             state.live[oid]?.waitingKeys.subtract(keys)
-            return read(oid, table.name, .keys(Array(live.owedNumbers.prefix(keysPerChunk))), live, &state, keys: keys)
+            return read(oid, table.name, .keys(Array(live.owedNumbers.prefix(keys.count))), live, &state, keys: keys)
         }
     }
 
@@ -171,7 +191,7 @@ extension SnapshotCoordinator {
     ) -> Assignment {
         let chunk = SnapshotChunk(number: state.nextNumber, table: oid, work: work, turn: live.turn)
         state.nextNumber += 1
-        state.flights[chunk.number] = Flight(chunk: chunk)
+        state.flights[chunk.number] = Flight(chunk: chunk, floor: state.newestSnapshot)
         return .read(chunk, name: name, part: part, keys: keys, rowLimit: live.rowLimit)
     }
 
@@ -180,7 +200,8 @@ extension SnapshotCoordinator {
         change { state in
             guard state.live[table]?.turn == turn else { return }
             state.live[table]?.isBusy = false
-            state.live[table]?.notBefore = .now + .milliseconds(500)
+            let before = state.live[table]?.notBefore ?? .now
+            state.live[table]?.notBefore = max(before, .now + .milliseconds(500))
         }
     }
 
@@ -211,13 +232,54 @@ extension SnapshotCoordinator {
     func gone(_ table: UInt32) {
         change(wakesWorkers: true) { state in
             state.notes.tables[table]?.stage = .done
-            state.live[table] = nil
+            Self.abandon(table, &state)
+        }
+    }
+
+    /// Nothing of a table is under way any more.
+    static func abandon(_ table: UInt32, _ state: inout State) {
+        state.live[table] = nil
+        state.flights = state.flights.filter { $0.value.chunk.table != table }
+    }
+
+    /// Puts a table off that cannot be read, for a reason that waiting may not mend; others go on. False when that ends
+    /// the source instead.
+    func postpone(_ table: UInt32, _ name: String, because failure: ConnectorFailure) -> Bool {
+        let isSaid = change { state -> Bool? in
+            if state.isStrict { return nil }
+            state.live[table]?.notBefore = .now + Self.postponement
+            return !state.postponed.insert(table).inserted
+        }
+        if isSaid == false {
+            let hint = failure.hint.map { "; " + $0 } ?? ""
+            warning("the rows of \(name) are NOT read for now: [\(failure.code)] \(failure.message)\(hint)")
+        }
+        return isSaid != nil
+    }
+
+    /// A table that was put off is tried again after this time.
+    private static let postponement = Duration.seconds(60)
+
+    /// From now on trouble with one table ends the source.
+    func becomeStrict() { state.withLock { $0.isStrict = true } }
+
+    /// How long to wait behind a low watermark now.
+    var settling: Duration { state.withLock { $0.settling } }
+
+    /// The rows with these keys are too large for one chunk.
+    func shortenKeys(of table: UInt32) {
+        state.withLock { state in
+            guard let limit = state.live[table]?.keyLimit else { return }
+            state.live[table]?.keyLimit = max(1, limit / 2)
         }
     }
 
     /// The transaction of a chunk sees this much.
     func saw(_ snapshot: ServerSnapshot, _ chunk: SnapshotChunk) {
-        state.withLock { $0.flights[chunk.number]?.snapshot = snapshot }
+        state.withLock { state in
+            state.flights[chunk.number]?.snapshot = snapshot
+            state.newestSnapshot = snapshot
+        }
     }
 
     /// The stream's thread may have the chunk; the caller does not touch it again.
@@ -228,24 +290,28 @@ extension SnapshotCoordinator {
         }
     }
 
-    /// A chunk will not come, or came to nothing: its rows are read again after a pause. True when this has been so
-    /// for a while and was not said yet.
+    /// A chunk will not come, or came to nothing: its rows are read again, after a pause if that has happened before.
+    /// `wasTooOld`: others were committing when it looked, so chunks look later. True when this has been so for a while
+    /// and was not said yet.
     @discardableResult
-    func release(_ chunk: SnapshotChunk, mayRetryAfter pause: Duration? = nil) -> Bool {
+    func release(_ chunk: SnapshotChunk, mayRetryAfter pause: Duration? = nil, wasTooOld: Bool = false) -> Bool {
         change(wakesWorkers: true) { state in
-            guard state.flights.removeValue(forKey: chunk.number) != nil, var live = state.live[chunk.table] else {
-                return false
-            }
-            guard live.turn == chunk.turn else { return false }
+            guard let flight = state.flights[chunk.number], !flight.isClaimed else { return false }
+            state.flights[chunk.number] = nil
+            guard var live = state.live[chunk.table], live.turn == chunk.turn else { return false }
             Self.unlock(&live, chunk)
             live.failuresInARow += 1
-            let since = live.failingSince ?? .now
-            live.failingSince = since
-            live.notBefore = .now + (pause ?? .milliseconds(min(1000, 20 << min(live.failuresInARow, 6))))
+            if wasTooOld { state.settling = min(Self.settlingMax, max(.milliseconds(5), state.settling * 2)) }
+            let pauses = max(0, live.failuresInARow - (wasTooOld ? 3 : 0))
+            let byDefault = pauses == 0 ? Duration.zero : .milliseconds(min(1000, 20 << min(pauses, 6)))
+            live.notBefore = max(live.notBefore, .now + (pause ?? byDefault))
             state.live[chunk.table] = live
             return live.failuresInARow % 32 == 16
         }
     }
+
+    /// Chunks wait no longer than this; who takes longer to become visible is waited for by trying again.
+    private static let settlingMax = Duration.milliseconds(500)
 
     static func unlock(_ live: inout Live, _ chunk: SnapshotChunk) {
         switch chunk.work {

@@ -14,7 +14,7 @@ final class SnapshotCrew: Sendable {
     /// Nil when the process has no descriptors left.
     init?(
         _ notes: SnapshotNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, streamWakeUp: WakeUp,
-        notice: @escaping @Sendable (String) -> Void
+        notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) {
         var wakeUps: [WakeUp] = []
         for _ in 0..<settings.snapshotConnections {
@@ -26,7 +26,7 @@ final class SnapshotCrew: Sendable {
         run = settings.slot + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         coordinator = SnapshotCoordinator(
             notes: notes, estimates: plan.estimates, chunkBytes: settings.chunkBytes, workers: wakeUps,
-            streamWakeUp: streamWakeUp, notice: notice)
+            streamWakeUp: streamWakeUp, notice: notice, warning: warning)
     }
 
     /// Starts the workers' threads; `fail` ends the stream.

@@ -15,6 +15,8 @@ struct SnapshotNotes: Equatable {
         /// `schema.table`, for people.
         var name: String
         var stage: Stage
+        /// True once all of its rows were read at some time.
+        var wasRead = false
 
         /// True when some of its rows were read.
         var isBegun: Bool { if case .reading = stage { true } else { false } }
@@ -73,6 +75,7 @@ extension SnapshotNotes {
         static let pending: UInt8 = 1
         static let pendingClears: UInt8 = 2
         static let reading: UInt8 = 3
+        static let doneByReading: UInt8 = 4
     }
 
     /// The bytes for the notes.
@@ -83,7 +86,7 @@ extension SnapshotNotes {
             out.number32(oid)
             out.text(table.name)
             switch table.stage {
-            case .done: out.byte(StageCode.done)
+            case .done: out.byte(table.wasRead ? StageCode.doneByReading : StageCode.done)
             case .pending(let clears): out.byte(clears ? StageCode.pendingClears : StageCode.pending)
             case .reading(let reading):
                 out.byte(StageCode.reading)
@@ -114,10 +117,10 @@ extension SnapshotNotes {
         var reader = NoteReader(bytes.rawBytes)
         guard let count = reader.count() else { return nil }
         for _ in 0..<count {
-            guard let oid = reader.number32(), let name = reader.text(), let stage = Self.readStage(&reader) else {
-                return nil
-            }
-            tables[oid] = Table(name: name, stage: stage)
+            guard let oid = reader.number32(), let name = reader.text(), let code = reader.byte(),
+                let stage = Self.readStage(code, &reader)
+            else { return nil }
+            tables[oid] = Table(name: name, stage: stage, wasRead: code == StageCode.doneByReading)
         }
         guard let requestCount = reader.count() else { return nil }
         for _ in 0..<requestCount {
@@ -127,9 +130,9 @@ extension SnapshotNotes {
         guard reader.isAtEnd else { return nil }
     }
 
-    private static func readStage(_ reader: inout NoteReader) -> Stage? {
-        switch reader.byte() {
-        case StageCode.done: .done
+    private static func readStage(_ code: UInt8, _ reader: inout NoteReader) -> Stage? {
+        switch code {
+        case StageCode.done, StageCode.doneByReading: .done
         case StageCode.pending: .pending(clears: false)
         case StageCode.pendingClears: .pending(clears: true)
         case StageCode.reading: readReading(&reader).map { .reading($0) }

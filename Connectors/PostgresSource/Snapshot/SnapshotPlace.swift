@@ -7,6 +7,9 @@ struct SnapshotPlace {
     let facts: ServerFacts
     let systemIdentifier: String
 
+    /// False when nothing is named that rows could be read from.
+    var isPossible: Bool { settings.snapshotURL != nil || !facts.isInRecovery }
+
     /// Refuses a place where no watermark could ever come into this stream.
     func check() throws(ConnectorFailure) {
         guard let url = settings.snapshotURL else {

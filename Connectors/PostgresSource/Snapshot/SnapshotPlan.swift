@@ -34,12 +34,18 @@ struct SnapshotPlan {
         let oids = Set(tables.map(\.oid))
         notes.tables = notes.tables.filter { oids.contains($0.key) }
         for table in tables {
-            if notes.tables[table.oid] != nil {
+            let isWanted = readsOldRows && !wasCaptured
+            if let known = notes.tables[table.oid] {
                 notes.tables[table.oid]?.name = table.qualifiedName
+                // Whoever follows the new name knows none of the rows, or those of another table.
+                if known.name != table.qualifiedName, isWanted {
+                    notes.tables[table.oid]?.stage = .pending(clears: true)
+                }
             } else {
-                let isWanted = readsOldRows && !wasCaptured
+                // The name may have been another table's before.
+                let clears = before != nil
                 notes.tables[table.oid] = .init(
-                    name: table.qualifiedName, stage: isWanted ? .pending(clears: false) : .done)
+                    name: table.qualifiedName, stage: isWanted ? .pending(clears: clears) : .done)
             }
             if renewed.concerns(table.oid) { notes.tables[table.oid]?.stage = .pending(clears: true) }
         }
@@ -76,14 +82,16 @@ struct SnapshotPlan {
 }
 
 extension SnapshotCoordinator {
-    /// Takes over which tables are captured now: new ones are read, if that is wanted.
+    /// Takes over which tables are captured now, under which names: new ones are read, if that is wanted.
     func adopt(_ plan: SnapshotPlan, readsOldRows: Bool) {
         let added = change(wakesWorkers: true) { state in
-            let known = Set(state.notes.tables.keys)
+            let known = state.notes.tables
             state.notes = plan.notes(before: state.notes, isResuming: true, readsOldRows: readsOldRows)
-            for oid in known where state.notes.tables[oid] == nil { state.live[oid] = nil }
+            for oid in known.keys where state.notes.tables[oid] == nil { Self.abandon(oid, &state) }
             state.estimates.merge(plan.estimates) { $1 }
-            return state.notes.unfinished.filter { !known.contains($0) }.compactMap { state.notes.tables[$0]?.name }
+            let begun = state.notes.unfinished.filter { known[$0]?.name != state.notes.tables[$0]?.name }
+            for oid in begun where known[oid] != nil { state.live[oid] = Live(turn: (state.live[oid]?.turn ?? 0) + 1) }
+            return begun.compactMap { state.notes.tables[$0]?.name }
         }
         for name in added { notice("snapshot of \(name) begins") }
     }

@@ -21,9 +21,8 @@ extension SnapshotTracker {
         _ progress: inout ReplicationProgress, _ source: some RelationSource
     ) throws(ConnectorFailure) -> Told {
         refresh(&progress)
-        guard let place, let flight = coordinator.flight(place.number), flight.isReady,
-            let table = watched[flight.chunk.table]
-        else { return over() }
+        guard let place, let flight = coordinator.flight(place.number) else { return over() }
+        guard flight.isReady, let table = watched[flight.chunk.table] else { return void(flight.chunk) }
         let chunk = flight.chunk
         if flight.isAccepted { return try tellRows(of: chunk, table, place, &progress) }
         let window = table.windows.first { $0.number == place.number }
@@ -36,7 +35,7 @@ extension SnapshotTracker {
         switch judge(chunk, firstSequence: first, announced: announced) {
         case .void: return void(chunk)
         case .tooOld:
-            if coordinator.release(chunk) { sayWhatItWaitsFor(chunk) }
+            if coordinator.release(chunk, wasTooOld: true) { sayWhatItWaitsFor(chunk) }
             return over()
         case .tell: break
         }
@@ -46,13 +45,13 @@ extension SnapshotTracker {
             coordinator.accept(chunk)
             return try clear(chunk, relation, place, &progress)
         }
+        guard let window, coordinator.claim(chunk) else { return void(chunk) }
         if chunk.work == .clear {
             coordinator.finish(chunk, rowCount: 0)
             refresh(&progress)
             defer { _ = over() }
             return try clear(chunk, relation, place, &progress)
         }
-        guard let window else { return void(chunk) }
         return try tell(chunk, window, relation, place, &progress)
     }
 
@@ -61,7 +60,10 @@ extension SnapshotTracker {
         _ chunk: SnapshotChunk, _ window: SnapshotWindow, _ relation: Relation, _ place: Place,
         _ progress: inout ReplicationProgress
     ) throws(ConnectorFailure) -> Told {
-        var builder = ChangeBatchBuilder(capacity: chunk.byteCount + chunk.rows.count * 40 + 256)
+        var builder =
+            window.isUntouched
+            ? ChangeBatchBuilder(tuples: chunk.takeBytes(), changeCount: chunk.rows.count)
+            : ChangeBatchBuilder(capacity: chunk.byteCount + chunk.rows.count * 40 + 256)
         let (index, transaction) = (builder.index(of: relation), builder.begin(place.info))
         let count = window.write(
             into: &builder, relation: index, transaction: transaction, first: ChangeIdentity.snapshotOrdinalMin)
@@ -174,6 +176,7 @@ extension SnapshotTracker {
         let name = relations[chunk.table]?.relation.qualifiedName ?? "a table"
         coordinator.notice(
             "snapshot of \(name) waits: a transaction is in the stream, or began before it was opened, and others "
-                + "cannot see it yet (a synchronous standby that does not answer, or a long transaction)")
+                + "cannot see it yet: a synchronous standby does not answer, or a long or prepared transaction is "
+                + "open in some database of the server (pg_stat_activity, pg_prepared_xacts)")
     }
 }

@@ -66,6 +66,7 @@ final class SnapshotTracker {
 
     private var seenVersion = 0
     private var epoch = 0
+    private var isTracking = false
     private var streamed: [Streamed] = []
     private var recordLimit = SnapshotTracker.recordMax
     private var nextSequence: UInt64 = 0
@@ -154,7 +155,7 @@ extension SnapshotTracker {
                     window.changed(.told, key: oldKey.bytes, tuple: RawSpan(), by: current)
                     window.changed(.told, key: key.bytes, tuple: RawSpan(), by: current)
                 }
-                return
+                return lookWhetherBlocked(table)
             }
         }
         for window in table.windows {
@@ -185,6 +186,7 @@ extension SnapshotTracker {
         for window in table.windows {
             window.changed(.emptied, key: RawSpan(), tuple: RawSpan(), by: current)
         }
+        lookWhetherBlocked(table)
     }
 
     private func updatedWhole(_ table: Watched, _ old: RawSpan, _ image: BeforeImage, _ new: RawSpan) {
@@ -224,6 +226,7 @@ extension SnapshotTracker {
         case .low:
             guard let chunk = coordinator.flight(mark.number)?.chunk, let table = watched[chunk.table] else { return }
             open(mark.number, chunk.work, table)
+            if chunk.work == .whole { coordinator.met(mark.number) }
         case .high:
             // Rows of a snapshot belong to no transaction of the application.
             var place = info
@@ -279,13 +282,15 @@ extension SnapshotTracker {
     /// changed a table before it was published.
     private func beginEpoch() {
         epoch += 1
+        isTracking = true
         streamed = []
         recordLimit = Self.recordMax
         coordinator.tracks(epoch: epoch)
     }
 
     private func rest() {
-        if streamed.isEmpty, relations.isEmpty { return }
+        guard isTracking else { return }
+        isTracking = false
         streamed = []
         relations = [:]
         coordinator.rests()

@@ -52,8 +52,7 @@ extension SnapshotWorker {
     ) throws(Obstacle) {
         try date(chunk)
         Self.beforeLow.reached()
-        try mark(chunk.number, .low, on: try connection())
-        let shape = try begin(chunk.table)
+        let shape = try beginBehindLowMark(chunk)
         chunk.message = shape.message
         chunk.keyColumns = shape.keyColumns
         chunk.snapshot = shape.snapshot
@@ -76,13 +75,42 @@ extension SnapshotWorker {
             }
         case .keys:
             guard try isSameKey(shape, chunk.table), let sql = query.rows(keys) else { throw .again }
-            try copy(sql, into: chunk, columnCount: shape.columns.count) { true }
+            let isWhole = try copy(sql, into: chunk, columnCount: shape.columns.count) {
+                keys.count == 1 || chunk.byteCount < 8 * settings.chunkBytes
+            }
+            guard isWhole else {
+                coordinator.shortenKeys(of: chunk.table)
+                throw .again
+            }
         }
         Self.chunkRead.reached()
         let number = chunk.number
         coordinator.hand(over: chunk)
         Self.beforeHigh.reached()
-        try mark(number, .high, on: try connection(), after: "COMMIT; ")
+        try execute("COMMIT; " + mark(number, .high), on: try connection())
+    }
+
+    /// Writes the low watermark and begins the chunk's transaction.
+    ///
+    /// Between the two, those become visible who were streamed before the watermark and were just committing; the
+    /// coordinator knows how long that takes here. For a table that is read whole the stream must have come to the
+    /// watermark, so that the transaction is not open for as long as the stream is behind.
+    private func beginBehindLowMark(_ chunk: SnapshotChunk) throws(Obstacle) -> TableShape {
+        let settling = coordinator.settling
+        if chunk.work != .whole, settling == .zero { return try begin(chunk.table, after: mark(chunk.number, .low)) }
+        try execute(mark(chunk.number, .low), on: try connection())
+        while chunk.work == .whole {
+            guard let flight = coordinator.flight(chunk.number) else { throw .again }
+            if flight.isMet { break }
+            if coordinator.isClosing { throw .closing }
+            pause(.milliseconds(100))
+        }
+        let end = ContinuousClock.now + settling
+        while ContinuousClock.now < end {
+            if coordinator.isClosing { throw .closing }
+            pause(ContinuousClock.now.duration(to: end) + .milliseconds(1))
+        }
+        return try begin(chunk.table)
     }
 
     /// Bounds of another key say nothing about this one.
@@ -103,10 +131,11 @@ extension SnapshotWorker {
         let connection = try connection()
         let checksText = connection.parameter("client_encoding") == "SQL_ASCII"
         var isWellFormed = true
+        var patience = CopyPatience(settings: settings, coordinator: coordinator, processID: connection.processID)
         do throws(ServerError) {
-            _ = try connection.execute(bytes: sql) { [coordinator] _ in !coordinator.isClosing }
+            _ = try connection.execute(bytes: sql) { patience.mayWait($0) }
             while true {
-                let step = try connection.nextCopyRow(wakeUp: wakeUp, mayWait: { !coordinator.isClosing }) { row in
+                let step = try connection.nextCopyRow(wakeUp: wakeUp, mayWait: { patience.mayWait($0) }) { row in
                     if !chunk.append(copyRow: row, columnCount: columnCount, checksText: checksText) {
                         isWellFormed = false
                     }
@@ -127,14 +156,16 @@ extension SnapshotWorker {
         }
         dropConnection()
         if coordinator.isClosing { throw .closing }
-        throw .failure(PostgresFailure.damagedSnapshot())
+        guard isWellFormed else { throw .failure(PostgresFailure.damagedSnapshot()) }
+        throw .server(
+            ServerError(sqlState: nil, message: "the server has stopped sending rows", isConnectionLost: true))
     }
 
     /// Reads a table without a key at one place of the stream, which waits there.
     private func readWhole(_ chunk: SnapshotChunk, _ shape: TableShape, _ query: SnapshotQuery) throws(Obstacle) {
         coordinator.hand(over: chunk)
         Self.beforeHigh.reached()
-        try mark(chunk.number, .high, on: try secondConnection())
+        try execute(mark(chunk.number, .high), on: try secondConnection())
         while true {
             guard let flight = coordinator.flight(chunk.number) else { throw .again }
             if flight.isAccepted { break }

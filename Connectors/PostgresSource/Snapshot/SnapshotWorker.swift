@@ -25,6 +25,8 @@ private import Glibc
     private var horizon: UInt64 = 0
     private var places: [UInt32: TablePlace] = [:]
     private var backoff = Duration.zero
+    /// The tables that were found locked, which is said once.
+    private var lockedSaid: Set<UInt32> = []
 
     struct TablePlace {
         var schema: String
@@ -102,34 +104,54 @@ private import Glibc
         _ assignment: SnapshotCoordinator.Assignment, _ table: UInt32, _ name: String, _ obstacle: Obstacle
     ) {
         if let connection = held, !connection.isBroken {
-            do throws(ServerError) { _ = try connection.execute("ROLLBACK") } catch { held = nil }
+            do throws(ServerError) {
+                _ = try connection.execute("ROLLBACK") { [coordinator] _ in !coordinator.isClosing }
+            } catch {
+                held = nil
+            }
         } else {
             held = nil
         }
         if second?.isBroken ?? false { second = nil }
         places[table] = nil
         var pause: Duration?
+        var sleeps = false
         switch obstacle {
         case .gone:
             coordinator.notice("snapshot of \(name) ends: the table is gone, or not published any more")
             coordinator.gone(table)
         case .failure(let failure): fail(failure)
-        case .server(let error): pause = weigh(error, name)
+        case .server(let error) where error.sqlState == "55P03":
+            pause = Self.lockedPause
+            if lockedSaid.insert(table).inserted {
+                coordinator.notice("snapshot of \(name) waits: somebody has locked the table")
+            }
+        case .server(let error):
+            pause = weigh(error, table, name)
+            sleeps = true
         case .again, .closing: break
         }
         switch assignment {
         case .plan(let oid, _, let turn): coordinator.unplanned(oid, turn: turn)
         case .read(let chunk, _, _, _, _): coordinator.release(chunk, mayRetryAfter: pause)
         }
-        if let pause { self.pause(pause) }
+        if sleeps, let pause { self.pause(pause) }
     }
 
-    /// How long to wait before it is tried again; a failure that waiting does not mend ends the source.
-    private func weigh(_ error: ServerError, _ name: String) -> Duration? {
+    /// A table that somebody holds is tried again after this time; meanwhile others are read.
+    private static let lockedPause = Duration.seconds(2)
+
+    /// How long to wait before anything is tried again. A failure that waiting does not mend puts its table off, or
+    /// ends the source.
+    private func weigh(_ error: ServerError, _ table: UInt32, _ name: String) -> Duration? {
         let failure = PostgresFailure.because(of: error, .snapshot(of: name))
         let mayPass = ["postgres.locked", "postgres.too_many_connections", "postgres.server_starting"]
         guard error.isConnectionLost || mayPass.contains(failure.code) else {
-            if failure.remedy == .stop || backoff >= .seconds(5) { fail(failure) }
+            if failure.remedy == .stop || backoff >= .seconds(5) {
+                backoff = .zero
+                if !coordinator.postpone(table, name, because: failure) { fail(failure) }
+                return nil
+            }
             backoff = max(.milliseconds(200), backoff * 2)
             return backoff
         }
@@ -169,6 +191,7 @@ extension SnapshotWorker {
             if connection.parameter("server_encoding") == "SQL_ASCII" {
                 _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'")
             }
+            _ = try connection.execute(TableShape.preparation(connection))
             return connection
         } catch {
             throw .server(error)
@@ -187,14 +210,12 @@ extension SnapshotWorker {
         }
     }
 
-    /// Writes a watermark. Only the high one must be on disk at once, to be streamed; it takes the low one with it.
-    func mark(
-        _ number: UInt64, _ bound: SnapshotMark.Bound, on connection: PostgresConnection, after first: String = ""
-    ) throws(Obstacle) {
+    /// The SQL that writes a watermark by a transaction of its own. Only the high one must be on disk at once, to be
+    /// streamed; it takes the low one with it.
+    func mark(_ number: UInt64, _ bound: SnapshotMark.Bound) -> String {
         let text = SQLText.literal(SnapshotMark(run: run, number: number, bound: bound).text)
-        try execute(
-            first + "SELECT pg_catalog.set_config('synchronous_commit', '\(bound == .low ? "off" : "local")', false), "
-                + "pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text))", on: connection)
+        return "BEGIN; SET LOCAL synchronous_commit TO \(bound == .low ? "off" : "local"); "
+            + "SELECT pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text)); COMMIT; "
     }
 
     /// Makes the chunk say what the record of streamed transactions may not know.
@@ -224,26 +245,30 @@ extension SnapshotWorker {
     }
 
     /// Begins a transaction that holds the table as it is, before it takes its snapshot: TRUNCATE and rewrites empty a
-    /// table for older snapshots too.
-    func begin(_ table: UInt32) throws(Obstacle) -> TableShape {
+    /// table for older snapshots too. What is to be done `first` is sent along, since each word to the server and back
+    /// takes its time.
+    func begin(_ table: UInt32, after first: String = "") throws(Obstacle) -> TableShape {
         let place = try place(table)
         let connection = try connection()
+        let shape: TableShape?
         do throws(Obstacle) {
-            try execute(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE \(place.source) IN ACCESS SHARE MODE",
-                on: connection)
+            let rows = try execute(
+                first + "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                    + "LOCK TABLE \(place.source) IN ACCESS SHARE MODE; "
+                    + TableShape.request(table, settings, connection), on: connection)
+            shape = try Self.shape(rows, table, settings.choices)
         } catch .server(let error) where ["42P01", "3F000"].contains(error.sqlState) {
             throw .again
-        }
-        let shape: TableShape?
-        do throws(ServerError) {
-            shape = try TableShape.find(table, settings, connection)
-        } catch {
-            throw .server(error)
         }
         guard let shape else { throw .gone }
         // Another table may have taken the name meanwhile, and would be the one that is locked.
         guard shape.schema == place.schema, shape.name == place.name else { throw .again }
         return shape
+    }
+
+    private static func shape(
+        _ rows: QueryResult, _ table: UInt32, _ choices: TableChoices
+    ) throws(Obstacle) -> TableShape? {
+        do throws(ServerError) { return try TableShape(rows.all, table, choices) } catch { throw .server(error) }
     }
 }

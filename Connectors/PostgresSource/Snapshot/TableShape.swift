@@ -7,6 +7,8 @@ struct TableShape {
         var name: String
         /// With its modifier, as it stands behind `::`.
         var type: String
+        /// The collation's oid; 0 for none.
+        var collation: String
         /// The index's own operators with their schemas, because an empty search_path finds those of no extension.
         var less: String
         var lessOrEqual: String
@@ -36,20 +38,25 @@ struct TableShape {
     var keyColumns: [Int] { key.map(\.column).sorted() }
 
     /// Tells one key from another.
-    var keyText: String { key.map { "\($0.name) \($0.type)" }.joined(separator: ", ") }
+    var keyText: String { key.map { "\($0.name) \($0.type) \($0.collation) \($0.less)" }.joined(separator: ", ") }
 
-    /// Asks the catalogue inside of the chunk's transaction; nil when the table is gone or not published.
-    static func find(
-        _ table: UInt32, _ settings: PostgresSettings, _ connection: PostgresConnection
-    ) throws(ServerError) -> TableShape? {
-        let version = connection.serverVersion
-        let published = version >= 150_000 ? publishedSince15 : publishedBefore15
-        let result = try connection.execute(
-            "WITH p AS (\(published)) \(query)", [String(table), settings.publication, version >= 180_000 ? "t" : "f"])
-        return try TableShape(result.all, table, settings.choices)
+    /// The SQL that has a connection know the question to the catalogue: to plan it takes longer than to answer it.
+    static func preparation(_ connection: PostgresConnection) -> String {
+        let published = connection.serverVersion >= 150_000 ? publishedSince15 : publishedBefore15
+        return "SET plan_cache_mode TO force_generic_plan; PREPARE \(statement) (pg_catalog.oid, pg_catalog.text, "
+            + "pg_catalog.bool) AS WITH p AS (\(published)) \(query)"
     }
 
-    private init?(_ rows: [QueryResult.Row], _ table: UInt32, _ choices: TableChoices) throws(ServerError) {
+    /// The question to the catalogue, for a chunk's transaction on a connection that is prepared.
+    static func request(_ table: UInt32, _ settings: PostgresSettings, _ connection: PostgresConnection) -> String {
+        let publication = SQLText.literal(settings.publication)
+        return "EXECUTE \(statement) (\(table), \(publication), \(connection.serverVersion >= 180_000))"
+    }
+
+    private static let statement = "millrace_table"
+
+    /// Reads the answer; nil when the table is gone or not published.
+    init?(_ rows: [QueryResult.Row], _ table: UInt32, _ choices: TableChoices) throws(ServerError) {
         guard let first = rows.first else { return nil }
         guard let snapshot = first["snapshot"].flatMap({ ServerSnapshot($0) }),
             let identity = first.text("relreplident").utf8.first.flatMap({
@@ -87,7 +94,8 @@ struct TableShape {
                 let greaterOrEqual = row["greater_or_equal"], let greater = row["greater"]
             else { return [] }
             let column = KeyColumn(
-                column: index, name: row.text("attname"), type: row.text("type"), less: less, lessOrEqual: lessOrEqual,
+                column: index, name: row.text("attname"), type: row.text("type"),
+                collation: row.text("attcollation"), less: less, lessOrEqual: lessOrEqual,
                 equal: equal, greaterOrEqual: greaterOrEqual, greater: greater)
             key.append((place, column))
         }
@@ -108,7 +116,7 @@ struct TableShape {
     private static let query = """
         SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot, n.nspname, c.relname, c.relkind,
             c.relreplident, p.filter, a.attname, a.atttypid, a.atttypmod,
-            pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, size.estimate, size.bytes, k.*
+            a.attcollation, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, size.estimate, size.bytes, k.*
         FROM p CROSS JOIN pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         CROSS JOIN LATERAL (
             SELECT sum(greatest(l.reltuples, 0))::pg_catalog.int8 AS estimate,
