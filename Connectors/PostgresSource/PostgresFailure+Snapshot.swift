@@ -10,6 +10,19 @@ extension PostgresFailure {
                 + "ALTER ROLE … BYPASSRLS), or set snapshot: never")
     }
 
+    static func snapshotOnStandby() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.snapshot_standby", .stop, "rows cannot be read for snapshots by way of a standby alone",
+            setting: "source.postgres.snapshot_url",
+            hint: "set snapshot_url to the primary, where the stream's positions can be marked, or set snapshot: never")
+    }
+
+    static func snapshotElsewhere() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.snapshot_elsewhere", .stop, "snapshot_url leads to another database than url",
+            setting: "source.postgres.snapshot_url", hint: "name the primary of the server and database in url")
+    }
+
     static func damagedSnapshot() -> ConnectorFailure {
         ConnectorFailure(
             "postgres.protocol", .stop, "the server's copy of a table cannot be read: a row has other columns",

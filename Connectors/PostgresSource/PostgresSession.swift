@@ -32,6 +32,8 @@ actor PostgresSession {
     /// The stream's mailbox; nil before it runs.
     nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
 
+    /// Where rows are read; nil before ``open(resumingAfter:of:recovers:)``.
+    private var rowsPlace: SnapshotPlace?
     /// True when a loss was overcome on the way, which takes `recovers`.
     private(set) var didRecover = false
 
@@ -65,9 +67,13 @@ actor PostgresSession {
 
         let plan = try SnapshotPlan(settings, side)
         let snapshot = plan.notes(
-            before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows)
+            before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows,
+            renewed: preparation.recovery.scope)
         notes.snapshot = snapshot
-        guard let wakeUp = WakeUp(), let crew = SnapshotCrew(snapshot, settings, streamWakeUp: wakeUp, notice: notice)
+        rowsPlace = SnapshotPlace(settings: settings, facts: facts, systemIdentifier: replication.systemIdentifier)
+        if !snapshot.isFinished { try rowsPlace?.check() }
+        guard let wakeUp = WakeUp(),
+            let crew = SnapshotCrew(snapshot, plan, settings, streamWakeUp: wakeUp, notice: notice)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)
@@ -89,14 +95,17 @@ actor PostgresSession {
         reading.withLock { $0 = crew }
         crew.start { failure in mailbox.end(failure) }
         stream.start { [ended] in ended.open() }
-        watch(mailbox, publication, facts, process: replication.connection.processID)
+        watch(crew, mailbox, publication, facts, process: replication.connection.processID)
         return identity
     }
 
-    private func watch(_ mailbox: BatchMailbox, _ publication: PublicationMemory, _ facts: ServerFacts, process: Int) {
+    private func watch(
+        _ crew: SnapshotCrew, _ mailbox: BatchMailbox, _ publication: PublicationMemory, _ facts: ServerFacts,
+        process: Int
+    ) {
         let watch = ServerWatch(
             settings: settings, version: facts.versionNumber, walsender: process, mailbox: mailbox,
-            publication: publication, notice: notice, warning: warning)
+            publication: publication, coordinator: crew.coordinator, notice: notice, warning: warning)
         watching.withLock { $0 = Task { await watch.run() } }
     }
 
@@ -125,7 +134,8 @@ actor PostgresSession {
 
     /// Begins to read tables again.
     func requestSnapshot(_ request: SnapshotRequest) throws(ConnectorFailure) {
-        guard let crew else { throw PostgresFailure.notOpen() }
+        guard let crew, let rowsPlace else { throw PostgresFailure.notOpen() }
+        try rowsPlace.check()
         crew.coordinator.request(request.id, try SnapshotPlan(settings, side).tables(of: request))
     }
 

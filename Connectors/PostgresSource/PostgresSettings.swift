@@ -22,6 +22,8 @@ package struct PostgresSettings: Sendable {
     var messages = MessageChoice()
     /// True to read rows that were there before the stream.
     package var readsOldRows: Bool
+    /// Where they are read; nil for ``url``.
+    package var snapshotURL: String?
     /// How many connections read them.
     package var snapshotConnections: Int
     /// A chunk of a snapshot is meant to have so many bytes of rows, and is cut at twice as many. Smaller for tests.
@@ -91,9 +93,14 @@ package struct PostgresSettings: Sendable {
             default: .flag(false)),
         Setting(
             "snapshot", .choice(["initial", "never"]),
-            "Whether rows that were in a table before its changes are captured arrive as snapshot events. With `never` only "
-                + "`millrace snapshot` reads them.",
+            "Whether rows that were in a table before its changes are captured arrive as snapshot events. With `never` "
+                + "only `millrace snapshot` reads them.",
             default: .text("initial")),
+        Setting(
+            "snapshot_url", .text,
+            "Where rows are read for snapshots when `url` is a standby, on which nothing can be marked: its primary. "
+                + "By default `url`.",
+            isSecret: true),
         Setting(
             "snapshot_connections", .integer(1...16),
             "How many connections read rows for snapshots at the same time, beside the stream's own.",
@@ -124,6 +131,12 @@ package struct PostgresSettings: Sendable {
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         readsOldRows = values.text("snapshot") != "never"
+        snapshotURL = values.text("snapshot_url")
+        if let snapshotURL, snapshotURL.isEmpty || !Self.isConnectionString(snapshotURL) {
+            throw SettingProblem(
+                "snapshot_url", "is no connection string that libpq understands",
+                hint: "write it like url, or take it out unless url is a standby")
+        }
         snapshotConnections = values.integer("snapshot_connections") ?? 2
         statusInterval = values.duration("status_interval") ?? .seconds(10)
         messages = try Self.messages(values)

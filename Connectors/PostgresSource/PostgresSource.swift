@@ -80,9 +80,12 @@ package final class PostgresSource: ChangeSource {
         Self.snapshotNotes(checkpoint)?.isFinished ?? true
     }
 
-    private static func snapshotNotes(_ checkpoint: SourceCheckpoint) -> SnapshotNotes? {
+    /// How far the workers are; nil when nothing is left to read.
+    package var snapshotProgress: SnapshotProgress? { current?.crew?.coordinator.progress }
+
+    static func snapshotNotes(_ checkpoint: SourceCheckpoint?) -> SnapshotNotes? {
         do throws(ConnectorFailure) {
-            return try SourceNotes(decoding: checkpoint.notes).snapshot
+            return try SourceNotes(decoding: checkpoint?.notes ?? []).snapshot
         } catch {
             return nil
         }

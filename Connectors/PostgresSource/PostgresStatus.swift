@@ -35,6 +35,28 @@ package struct PostgresStatus: Sendable, Equatable {
     /// limit.
     package var secondsUntilLost: Int?
 
+    /// A table whose old rows are still to be read.
+    package struct UnreadTable: Sendable, Equatable {
+        /// `schema.table`.
+        package var name: String
+        /// How many of its rows are in the log; nil when the reading has not begun.
+        package var rowCount: UInt64?
+        /// About how many there are; 0 when that is not known.
+        package var estimate: UInt64
+    }
+
+    /// The tables that `checkpoint` says are still to be read for snapshots, in the order in which they are read.
+    package static func unreadTables(_ checkpoint: SourceCheckpoint?) -> [UnreadTable] {
+        guard let notes = PostgresSource.snapshotNotes(checkpoint) else { return [] }
+        return notes.unfinished.compactMap { oid in
+            guard let table = notes.tables[oid] else { return nil }
+            guard case .reading(let reading) = table.stage else {
+                return UnreadTable(name: table.name, rowCount: nil, estimate: 0)
+            }
+            return UnreadTable(name: table.name, rowCount: reading.rowCount, estimate: reading.estimate)
+        }
+    }
+
     /// Losses that are farther away than this are not foretold.
     private static let forecastMax = 30 * 86_400
     /// How long the server is watched for its rate.

@@ -11,6 +11,15 @@ struct Recovery {
         /// By oid.
         case tables(Set<UInt32>)
         case everything
+
+        /// True when a table, by oid, is read anew.
+        func concerns(_ table: UInt32) -> Bool {
+            switch self {
+            case .nothing: false
+            case .tables(let ids): ids.contains(table)
+            case .everything: true
+            }
+        }
     }
 
     /// True when somebody asked for it.
@@ -34,15 +43,6 @@ struct Recovery {
         case (.nothing, let tables?): scope = .tables(tables)
         case (.tables(let known), let tables?): scope = .tables(known.union(tables))
         default: scope = .everything
-        }
-    }
-
-    /// The tables of those that are published now which are read anew, by oid with their names.
-    func renewed(of publication: PublicationMemory) -> [UInt32: String] {
-        switch scope {
-        case .nothing: [:]
-        case .tables(let ids): publication.tables.filter { ids.contains($0.key) }.mapValues(\.name)
-        case .everything: publication.tables.mapValues(\.name)
         }
     }
 }

@@ -15,10 +15,14 @@ actor ServerWatch {
     /// The process that serves the stream.
     private let walsender: Int
     private let mailbox: BatchMailbox
+    /// Is told which tables are captured.
+    private let coordinator: SnapshotCoordinator
     private let side: SideConnection
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
     private var publication: PublicationMemory
+    /// The tables that snapshots know of, by oid.
+    private var readTables: Set<UInt32>
     private var forecast: WALForecast
     private var restart: RestartWatch
     private var stall: StallWatch
@@ -37,7 +41,8 @@ actor ServerWatch {
     private static let blindPatience = Duration.seconds(120)
 
     init(
-        settings: PostgresSettings, version: Int, walsender: Int, mailbox: BatchMailbox, publication: PublicationMemory,
+        settings: PostgresSettings, version: Int, walsender: Int, mailbox: BatchMailbox,
+        publication: PublicationMemory, coordinator: SnapshotCoordinator,
         notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
@@ -45,6 +50,8 @@ actor ServerWatch {
         self.walsender = walsender
         self.mailbox = mailbox
         self.publication = publication
+        self.coordinator = coordinator
+        readTables = Set(publication.tables.keys)
         self.notice = notice
         self.warning = warning
         side = SideConnection(url: settings.url, applicationName: settings.applicationName)
@@ -95,13 +102,24 @@ extension ServerWatch {
         preparation.announce(review)
         warnOfKeyless(look.tables(review.keyless), review)
         remember(review.memory)
-        guard !review.missing.isEmpty else { return }
+        guard !review.missing.isEmpty else { return try readNewTables() }
         let refused = try preparation.add(look.tables(review.missing), to: look.state, version: version)
         for (table, failure) in refused where refusalsSaid.insert(table.id).inserted {
             warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)")
         }
-        if refused.count == review.missing.count { return }
-        remember(try PublicationLook(settings, side, version: version, memory: publication).review(publication).memory)
+        if refused.count < review.missing.count {
+            let look = try PublicationLook(settings, side, version: version, memory: publication)
+            remember(look.review(publication).memory)
+        }
+        try readNewTables()
+    }
+
+    /// Has the rows read that are in tables which are captured since the last look.
+    private func readNewTables() throws(ConnectorFailure) {
+        let tables = Set(publication.tables.keys)
+        guard tables != readTables else { return }
+        coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: settings.readsOldRows)
+        readTables = tables
     }
 
     private func remember(_ memory: PublicationMemory) {

@@ -40,6 +40,9 @@ public protocol ChangeSource: Sendable {
     /// until everything is captured waits for this too.
     func isComplete(_ checkpoint: SourceCheckpoint) -> Bool
 
+    /// How far the reading of old rows is; nil when none are being read. Callable from any thread.
+    var snapshotProgress: SnapshotProgress? { get }
+
     /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice
     /// too.
     func close() async
@@ -55,6 +58,9 @@ extension ChangeSource {
 
     /// True, for a source whose position says everything.
     public func isComplete(_ checkpoint: SourceCheckpoint) -> Bool { true }
+
+    /// Nil, for a source that does not tell.
+    public var snapshotProgress: SnapshotProgress? { nil }
 
     /// False, as nothing is ever asked of such a source.
     public func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool { false }

@@ -16,11 +16,12 @@ final class ProgressDisplay: Sendable {
         guard Terminal.showsProgress else { return }
         startThread(name: "progress") { [self] in
             var last = progress.snapshot
+            var pace = SnapshotPace()
             while !hasEnded.load(ordering: .acquiring) {
                 usleep(500_000)
                 let now = progress.snapshot
                 if !hasEnded.load(ordering: .acquiring) {
-                    Terminal.showProgress(Self.line(now, since: last, seconds: 0.5))
+                    Terminal.showProgress(Self.line(now, since: last, seconds: 0.5) + pace.text(now.snapshot))
                 }
                 last = now
             }

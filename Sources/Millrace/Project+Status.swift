@@ -12,7 +12,9 @@ extension Project {
         do throws(ConnectorFailure) {
             switch source {
             case .postgres(let settings):
-                return report(try await PostgresStatus.look(settings, at: checkpoint?.resume))
+                return report(
+                    try await PostgresStatus.look(settings, at: checkpoint?.resume),
+                    unread: PostgresStatus.unreadTables(checkpoint))
             case .sqlite(let settings):
                 return report(try SQLiteStatus.read(settings, checkpoint: checkpoint))
             }
@@ -22,7 +24,7 @@ extension Project {
         }
     }
 
-    private func report(_ status: PostgresStatus) -> SourceReport {
+    private func report(_ status: PostgresStatus, unread: [PostgresStatus.UnreadTable]) -> SourceReport {
         let figures: [(String, JSONValue)] = [
             ("slot", .string(status.slot)), ("exists", .bool(status.exists)), ("lag_bytes", number(status.lagBytes)),
             ("lag_seconds", number(lagSeconds(status))),
@@ -33,8 +35,23 @@ extension Project {
             ("written_bytes_per_second", number(status.writtenPerSecond)),
             ("seconds_until_lost", number(status.secondsUntilLost)),
             ("lost_because", status.lostBecause.map { .string($0) } ?? .null),
+            ("snapshot_tables_left", number(unread.count)),
+            ("snapshot_of", unread.first.map { .string($0.name) } ?? .null),
+            ("snapshot_rows", unread.first?.rowCount.map { number(Int(clamping: $0)) } ?? .null),
+            ("snapshot_rows_estimate", unread.first.map { number(Int(clamping: $0.estimate)) } ?? .null),
         ]
-        return SourceReport(figures: figures, kind: configuration.sourceKind, words: words(status))
+        return SourceReport(figures: figures, kind: configuration.sourceKind, words: words(status) + words(unread))
+    }
+
+    private func words(_ unread: [PostgresStatus.UnreadTable]) -> [String] {
+        guard let first = unread.first else { return [] }
+        var line = "snapshot of \(first.name)"
+        if let count = first.rowCount {
+            line += ": \(count)" + (first.estimate > 0 ? " of about \(first.estimate)" : "") + " rows"
+        } else {
+            line += ": not begun"
+        }
+        return [unread.count > 1 ? line + "; \(unread.count - 1) more tables to read" : line]
     }
 
     /// While the slot is read, what the reader needs to confirm; else how long it is not read, where the server knows.

@@ -152,6 +152,7 @@ package struct CaptureStage {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
         let batch = try await nextBatch(until: .now + patience)
         turn.newest = batch.checkpoint
+        progress.reads(source.snapshotProgress)
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {

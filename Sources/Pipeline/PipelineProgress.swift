@@ -1,3 +1,4 @@
+package import ConnectorKit
 private import Synchronization
 
 /// What a running pipeline has done so far, for the terminal, `status` and tests. Updated per batch.
@@ -14,6 +15,8 @@ package final class PipelineProgress: Sendable {
         package var cursors: [String: UInt64] = [:]
         /// True once everything that was committed before the start is in the log.
         package var isCaughtUp = false
+        /// How far the source is with reading old rows; nil when it reads none.
+        package var snapshot: SnapshotProgress?
     }
 
     private let state = Mutex(Snapshot())
@@ -33,5 +36,6 @@ package final class PipelineProgress: Sendable {
     }
 
     func delivered(by sink: String, before offset: UInt64) { state.withLock { $0.cursors[sink] = offset } }
+    func reads(_ snapshot: SnapshotProgress?) { state.withLock { $0.snapshot = snapshot } }
     func caughtUp() { state.withLock { $0.isCaughtUp = true } }
 }

@@ -30,8 +30,8 @@ package struct Verifier: Sendable {
     private let progress: @Sendable (Progress) -> Void
 
     /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. Rows are
-    /// masked by `masks` before they are compared, as the log's are. When the log stands still for `patience` behind what
-    /// must be in it, the comparison is given up.
+    /// masked by `masks` before they are compared, as the log's are. When the log stands still for `patience` behind
+    /// what must be in it, the comparison is given up.
     package init(
         log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules, scratch: String,
         patience: Duration = .seconds(120), differencesMax: Int = 100,

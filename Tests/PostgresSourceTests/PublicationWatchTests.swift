@@ -63,6 +63,23 @@ struct PublicationWatchTests {
         #expect(failure?.code == "postgres.table_unpublished")
     }
 
+    @Test func rowsOfATableThatIsFoundWhileStreamingAreRead() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)")
+        let reader = try SourceReader(database, tables: ["public.*"], publication: "p", snapshot: "initial") {
+            $0.watchInterval = .milliseconds(50)
+        }
+        try await reader.open()
+        try await reader.finishSnapshot()
+        #expect(reader.lines() == ["snapshot public.a 1"])
+        try database.run("CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (5)")
+        try await take(reader, until: "the rows") { reader.seen.contains { $0.line == "snapshot public.b 5" } }
+        try database.run("UPDATE b SET id = 6")
+        try await reader.finishSnapshot()
+        #expect(reader.lines() == ["snapshot public.b 5", "update public.b 5 -> 6"])
+        await reader.source.close()
+    }
+
     private func memory(_ reader: SourceReader) -> [PublicationMemory.Table] {
         let notes = reader.checkpoint.flatMap { try? SourceNotes(decoding: $0.notes) }
         return (notes?.publication?.tables.values.map { $0 } ?? []).sorted { $0.name < $1.name }

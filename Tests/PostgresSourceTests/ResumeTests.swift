@@ -249,6 +249,7 @@ struct ResumeTests {
         _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
         let values = SettingValues([
             "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
+            "snapshot": .text("never"),
         ])
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
         _ = try await source.open(resumingAfter: nil, of: nil)
@@ -272,8 +273,8 @@ struct ResumeTests {
         let client = try PostgresConnection(opening: server.url, for: .catalogue)
         _ = try client.execute("CREATE TABLE public.t (id int PRIMARY KEY, v text)")
         let values = SettingValues([
-            "snapshot": .text("never"),
             "url": .text(server.url + " sslmode=require"), "tables": .list(["public.t"]), "slot": .text("s"),
+            "snapshot": .text("never"),
         ])
         let source = PostgresSource(settings: try PostgresSettings(values: values, pipelineName: "tls"))
         _ = try await source.open(resumingAfter: nil, of: nil)

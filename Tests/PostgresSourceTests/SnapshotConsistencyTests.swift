@@ -156,7 +156,7 @@ struct SnapshotConsistencyTests {
         try await reader.source.requestSnapshot(SnapshotRequest(id: "again", tables: [TablePattern("t")]))
         for _ in 0..<20 { try await reader.take() }
         isOver.raise()
-        while isOver.isUp { try await Task.sleep(for: .milliseconds(2)) }
+        while isOver.isUp { await Task.yield() }
         try await reader.finishSnapshot()
         play()
         await reader.source.close()

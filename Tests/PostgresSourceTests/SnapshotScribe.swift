@@ -1,6 +1,6 @@
 import ConnectorKit
 import ConnectorTesting
-import Glibc
+import Dispatch
 import Synchronization
 
 @testable import PostgresSource
@@ -9,7 +9,8 @@ import Synchronization
 /// that the versions of a key rise in the order of the commits.
 final class SnapshotScribe: Sendable {
     private let isStopping = Mutex(false)
-    private let state = Mutex<(hasEnded: Bool, count: Int, error: String?)>((false, 0, nil))
+    private let state = Mutex<(count: Int, error: String?)>((0, nil))
+    private let hasEnded = DispatchSemaphore(value: 0)
     private let connection: PostgresConnection
     private let remainder: Int
     private let of: Int
@@ -35,7 +36,7 @@ final class SnapshotScribe: Sendable {
     /// Ends it and waits for its end; what went wrong, if anything.
     func stop() -> String? {
         isStopping.withLock { $0 = true }
-        while !state.withLock({ $0.hasEnded }) { usleep(1000) }
+        hasEnded.wait()
         return state.withLock { $0.error }
     }
 
@@ -56,7 +57,7 @@ final class SnapshotScribe: Sendable {
                 _ = try? connection.execute("ROLLBACK")
             }
         }
-        state.withLock { $0.hasEnded = true }
+        hasEnded.signal()
     }
 
     private func key(_ random: inout SeededGenerator) -> Int {

@@ -35,7 +35,7 @@ postgres_start() {
         --no-sync >"$_dir/initdb.log" 2>&1
     {
         printf '%s\n' "port = $PGPORT" "listen_addresses = '127.0.0.1'" "unix_socket_directories = '$_dir'" \
-            "wal_level = logical" "max_wal_senders = 40" "max_replication_slots = 40" "max_connections = 80" \
+            "wal_level = logical" "max_wal_senders = 100" "max_replication_slots = 200" "max_connections = 400" \
             "timezone = 'UTC'"
         for _setting in "$@"; do printf '%s\n' "$_setting"; done
     } >"$_dir/extra.conf"

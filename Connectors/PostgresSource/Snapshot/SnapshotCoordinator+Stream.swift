@@ -148,13 +148,37 @@ extension SnapshotCoordinator {
         change { state in
             guard let count = state.flights[chunk.number]?.blocks.count, count < 2 else { return false }
             state.flights[chunk.number]?.blocks.append(block)
-            state.byteCount += UInt64(block.bytes.count)
+            state.rowCount += UInt64(block.rows.count)
+            state.live[chunk.table]?.rowCount += UInt64(block.rows.count)
             return true
         }
     }
 
     /// All rows were offered.
     func complete(_ chunk: SnapshotChunk) { change { $0.flights[chunk.number]?.isComplete = true } }
+}
+
+// MARK: - Progress
+
+extension SnapshotCoordinator {
+    /// How far the reading is; nil when nothing is left to read.
+    var progress: SnapshotProgress? {
+        state.withLock { state in
+            let unfinished = state.notes.unfinished
+            guard let first = unfinished.first, let table = state.notes.tables[first]?.name else { return nil }
+            let left = unfinished.reduce(UInt64(0)) { sum, oid in
+                let (estimate, count) =
+                    if case .reading(let reading) = state.notes.tables[oid]?.stage {
+                        (reading.estimate, reading.rowCount)
+                    } else {
+                        (state.estimates[oid] ?? 0, state.live[oid]?.rowCount ?? 0)
+                    }
+                return sum + (estimate > count ? estimate - count : 0)
+            }
+            return SnapshotProgress(
+                table: table, tablesLeft: unfinished.count, rowCount: state.rowCount, rowsLeft: left)
+        }
+    }
 }
 
 extension SnapshotNotes.Reading {

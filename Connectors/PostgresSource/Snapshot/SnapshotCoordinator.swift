@@ -37,6 +37,8 @@ final class SnapshotCoordinator: Sendable {
         var areKeysBusy = false
         /// When it may be tried again after a chunk that had to be thrown away.
         var notBefore = ContinuousClock.now
+        /// Rows of a table that is read whole.
+        var rowCount: UInt64 = 0
         var failuresInARow = 0
         var failingSince: ContinuousClock.Instant?
     }
@@ -51,7 +53,10 @@ final class SnapshotCoordinator: Sendable {
         /// Which life of the record of transactions this is.
         var epoch = 0
         var isClosing = false
-        var byteCount: UInt64 = 0
+        /// How many rows each table has, as far as the server's statistics know.
+        var estimates: [UInt32: UInt64] = [:]
+        /// Rows that were read since the session began.
+        var rowCount: UInt64 = 0
     }
 
     let state: Mutex<State>
@@ -66,11 +71,11 @@ final class SnapshotCoordinator: Sendable {
     private let version = Atomic<Int>(1)
 
     init(
-        notes: SnapshotNotes, chunkBytes: Int, workers: [WakeUp], streamWakeUp: WakeUp,
-        notice: @escaping @Sendable (String) -> Void
+        notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, workers: [WakeUp],
+        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void
     ) {
         self.chunkBytes = chunkBytes
-        state = Mutex(State(notes: notes))
+        state = Mutex(State(notes: notes, estimates: estimates))
         workerWakeUps = workers
         flightsMax = workers.count * 2
         self.streamWakeUp = streamWakeUp
@@ -219,7 +224,7 @@ extension SnapshotCoordinator {
     func hand(over chunk: SnapshotChunk) {
         change { state in
             state.flights[chunk.number]?.isReady = true
-            state.byteCount += UInt64(chunk.byteCount)
+            state.rowCount += UInt64(chunk.rows.count)
         }
     }
 

@@ -13,7 +13,7 @@ final class SnapshotCrew: Sendable {
 
     /// Nil when the process has no descriptors left.
     init?(
-        _ notes: SnapshotNotes, _ settings: PostgresSettings, streamWakeUp: WakeUp,
+        _ notes: SnapshotNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, streamWakeUp: WakeUp,
         notice: @escaping @Sendable (String) -> Void
     ) {
         var wakeUps: [WakeUp] = []
@@ -25,7 +25,8 @@ final class SnapshotCrew: Sendable {
         self.settings = settings
         run = settings.slot + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         coordinator = SnapshotCoordinator(
-            notes: notes, chunkBytes: settings.chunkBytes, workers: wakeUps, streamWakeUp: streamWakeUp, notice: notice)
+            notes: notes, estimates: plan.estimates, chunkBytes: settings.chunkBytes, workers: wakeUps,
+            streamWakeUp: streamWakeUp, notice: notice)
     }
 
     /// Starts the workers' threads; `fail` ends the stream.

@@ -7,6 +7,8 @@ struct SnapshotPlan {
         var oid: UInt32
         var schema: String
         var name: String
+        /// How many rows it has, as the server's statistics have it; 0 when they do not know.
+        var estimate: UInt64 = 0
         var qualifiedName: String { schema + "." + name }
     }
 
@@ -16,13 +18,17 @@ struct SnapshotPlan {
         let rows = try side.query(Self.query, [settings.publication]).all
         tables = rows.compactMap { row -> Table? in
             guard let oid = UInt32(row.text("oid")) else { return nil }
-            return Table(oid: oid, schema: row.text("schemaname"), name: row.text("tablename"))
+            return Table(
+                oid: oid, schema: row.text("schemaname"), name: row.text("tablename"),
+                estimate: UInt64(max(0, row.integer("estimate") ?? 0)))
         }.filter { settings.captures(schema: $0.schema, table: $0.name) }
     }
 
-    /// What is left to read at the start. `before` is nil when a version without snapshots read the source, or nobody
-    /// did.
-    func notes(before: SnapshotNotes?, isResuming: Bool, readsOldRows: Bool) -> SnapshotNotes {
+    /// What is left to read. `before` is nil when a version without snapshots read the source, or nobody did. Tables
+    /// that are `renewed` lost changes: consumers forget them, and they are read from the beginning.
+    func notes(
+        before: SnapshotNotes?, isResuming: Bool, readsOldRows: Bool, renewed: Recovery.Scope = .nothing
+    ) -> SnapshotNotes {
         var notes = before ?? SnapshotNotes()
         let wasCaptured = before == nil && isResuming
         let oids = Set(tables.map(\.oid))
@@ -35,9 +41,13 @@ struct SnapshotPlan {
                 notes.tables[table.oid] = .init(
                     name: table.qualifiedName, stage: isWanted ? .pending(clears: false) : .done)
             }
+            if renewed.concerns(table.oid) { notes.tables[table.oid]?.stage = .pending(clears: true) }
         }
         return notes
     }
+
+    /// How many rows each table has, by oid.
+    var estimates: [UInt32: UInt64] { Dictionary(tables.map { ($0.oid, $0.estimate) }) { $1 } }
 
     /// The tables that a request means.
     func tables(of request: SnapshotRequest) throws(ConnectorFailure) -> [Table] {
@@ -54,7 +64,11 @@ struct SnapshotPlan {
     }
 
     private static let query = """
-        SELECT c.oid, p.schemaname, p.tablename FROM pg_catalog.pg_publication_tables p
+        SELECT c.oid, p.schemaname, p.tablename, (
+            SELECT sum(greatest(l.reltuples, 0))::pg_catalog.int8 FROM pg_catalog.pg_class l
+            WHERE l.oid = c.oid OR c.relkind = 'p' AND l.relkind <> 'p'
+                AND l.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree(c.oid) t)) AS estimate
+        FROM pg_catalog.pg_publication_tables p
         JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
         WHERE p.pubname = $1
@@ -62,6 +76,18 @@ struct SnapshotPlan {
 }
 
 extension SnapshotCoordinator {
+    /// Takes over which tables are captured now: new ones are read, if that is wanted.
+    func adopt(_ plan: SnapshotPlan, readsOldRows: Bool) {
+        let added = change(wakesWorkers: true) { state in
+            let known = Set(state.notes.tables.keys)
+            state.notes = plan.notes(before: state.notes, isResuming: true, readsOldRows: readsOldRows)
+            for oid in known where state.notes.tables[oid] == nil { state.live[oid] = nil }
+            state.estimates.merge(plan.estimates) { $1 }
+            return state.notes.unfinished.filter { !known.contains($0) }.compactMap { state.notes.tables[$0]?.name }
+        }
+        for name in added { notice("snapshot of \(name) begins") }
+    }
+
     /// Has tables read from the beginning, whatever they are at.
     func request(_ id: String, _ tables: [SnapshotPlan.Table]) {
         change(wakesWorkers: true) { state in

@@ -164,7 +164,8 @@ extension SnapshotWorker {
     private func connect() throws(Obstacle) -> PostgresConnection {
         do throws(ServerError) {
             let connection = try PostgresConnection(
-                opening: settings.url, for: .snapshot, applicationName: settings.applicationName)
+                opening: settings.snapshotURL ?? settings.url, for: .snapshot, applicationName: settings.applicationName
+            )
             if connection.parameter("server_encoding") == "SQL_ASCII" {
                 _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'")
             }
