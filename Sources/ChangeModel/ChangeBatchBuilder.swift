@@ -16,6 +16,13 @@ public struct ChangeBatchBuilder: ~Copyable, Sendable {
         changes.reserveCapacity(capacity / 128)
     }
 
+    /// A batch that goes on behind tuples which were checked and written elsewhere, one behind the other, without a copy
+    /// of them. About `changeCount` changes will be appended.
+    public init(tuples: consuming OutputBuffer, changeCount: Int) {
+        arena = tuples
+        changes.reserveCapacity(changeCount)
+    }
+
     /// Bytes of tuples and descriptors so far: what a limit on batches compares with.
     public var byteCount: Int {
         arena.count + changes.count * MemoryLayout<RowChange>.size

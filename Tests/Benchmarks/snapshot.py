@@ -77,22 +77,10 @@ def drop_slot():
         time.sleep(0.1)
 
 
-def warm(folder, rows):
-    """Has the machine own as much memory as a run fills with files. A virtual machine is often given memory only when it
-    is touched, which can cost more than all else and hits whoever writes more bytes; right after this it is at hand."""
-    path = f"{folder}/warm"
-    with open(path, "wb") as file:
-        block = bytes(1 << 20)
-        for _ in range(rows * 1400 >> 20):
-            file.write(block)
-    os.sync()
-    os.remove(path)
-
-
 def run(contender, table, rows, options, size):
     """One run of one contender."""
     folder = tempfile.mkdtemp(prefix="millrace-bench.", dir=options.work)
-    warm(folder, rows)
+    os.sync()
     try:
         if contender == "psql":
             with open(f"{folder}/out.copy", "wb") as file:

@@ -49,7 +49,7 @@ internal import ChangeModel
     }
 
     /// Bytes of rows.
-    var byteCount: Int { arena.count }
+    private(set) var byteCount = 0
 
     /// Adds a row in COPY's form; false when it does not fit the table.
     func append(copyRow row: RawSpan, columnCount: Int, checksText: Bool) -> Bool {
@@ -58,15 +58,22 @@ internal import ChangeModel
         rows.append(
             ByteRange(
                 offset: UInt32(truncatingIfNeeded: start), length: UInt32(truncatingIfNeeded: arena.count - start)))
+        byteCount = arena.count
         return true
     }
 
     /// Gives the rows away and begins anew.
     func takeBlock() -> RowBlock {
-        var bytes = OutputBuffer(capacity: 4096)
-        swap(&bytes, &arena)
-        defer { rows = [] }
+        let bytes = takeBytes()
+        defer { (rows, byteCount) = ([], 0) }
         return RowBlock(bytes: bytes.freeze(), rows: rows)
+    }
+
+    /// Gives the bytes away that ``rows`` tell the places in; no row can be read afterwards.
+    func takeBytes() -> OutputBuffer {
+        var bytes = OutputBuffer(capacity: 16)
+        swap(&bytes, &arena)
+        return bytes
     }
 
     /// The bytes of a row.

@@ -61,7 +61,10 @@ extension SnapshotTracker {
         _ chunk: SnapshotChunk, _ window: SnapshotWindow, _ relation: Relation, _ place: Place,
         _ progress: inout ReplicationProgress
     ) throws(ConnectorFailure) -> Told {
-        var builder = ChangeBatchBuilder(capacity: chunk.byteCount + chunk.rows.count * 40 + 256)
+        var builder =
+            window.isUntouched
+            ? ChangeBatchBuilder(tuples: chunk.takeBytes(), changeCount: chunk.rows.count)
+            : ChangeBatchBuilder(capacity: chunk.byteCount + chunk.rows.count * 40 + 256)
         let (index, transaction) = (builder.index(of: relation), builder.begin(place.info))
         let count = window.write(
             into: &builder, relation: index, transaction: transaction, first: ChangeIdentity.snapshotOrdinalMin)

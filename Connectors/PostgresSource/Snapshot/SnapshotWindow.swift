@@ -139,14 +139,19 @@ final class SnapshotWindow {
 // MARK: - What is left
 
 extension SnapshotWindow {
-    /// Puts the rows that stay into a batch, numbered one behind the other; how many there were.
+    /// True when all rows stay as they were read.
+    var isUntouched: Bool { fates.isEmpty }
+
+    /// Puts the rows that stay into a batch, numbered one behind the other; how many there were. While the window is
+    /// untouched, the batch has the chunk's bytes at its front already.
     func write(into builder: inout ChangeBatchBuilder, relation: UInt32, transaction: UInt32, first: UInt32) -> UInt32 {
         guard let chunk else { return 0 }
         var ordinal = first
         var filled = OutputBuffer(capacity: 16)
         for row in chunk.rows.indices {
             let after: ByteRange
-            switch fates.isEmpty ? .stays : fates[row] {
+            switch fates.isEmpty ? nil : fates[row] {
+            case nil: after = chunk.rows[row]
             case .leaves: continue
             case .stays: after = builder.append(tuple: chunk.tuple(row))
             case .becomes:

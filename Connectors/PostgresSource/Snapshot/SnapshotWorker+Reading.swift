@@ -52,8 +52,7 @@ extension SnapshotWorker {
     ) throws(Obstacle) {
         try date(chunk)
         Self.beforeLow.reached()
-        try mark(chunk.number, .low, on: try connection())
-        let shape = try begin(chunk.table)
+        let shape = try begin(chunk.table, after: mark(chunk.number, .low))
         chunk.message = shape.message
         chunk.keyColumns = shape.keyColumns
         chunk.snapshot = shape.snapshot
@@ -82,7 +81,7 @@ extension SnapshotWorker {
         let number = chunk.number
         coordinator.hand(over: chunk)
         Self.beforeHigh.reached()
-        try mark(number, .high, on: try connection(), after: "COMMIT; ")
+        try execute("COMMIT; " + mark(number, .high), on: try connection())
     }
 
     /// Bounds of another key say nothing about this one.
@@ -134,7 +133,7 @@ extension SnapshotWorker {
     private func readWhole(_ chunk: SnapshotChunk, _ shape: TableShape, _ query: SnapshotQuery) throws(Obstacle) {
         coordinator.hand(over: chunk)
         Self.beforeHigh.reached()
-        try mark(chunk.number, .high, on: try secondConnection())
+        try execute(mark(chunk.number, .high), on: try secondConnection())
         while true {
             guard let flight = coordinator.flight(chunk.number) else { throw .again }
             if flight.isAccepted { break }

@@ -169,6 +169,7 @@ extension SnapshotWorker {
             if connection.parameter("server_encoding") == "SQL_ASCII" {
                 _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'")
             }
+            _ = try connection.execute(TableShape.preparation(connection))
             return connection
         } catch {
             throw .server(error)
@@ -187,14 +188,12 @@ extension SnapshotWorker {
         }
     }
 
-    /// Writes a watermark. Only the high one must be on disk at once, to be streamed; it takes the low one with it.
-    func mark(
-        _ number: UInt64, _ bound: SnapshotMark.Bound, on connection: PostgresConnection, after first: String = ""
-    ) throws(Obstacle) {
+    /// The SQL that writes a watermark by a transaction of its own. Only the high one must be on disk at once, to be
+    /// streamed; it takes the low one with it.
+    func mark(_ number: UInt64, _ bound: SnapshotMark.Bound) -> String {
         let text = SQLText.literal(SnapshotMark(run: run, number: number, bound: bound).text)
-        try execute(
-            first + "SELECT pg_catalog.set_config('synchronous_commit', '\(bound == .low ? "off" : "local")', false), "
-                + "pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text))", on: connection)
+        return "BEGIN; SET LOCAL synchronous_commit TO \(bound == .low ? "off" : "local"); "
+            + "SELECT pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text)); COMMIT; "
     }
 
     /// Makes the chunk say what the record of streamed transactions may not know.
@@ -224,26 +223,30 @@ extension SnapshotWorker {
     }
 
     /// Begins a transaction that holds the table as it is, before it takes its snapshot: TRUNCATE and rewrites empty a
-    /// table for older snapshots too.
-    func begin(_ table: UInt32) throws(Obstacle) -> TableShape {
+    /// table for older snapshots too. What is to be done `first` is sent along, since each word to the server and back
+    /// takes its time.
+    func begin(_ table: UInt32, after first: String = "") throws(Obstacle) -> TableShape {
         let place = try place(table)
         let connection = try connection()
+        let shape: TableShape?
         do throws(Obstacle) {
-            try execute(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE \(place.source) IN ACCESS SHARE MODE",
-                on: connection)
+            let rows = try execute(
+                first + "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                    + "LOCK TABLE \(place.source) IN ACCESS SHARE MODE; "
+                    + TableShape.request(table, settings, connection), on: connection)
+            shape = try Self.shape(rows, table, settings.choices)
         } catch .server(let error) where ["42P01", "3F000"].contains(error.sqlState) {
             throw .again
-        }
-        let shape: TableShape?
-        do throws(ServerError) {
-            shape = try TableShape.find(table, settings, connection)
-        } catch {
-            throw .server(error)
         }
         guard let shape else { throw .gone }
         // Another table may have taken the name meanwhile, and would be the one that is locked.
         guard shape.schema == place.schema, shape.name == place.name else { throw .again }
         return shape
+    }
+
+    private static func shape(
+        _ rows: QueryResult, _ table: UInt32, _ choices: TableChoices
+    ) throws(Obstacle) -> TableShape? {
+        do throws(ServerError) { return try TableShape(rows.all, table, choices) } catch { throw .server(error) }
     }
 }

@@ -38,18 +38,23 @@ struct TableShape {
     /// Tells one key from another.
     var keyText: String { key.map { "\($0.name) \($0.type)" }.joined(separator: ", ") }
 
-    /// Asks the catalogue inside of the chunk's transaction; nil when the table is gone or not published.
-    static func find(
-        _ table: UInt32, _ settings: PostgresSettings, _ connection: PostgresConnection
-    ) throws(ServerError) -> TableShape? {
-        let version = connection.serverVersion
-        let published = version >= 150_000 ? publishedSince15 : publishedBefore15
-        let result = try connection.execute(
-            "WITH p AS (\(published)) \(query)", [String(table), settings.publication, version >= 180_000 ? "t" : "f"])
-        return try TableShape(result.all, table, settings.choices)
+    /// The SQL that has a connection know the question to the catalogue: to plan it takes longer than to answer it.
+    static func preparation(_ connection: PostgresConnection) -> String {
+        let published = connection.serverVersion >= 150_000 ? publishedSince15 : publishedBefore15
+        return "SET plan_cache_mode TO force_generic_plan; PREPARE \(statement) (pg_catalog.oid, pg_catalog.text, "
+            + "pg_catalog.bool) AS WITH p AS (\(published)) \(query)"
     }
 
-    private init?(_ rows: [QueryResult.Row], _ table: UInt32, _ choices: TableChoices) throws(ServerError) {
+    /// The question to the catalogue, for a chunk's transaction on a connection that is prepared.
+    static func request(_ table: UInt32, _ settings: PostgresSettings, _ connection: PostgresConnection) -> String {
+        let publication = SQLText.literal(settings.publication)
+        return "EXECUTE \(statement) (\(table), \(publication), \(connection.serverVersion >= 180_000))"
+    }
+
+    private static let statement = "millrace_table"
+
+    /// Reads the answer; nil when the table is gone or not published.
+    init?(_ rows: [QueryResult.Row], _ table: UInt32, _ choices: TableChoices) throws(ServerError) {
         guard let first = rows.first else { return nil }
         guard let snapshot = first["snapshot"].flatMap({ ServerSnapshot($0) }),
             let identity = first.text("relreplident").utf8.first.flatMap({
