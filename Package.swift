@@ -54,16 +54,17 @@ let package = Package(
         .target(
             name: "Masking", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
             swiftSettings: rowPath),
+        .target(name: "Outbox", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], swiftSettings: rowPath),
         .target(
             name: "Pipeline",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry",
-                logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox",
+                "SchemaRegistry", logging,
             ],
             swiftSettings: house),
         .target(
             name: "Verification",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "CSQLite"],
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
 
@@ -81,7 +82,7 @@ let package = Package(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Masking",
-                "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
+                "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
                 "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -106,10 +107,13 @@ let package = Package(
             name: "MaskingTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "Masking"],
             swiftSettings: house),
         .testTarget(
+            name: "OutboxTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "Outbox"],
+            swiftSettings: house),
+        .testTarget(
             name: "PipelineTests",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Pipeline",
-                "SchemaRegistry", logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog", "Outbox",
+                "Pipeline", "SchemaRegistry", logging,
             ],
             swiftSettings: house),
         .testTarget(

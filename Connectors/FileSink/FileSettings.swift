@@ -9,10 +9,11 @@ package struct FileSettings: Sendable, Equatable {
     package static let table: [Setting] = [
         Setting(
             "path", .text,
-            "The file that lines of JSON are written to. {schema} and {table} stand for the names of the table, {date} "
-                + "for the day of the commit in UTC (2026-11-21). Folders are made as needed. Characters of names that "
-                + "have a meaning in paths are written as %XX. A path that is no ordinary file (/dev/stdout, a named "
-                + "pipe) is written to without any promise across crashes.",
+            "The file that lines of JSON are written to. {schema} and {table} stand for the names of the table, "
+                + "{topic} for the topic of an outbox event (schema.table for any other), {date} for the day of the "
+                + "commit in UTC (2026-11-21). Folders are made as needed. Characters of names that have a meaning in "
+                + "paths are written as %XX. A path that is no ordinary file (/dev/stdout, a named pipe) is written to "
+                + "without any promise across crashes.",
             isRequired: true)
     ]
 

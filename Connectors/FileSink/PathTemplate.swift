@@ -6,7 +6,7 @@ import ConnectorKit
 package struct PathTemplate: Sendable, Equatable {
     enum Part: Sendable, Equatable {
         case literal(String)
-        case schema, table, date
+        case schema, table, topic, date
     }
     let parts: [Part]
 
@@ -48,6 +48,7 @@ package struct PathTemplate: Sendable, Equatable {
             case .literal(let text): path += text
             case .schema: path += Self.safeName(topic.schema)
             case .table: path += Self.safeName(topic.table)
+            case .topic: path += Self.shortName(topic.name)
             case .date: path += CalendarDay(day).text
             }
         }
@@ -72,16 +73,40 @@ package struct PathTemplate: Sendable, Equatable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// A topic's safe name, which rows may make longer than file systems take: its front then, `%~`, which stands in no
+    /// safe name, and a hash of the whole.
+    static func shortName(_ name: String) -> String {
+        let bytes = Array(safeName(name).utf8)
+        guard bytes.count > nameBytesMax else { return String(decoding: bytes, as: UTF8.self) }
+        var end = nameBytesMax - 18
+        while bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        if let percent = bytes[(end - 2)..<end].firstIndex(of: UInt8(ascii: "%")) { end = percent }
+        let digits = String(hash(name), radix: 16, uppercase: true)
+        let tail = "%~" + String(repeating: "0", count: 16 - digits.count) + digits
+        return String(decoding: bytes[..<end], as: UTF8.self) + tail
+    }
+
+    /// Leaves room for what the template has around a topic: file systems take names of 255 bytes.
+    private static let nameBytesMax = 200
+
+    /// FNV-1a with 64 bits: the same at every start.
+    private static func hash(_ name: String) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return hash
+    }
+
     private static let example = "out/{table}.jsonl"
-    private static let known = "the placeholders are {schema}, {table} and {date}"
+    private static let known = "the placeholders are {schema}, {table}, {topic} and {date}"
 
     private static func placeholder(_ name: String) throws(SettingProblem) -> Part {
         switch name {
         case "schema": return .schema
         case "table": return .table
+        case "topic": return .topic
         case "date": return .date
         default:
-            let nearest = ["schema", "table", "date"].min { distance(name, $0) < distance(name, $1) }
+            let nearest = ["schema", "table", "topic", "date"].min { distance(name, $0) < distance(name, $1) }
             let isClose = nearest.map { distance(name.lowercased(), $0) <= 2 } ?? false
             throw SettingProblem(
                 "path", "the path has the unknown placeholder {\(name)}",

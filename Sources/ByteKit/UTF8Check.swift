@@ -19,6 +19,17 @@ public enum UTF8Check {
         return true
     }
 
+    /// True when well-formed UTF-8 holds a control character: U+0000 to U+001F, U+007F to U+009F.
+    public static func hasControlCharacters(_ text: RawSpan) -> Bool {
+        var previous: UInt8 = 0
+        for position in 0..<text.byteCount {
+            let byte = byte(text, position)
+            if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) { return true }
+            previous = byte
+        }
+        return false
+    }
+
     /// Length of the well-formed sequence that begins at `position`, 0 when there is none.
     static func sequenceLength(_ span: RawSpan, at position: Int) -> Int {
         let lead = byte(span, position)

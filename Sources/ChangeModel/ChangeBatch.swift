@@ -46,6 +46,23 @@ public final class ChangeBatch: Sendable {
         changesOffset = transactionsOffset + transactionCount * MemoryLayout<TransactionInfo>.size
     }
 
+    /// The same changes of the same tables, seen in another way: each relation takes the place of the one that it is
+    /// made of. The columns must stay.
+    public func replacingRelations(_ replacement: (Relation) -> Relation) -> ChangeBatch {
+        ChangeBatch(self, relations: relations.map(replacement))
+    }
+
+    private init(_ batch: ChangeBatch, relations: [Relation]) {
+        body = batch.body
+        self.relations = relations
+        checkpoint = batch.checkpoint
+        mustBeDurableBeforeDelivery = batch.mustBeDurableBeforeDelivery
+        changeCount = batch.changeCount
+        transactionCount = batch.transactionCount
+        transactionsOffset = batch.transactionsOffset
+        changesOffset = batch.changesOffset
+    }
+
     /// Reads back what ``body`` was, with the relations that the log kept beside it. Every index and range is checked
     /// once, here, so that readers need not.
     public convenience init(decoding stored: FrozenBytes, relations: [Relation]) throws(ChangeBatchError) {

@@ -64,13 +64,21 @@ public final class Relation: Sendable, Hashable, Codable {
     public let name: String
     /// The columns in the order of the tuples.
     public let columns: [Column]
+    /// How its rows become events of the application; nil for every table but an outbox.
+    public let outbox: OutboxRoute?
 
     /// A relation of its parts.
-    public init(sourceID: UInt32, schema: String, name: String, columns: [Column]) {
+    public init(sourceID: UInt32, schema: String, name: String, columns: [Column], outbox: OutboxRoute? = nil) {
         self.sourceID = sourceID
         self.schema = schema
         self.name = name
         self.columns = columns
+        self.outbox = outbox
+    }
+
+    /// The same table as an outbox, or, without a route, as any other.
+    public func routed(by route: OutboxRoute?) -> Relation {
+        Relation(sourceID: sourceID, schema: schema, name: name, columns: columns, outbox: route)
     }
 
     /// `schema.name`, for people, subjects and types.
@@ -85,7 +93,8 @@ public final class Relation: Sendable, Hashable, Codable {
     /// Equal in every part.
     public static func == (a: Relation, b: Relation) -> Bool {
         a === b
-            || (a.sourceID == b.sourceID && a.schema == b.schema && a.name == b.name && a.columns == b.columns)
+            || (a.sourceID == b.sourceID && a.schema == b.schema && a.name == b.name && a.columns == b.columns
+                && a.outbox == b.outbox)
     }
 
     /// Hashes what tells relations apart most of the time.
@@ -94,5 +103,6 @@ public final class Relation: Sendable, Hashable, Codable {
         hasher.combine(schema)
         hasher.combine(name)
         hasher.combine(columns)
+        hasher.combine(outbox)
     }
 }

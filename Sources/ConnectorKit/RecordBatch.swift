@@ -1,29 +1,36 @@
 public import ByteKit
 public import ChangeModel
 
-/// What records of one table have in common: what a sink routes by.
+/// What records of one table, or of one topic of an outbox, have in common: what a sink routes by.
 public struct Topic: Sendable, Hashable {
     /// The schema (`public`), or the SQLite database (`main`).
     public var schema: String
     /// The table's name.
     public var table: String
+    /// The topic that the application's own events go to: of an outbox table, with a part that comes from its rows.
+    /// Nil for changes of rows.
+    public var routed: String?
 
     /// A topic of its parts.
-    public init(schema: String, table: String) {
+    public init(schema: String, table: String, routed: String? = nil) {
         self.schema = schema
         self.table = table
+        self.routed = routed
     }
+
+    /// The topic's name: `schema.table` unless the application chose another.
+    public var name: String { routed ?? schema + "." + table }
 }
 
 /// One encoded event in a batch.
 public struct Record: Sendable, BitwiseCopyable {
     /// The payload in the batch's bytes. The byte after it is a line feed, outside of the range.
     public var payload: ByteRange
-    /// The row's key as text (the event's `partitionkey`); empty for a table without one.
+    /// The row's key as text (the event's `partitionkey`), for an outbox the id of the aggregate; empty without one.
     public var key: ByteRange
     /// Index into the batch's topics.
     public var topic: UInt32
-    /// Which change it is; with the source's name, the event's id.
+    /// Which change it is; with the source's name, the event's id unless the application chose it (outbox).
     public var identity: ChangeIdentity
     /// When it was committed, in microseconds since 1970-01-01 00:00 UTC.
     public var committedAt: Int64

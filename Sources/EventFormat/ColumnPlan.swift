@@ -22,6 +22,8 @@ final class ColumnPlan: Sendable {
     /// Indices of the key's columns in the order of the key.
     let keyColumns: [Int]
     let fragments: Fragments
+    /// How rows become events of the application; nil for every table but an outbox.
+    let outbox: OutboxPlan?
     private let text: FrozenBytes
 
     init(_ version: RelationVersion, pipelineName: String, format: EventFormat) {
@@ -41,6 +43,7 @@ final class ColumnPlan: Sendable {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
         case .row: fragments = writer.rowFragments(version, pipelineName)
         }
+        outbox = OutboxPlan(version.relation, pipelineName: pipelineName, format: format, writer: &writer)
         text = writer.finish()
     }
 
@@ -205,7 +208,7 @@ private func dataSchema(_ version: RelationVersion) -> String {
 }
 
 /// Text as one segment of a URI's path: what RFC 3986 (section 3.3) does not allow there is percent-encoded.
-private func uriSegment(_ text: String) -> String {
+func uriSegment(_ text: String) -> String {
     var segment = ""
     for byte in text.utf8 {
         let character = Character(Unicode.Scalar(byte))

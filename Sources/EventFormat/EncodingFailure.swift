@@ -10,6 +10,8 @@ package struct EncodingFailure: Error, Sendable, Equatable {
         case columnCount(expected: Int, found: Int)
         /// The change names a relation that was not given.
         case unknownRelation
+        /// A row of an outbox has no id or no type.
+        case noOutboxEvent
         /// The event would be longer than 4 GiB.
         case tooLarge
     }
@@ -31,6 +33,7 @@ package struct EncodingFailure: Error, Sendable, Equatable {
         case .damagedTuple: "\(place): the row's bytes are damaged"
         case .columnCount(let expected, let found): "\(place): the row has \(found) columns, its relation \(expected)"
         case .unknownRelation: "\(place): its relation is not known"
+        case .noOutboxEvent: "\(place): the row of an outbox has no id or no type"
         case .tooLarge: "\(place): the event would be longer than 4 GiB"
         }
     }

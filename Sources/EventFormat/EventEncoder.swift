@@ -35,9 +35,9 @@ package final class EventEncoder {
     ///
     /// `versions` are in the order of the batch's relations. `firstOffset` is the log offset of the batch's first
     /// change. `including` is asked once for each relation version that this encoder sees; changes of other tables give
-    /// no record, but the offset behind the last of them is covered. Throws when the change at `index`, or the first
-    /// one behind it that is wanted, cannot be encoded; with events before it, these are returned first, and the next
-    /// call throws.
+    /// no record, nor do updates and deletes of an outbox, but the offset behind the last of them is covered. Throws
+    /// when the change at `index`, or the first one behind it that is wanted, cannot be encoded; with events before it,
+    /// these are returned first, and the next call throws.
     package func encode(
         _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, bytesMax: Int,
         including: (Relation) -> Bool
@@ -55,7 +55,10 @@ package final class EventEncoder {
             let relation = Int(change.relation)
             do throws(EncodingFailure.Reason) {
                 guard relation < plans.count else { throw .unknownRelation }
-                if let plan = plans[relation] {
+                // Of an outbox, only what is put in makes an event.
+                if let plan = plans[relation],
+                    plan.outbox == nil || change.operation == .insert || change.operation == .snapshot
+                {
                     try images.read(change, plan, body)
                     let info = batch.transaction(at: Int(change.transaction))
                     try writer.append(change, of: info, topic: relation, plan, images, body)

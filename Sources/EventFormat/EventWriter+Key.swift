@@ -40,7 +40,7 @@ extension EventWriter {
         }
     }
 
-    private mutating func appendKeyPart(_ kind: UInt8, _ bytes: RawSpan, _ form: TextForm) {
+    mutating func appendKeyPart(_ kind: UInt8, _ bytes: RawSpan, _ form: TextForm) {
         switch kind {
         case ValueKind.null: keyText.append("null")
         case ValueKind.unchanged: break
@@ -81,6 +81,6 @@ extension EventWriter {
     private func isSeparator(_ byte: UInt8) -> Bool { byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\\") }
 }
 
-private func appendEscaped(_ text: borrowing OutputBuffer, to output: inout OutputBuffer) {
+func appendEscaped(_ text: borrowing OutputBuffer, to output: inout OutputBuffer) {
     output.append(jsonEscaping: text.bytes)
 }

@@ -35,7 +35,7 @@ extension EventWriter {
     }
 
     /// Writes what is only sometimes to be said about the values.
-    private mutating func appendRowNotes(_ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
+    mutating func appendRowNotes(_ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
         let fragments = plan.fragments
         output.append(plan.bytes(fragments.unchanged))
         output.append(UInt8(ascii: "["))

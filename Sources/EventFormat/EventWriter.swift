@@ -16,6 +16,8 @@ struct EventWriter: ~Copyable {
     var sequence = OutputBuffer(capacity: 32)
     var transaction = TransactionText()
     var structures = StructureWriter()
+    /// The topics of outbox events.
+    var routes = RoutedTopics()
     /// Odd columns of the key and the row after the change.
     var after = OddColumns()
     /// Odd columns of the key and the row before the change.
@@ -24,6 +26,8 @@ struct EventWriter: ~Copyable {
     private var records: [Record] = []
     /// Records whose key is a range of ``looseKeys``.
     private var looseRecords: [Int] = []
+    /// Records whose topic is an index of ``routes``.
+    private var routedRecords: [Int] = []
 
     /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with
     /// fitting numbers, its buffers need not grow.
@@ -48,17 +52,24 @@ struct EventWriter: ~Copyable {
         let start = output.count
         let looseStart = looseKeys.count
         prepare(change, info)
-        let key =
-            switch format {
-            case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
-            case .row: appendRowEvent(change, plan, images, body)
-            }
+        var topic = topic
+        let key: ByteRange
+        if let outbox = plan.outbox {
+            (key, topic) = try appendOutboxEvent(plan, outbox, images, body)
+        } else {
+            key =
+                switch format {
+                case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
+                case .row: appendRowEvent(change, plan, images, body)
+                }
+        }
         guard output.count &+ looseKeys.count < Int(UInt32.max) else {
             output.truncate(to: start)
             looseKeys.truncate(to: looseStart)
             throw .tooLarge
         }
         if looseKeys.count > looseStart { looseRecords.append(records.count) }
+        if plan.outbox != nil { routedRecords.append(records.count) }
         records.append(
             Record(
                 payload: ByteRange(start..<output.count), key: key, topic: UInt32(truncatingIfNeeded: topic),
@@ -66,13 +77,14 @@ struct EventWriter: ~Copyable {
         output.append(UInt8(ascii: "\n"))
     }
 
-    /// The batch of what was written.
+    /// The batch of what was written. `topics` are those of the relations.
     consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
         let shift = UInt32(truncatingIfNeeded: output.count)
         output.append(contentsOf: looseKeys)
         for index in looseRecords { records[index].key.offset &+= shift }
-        let records = records
-        return RecordBatch(body: output.freeze(), records: records, topics: topics, nextOffset: nextOffset)
+        for index in routedRecords { records[index].topic &+= UInt32(truncatingIfNeeded: topics.count) }
+        let (records, allTopics) = (records, topics + routes.topics)
+        return RecordBatch(body: output.freeze(), records: records, topics: allTopics, nextOffset: nextOffset)
     }
 
     private mutating func prepare(_ change: RowChange, _ info: TransactionInfo) {

@@ -59,29 +59,39 @@ extension EventLog {
         }
     }
 
+    /// Dead letters by their number; nil when they are gone.
+    package func deadLetter(_ id: Int64) throws(ConnectorFailure) -> DeadLetter? {
+        let relations = relations
+        return try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations)?.letter }
+    }
+
     /// Moves the oldest dead letters of a subject to the end of the log, under their own identities, by one
-    /// transaction: never lost, never twice. `versions` are the accepted forms of their relations.
+    /// transaction: never lost, never twice. `versions` are the accepted forms of their relations. With a `batch`, that
+    /// is what they became by now: rows of a table that is an outbox now.
     ///
     /// This is the one way by which a change gets into the log that is older than what is there.
-    package func release(_ id: Int64, versions: [RelationVersion]) throws(ConnectorFailure) -> LoggedBatch {
+    package func release(
+        _ id: Int64, as batch: ChangeBatch? = nil, versions: [RelationVersion]
+    ) throws(ConnectorFailure) -> LoggedBatch {
         let relations = relations
         let stored = try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations) }
         guard let stored else {
             throw ConnectorFailure("log.no_dead_letter", .stop, "the log has no dead letters with the number \(id)")
         }
         var next = try position()
-        let logged = LoggedBatch(firstOffset: next.nextOffset, batch: stored.letter.batch, versions: versions)
+        let letter = stored.letter
+        let logged = LoggedBatch(firstOffset: next.nextOffset, batch: batch ?? letter.batch, versions: versions)
         try checkForm(of: logged)
-        guard versions.allSatisfy({ $0.version > 0 }) else {
+        guard versions.allSatisfy({ $0.version > 0 || $0.relation.outbox != nil }) else {
             throw ConnectorFailure(
-                "log.unregistered_relation", .stop, "dead letters of \(stored.letter.subject) have no contract")
+                "log.unregistered_relation", .stop, "dead letters of \(letter.subject) have no contract")
         }
         next.nextOffset = logged.nextOffset
-        try write("release dead letters of \(stored.letter.subject)") { db in
-            try Self.insert(logged, isLate: true, db)
+        try write("release dead letters of \(letter.subject)") { db in
+            if logged.batch.changeCount > 0 { try Self.insert(logged, isLate: true, db) }
             try DeadLetterQueries.remove(id, db)
             try DeadLetterQueries.count(
-                .released, logged.batch.changeCount, bytes: logged.batch.body.count, of: stored.letter.subject, db)
+                .released, letter.batch.changeCount, bytes: letter.batch.body.count, of: letter.subject, db)
             try next.write(db)
             Self.insideReleasePoint.reached()
         }

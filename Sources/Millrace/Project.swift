@@ -1,8 +1,10 @@
+import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
 import FileSink
 import Masking
+import Outbox
 import Pipeline
 import PipelineConfiguration
 import PostgresSource
@@ -110,7 +112,7 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        return found + (await maskFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
+        return found + (await ruleFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
     }
 
     /// What is masked before it is stored.
@@ -120,16 +122,33 @@ struct Project {
             salt: Array((configuration.maskSalt ?? "").utf8))
     }
 
-    /// What of the masks means nothing in the database; nil when it could not be asked, which others find out.
-    func maskFindings() async -> [Finding]? {
-        let masks = masks
-        if masks.isEmpty { return [] }
+    /// Which tables are outboxes.
+    var outbox: OutboxRules {
+        OutboxRules(
+            configuration.outboxes.map { entry in
+                var columns = OutboxRules.Columns()
+                columns.id = entry.columns["id"] ?? columns.id
+                columns.type = entry.columns["type"] ?? columns.type
+                columns.aggregateType = entry.columns["aggregatetype"] ?? columns.aggregateType
+                columns.aggregateID = entry.columns["aggregateid"] ?? columns.aggregateID
+                columns.payload = entry.columns["payload"] ?? columns.payload
+                return OutboxRules.Rule(
+                    tables: entry.tables, columns: columns, attributes: entry.attributes,
+                    content: OutboxRoute.Content(rawValue: entry.content) ?? .auto, topic: entry.topic)
+            })
+    }
+
+    /// What of the masks and the outboxes means nothing in the database; nil when it could not be asked, which others
+    /// find out.
+    func ruleFindings() async -> [Finding]? {
+        let (masks, outbox) = (masks, outbox)
+        if masks.isEmpty, outbox.isEmpty { return [] }
         let tables =
             switch source {
             case .postgres(let settings): await PostgresDoctor(settings: settings).tables()
             case .sqlite(let settings): SQLiteDoctor(settings).tables()
             }
-        return tables.map { masks.findings($0) }
+        return tables.map { masks.findings($0) + outbox.findings($0) }
     }
 
     /// A failure in the form that is printed, with the line of the setting that has to do with it.

@@ -67,7 +67,8 @@ extension CaptureStage {
     }
 
     private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {
-        for batch in batches { feed.publish(batch) }
+        // Released rows of an outbox may have been updates and deletes only.
+        for batch in batches where batch.batch.changeCount > 0 { feed.publish(batch) }
         loggedEnd = max(loggedEnd, batches.last?.nextOffset ?? 0)
         if !batches.isEmpty { turn.unsyncedSince = turn.unsyncedSince ?? .now }
     }

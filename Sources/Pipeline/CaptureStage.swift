@@ -3,6 +3,7 @@ package import ConnectorKit
 package import EventLog
 package import Logging
 package import Masking
+package import Outbox
 
 /// Moves batches from the source into the log: append, then sync, then acknowledge, in this order and no other (law 1).
 ///
@@ -19,6 +20,7 @@ package struct CaptureStage {
     /// True to end when everything that was committed before the start is in the log.
     let endsWhenCaughtUp: Bool
     private var masking: BatchMasking
+    private var routing: OutboxRouting
     /// When the source is told what it may forget.
     let acknowledgement: Acknowledgement
     /// The names of the sinks that ``Acknowledgement/delivered`` waits for.
@@ -44,12 +46,14 @@ package struct CaptureStage {
 
     /// A stage that has not begun.
     package init(
-        source: any ChangeSource, masking: BatchMasking, log: any CaptureLog, feed: LogFeed, quarantine: Quarantine,
-        progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger, endsWhenCaughtUp: Bool,
+        source: any ChangeSource, masking: BatchMasking, routing: OutboxRouting, log: any CaptureLog, feed: LogFeed,
+        quarantine: Quarantine, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger,
+        endsWhenCaughtUp: Bool,
         acknowledgement: Acknowledgement, sinks: [String], caughtUp: @escaping @Sendable () -> Void
     ) {
         self.source = source
         self.masking = masking
+        self.routing = routing
         self.log = log
         self.feed = feed
         self.progress = progress
@@ -150,13 +154,14 @@ package struct CaptureStage {
 
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
         let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
-        let batch = try await nextBatch(until: .now + patience)
+        let routed = try await nextBatch(until: .now + patience)
+        let batch = routed.batch
         turn.newest = batch.checkpoint
         progress.reads(source.snapshotProgress)
         // An answer without changes proves little: many a source can still say that much just before it fails again.
         if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
         if batch.changeCount > 0 {
-            try await append(batch, &turn)
+            try await append(routed, &turn)
         } else {
             try await storeIdleCheckpoint(batch, &turn)
         }
@@ -165,19 +170,22 @@ package struct CaptureStage {
         if batch.changeCount == 0 || ContinuousClock.now - since >= Self.syncInterval { try await sync(&turn) }
     }
 
-    /// The next batch with its masks on: nothing behind this has seen what is masked.
+    /// The next batch with its masks on, and its outboxes told apart: nothing behind this has seen what is masked.
     private mutating func nextBatch(until deadline: ContinuousClock.Instant) async throws(ConnectorFailure)
-        -> ChangeBatch
+        -> OutboxRouting.Routed
     {
         let batch = try await source.nextBatch(until: deadline)
-        let masked = try masking.apply(to: batch)
-        for warning in masking.takeWarnings() { logger.warning("\(warning)") }
-        return masked
+        let routed = try routing.apply(to: try masking.apply(to: batch))
+        for warning in masking.takeWarnings() + routing.takeWarnings() { logger.warning("\(warning)") }
+        return routed
     }
 
-    private mutating func append(_ batch: ChangeBatch, _ turn: inout Turn) async throws(ConnectorFailure) {
+    private mutating func append(
+        _ routed: OutboxRouting.Routed, _ turn: inout Turn
+    ) async throws(ConnectorFailure) {
+        let batch = routed.batch
         let sorted = try await patiently { (stage) async throws(ConnectorFailure) in
-            try await stage.quarantine.sort(batch)
+            try await stage.quarantine.sort(routed)
         }
         guard let sorted else { return }
         guard let logged = try await store(sorted, &turn) else { return }

@@ -58,6 +58,11 @@ package struct ContractBook {
         return contracts
     }
 
+    /// The log's entry for a relation under no contract, for changes that are set aside whatever its contract is.
+    func withoutContract(_ relation: Relation) async throws(ConnectorFailure) -> RelationVersion {
+        try await log.register(relation, subject: Self.subject(of: relation, in: pipelineName), version: 0)
+    }
+
     /// Forgets what was refused: somebody may have accepted it meanwhile.
     package mutating func forgetRefusals() {
         guard hasRefusals else { return }
@@ -68,7 +73,13 @@ package struct ContractBook {
     private mutating func contract(of relation: Relation) async throws(ConnectorFailure) -> Contract {
         if let entry = known[ObjectIdentifier(relation)] { return entry.contract }
         let subject = Self.subject(of: relation, in: pipelineName)
-        let contract = try await find(relation, subject)
+        let contract =
+            if relation.outbox != nil {
+                // What an outbox holds is the application's own contract, and none that its columns could tell.
+                Contract.accepted(try await log.register(relation, subject: subject, version: 0))
+            } else {
+                try await find(relation, subject)
+            }
         if known.count >= Self.entriesMax { known.removeAll() }
         known[ObjectIdentifier(relation)] = Entry(relation: relation, contract: contract)
         return contract

@@ -2,6 +2,7 @@ package import ConnectorKit
 package import EventLog
 package import Logging
 package import Masking
+package import Outbox
 package import SchemaRegistry
 private import Synchronization
 
@@ -25,6 +26,8 @@ package struct Pipeline: Sendable {
         package var schemas: SchemaFolder
         /// What is masked before it is stored.
         package var masks: MaskRules
+        /// Which tables are outboxes.
+        package var outbox: OutboxRules
         /// What happens when a table is new or changed.
         package var policy: SchemaPolicy
         /// Where commands leave requests; nil for none.
@@ -36,7 +39,7 @@ package struct Pipeline: Sendable {
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
             captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
-            policy: SchemaPolicy = SchemaPolicy(), requests: RequestBox? = nil,
+            outbox: OutboxRules = OutboxRules(), policy: SchemaPolicy = SchemaPolicy(), requests: RequestBox? = nil,
             acknowledgement: Acknowledgement = .logged
         ) {
             self.name = name
@@ -47,6 +50,7 @@ package struct Pipeline: Sendable {
             self.captureLog = captureLog ?? log
             self.schemas = schemas
             self.masks = masks
+            self.outbox = outbox
             self.policy = policy
             self.requests = requests
             self.acknowledgement = acknowledgement
@@ -150,11 +154,13 @@ package struct Pipeline: Sendable {
         let contracts = ContractBook(
             pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
             logger: logger)
-        let quarantine = Quarantine(log: parts.log, contracts: contracts, policy: parts.policy, logger: logger)
+        let routing = OutboxRouting(parts.outbox)
+        let quarantine = Quarantine(
+            log: parts.log, contracts: contracts, policy: parts.policy, routing: routing, logger: logger)
         do throws(ConnectorFailure) {
             var stage = CaptureStage(
-                source: parts.source, masking: try BatchMasking(parts.masks), log: parts.captureLog, feed: feed,
-                quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
+                source: parts.source, masking: try BatchMasking(parts.masks), routing: routing, log: parts.captureLog,
+                feed: feed, quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
                 endsWhenCaughtUp: untilCaughtUp, acknowledgement: parts.acknowledgement,
                 sinks: parts.sinks.map(\.name), caughtUp: { end.offset = feed.nextOffset })
             try await stage.run()

@@ -2,6 +2,7 @@ import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Logging
+package import Outbox
 
 /// Keeps changes out of the log whose contract nobody accepted, and lets them in once somebody did. Used by one task,
 /// that of whoever writes the log.
@@ -26,20 +27,28 @@ package struct Quarantine {
     private let policy: SchemaPolicy
     private let logger: Logger?
     private var contracts: ContractBook
+    private var routing: OutboxRouting
     /// The subjects of which something waits; nil before the log was asked.
     private var held: Set<String>?
     private var lookedAt: ContinuousClock.Instant?
+    /// The oldest letters of subjects whose rows make no events under the rules of this process.
+    private var hopeless: [String: Int64] = [:]
 
     /// How often the schema folder is asked whether something was accepted.
     private static let interval = Duration.seconds(1)
     /// How many dead letters one step releases, so that an append never waits long.
     private static let stepMax = 16
 
-    /// A quarantine in `log`. `contracts` registers what the policy lets in.
-    package init(log: EventLog, contracts: ContractBook, policy: SchemaPolicy, logger: Logger? = nil) {
+    /// A quarantine in `log`. `contracts` registers what the policy lets in, and `routing` knows the outboxes, whose
+    /// rows are looked at again before they are released.
+    package init(
+        log: EventLog, contracts: ContractBook, policy: SchemaPolicy,
+        routing: OutboxRouting = OutboxRouting(OutboxRules()), logger: Logger? = nil
+    ) {
         self.log = log
         self.contracts = contracts
         self.policy = policy
+        self.routing = routing
         self.logger = logger
     }
 
@@ -58,6 +67,7 @@ package struct Quarantine {
         var released: [LoggedBatch] = []
         var isUnfinished = false
         for subject in try await subjects().sorted() {
+            if let head = hopeless[subject], try await log.firstDeadLetter(of: subject)?.id == head { continue }
             let step = try await release(subject)
             released += step.batches
             isUnfinished = isUnfinished || step.isUnfinished
@@ -76,15 +86,26 @@ package struct Quarantine {
                 release.isUnfinished = true
                 break
             }
+            var batch: ChangeBatch?
+            if head.relations.contains(where: { routing.covers($0.relation) }) {
+                guard let letter = try await log.deadLetter(head.id) else { continue }
+                let routed = try routing.apply(to: letter.batch.replacingRelations { $0.routed(by: nil) })
+                if let rejection = routed.rejections.first {
+                    release.refusal = rejection.failure
+                    hopeless[subject] = head.id
+                    break
+                }
+                batch = routed.batch
+            }
             var versions: [RelationVersion] = []
-            for contract in try await contracts.contracts(of: head.relations.map(\.relation)) {
+            for contract in try await contracts.contracts(of: batch?.relations ?? head.relations.map(\.relation)) {
                 switch contract {
                 case .accepted(let version): versions.append(version)
                 case .refused(_, let failure): release.refusal = release.refusal ?? failure
                 }
             }
             if release.refusal != nil { break }
-            release.batches.append(try await log.release(head.id, versions: versions))
+            release.batches.append(try await log.release(head.id, as: batch, versions: versions))
         }
         if release.changeCount > 0 {
             logger?.notice(
@@ -137,8 +158,38 @@ extension Quarantine {
         var letters: [DeadLetter] = []
     }
 
-    /// Decides about every change of a batch. Throws the refusal where the policy is to stop capture.
-    mutating func sort(_ batch: ChangeBatch) async throws(ConnectorFailure) -> Sorted {
+    /// Decides about every change of a batch. Throws the refusal where the policy is to stop capture; a row of an
+    /// outbox that makes no event stops nothing.
+    mutating func sort(_ routed: OutboxRouting.Routed) async throws(ConnectorFailure) -> Sorted {
+        if routed.rejections.isEmpty { return try await sort(routed.batch) }
+        let batch = routed.batch
+        var letters: [DeadLetter] = []
+        for rejection in routed.rejections {
+            let version = try await contracts.withoutContract(rejection.relation)
+            let part = try Self.selecting(rejection.indices, of: batch).replacingRelations { _ in rejection.relation }
+            letters.append(
+                DeadLetter(
+                    subject: version.subject + Self.rejectedSuffix, code: rejection.failure.code,
+                    message: rejection.failure.message, batch: part, versions: [version]))
+        }
+        let rejected = Set(routed.rejections.flatMap(\.indices))
+        let rest = try Self.selecting((0..<batch.changeCount).filter { !rejected.contains($0) }, of: batch)
+        var sorted = try await sort(rest)
+        sorted.letters += letters
+        return sorted
+    }
+
+    /// What the subject of rows that make no event has behind that of their table: rows that do are not held up.
+    package static let rejectedSuffix = "#rows"
+
+    private static func selecting(_ indices: [Int], of batch: ChangeBatch) throws(ConnectorFailure) -> ChangeBatch {
+        guard let checkpoint = batch.checkpoint, let part = try? batch.selecting(indices, checkpoint: checkpoint) else {
+            throw ConnectorFailure("pipeline.batch_split", .stop, "a batch cannot be split by its tables")
+        }
+        return part
+    }
+
+    private mutating func sort(_ batch: ChangeBatch) async throws(ConnectorFailure) -> Sorted {
         let contracts = try await contracts.contracts(of: batch.relations)
         let held = try await subjects()
         var versions: [RelationVersion] = []
@@ -205,8 +256,7 @@ extension Quarantine {
         _ batch: ChangeBatch, _ places: Places, _ versions: [RelationVersion], _ refusals: [ConnectorFailure?]
     ) throws(ConnectorFailure) -> Sorted {
         func part(_ indices: [Int]) throws(ConnectorFailure) -> (ChangeBatch, [RelationVersion]) {
-            guard let checkpoint = batch.checkpoint, let part = try? batch.selecting(indices, checkpoint: checkpoint)
-            else { throw ConnectorFailure("pipeline.batch_split", .stop, "a batch cannot be split by its tables") }
+            let part = try selecting(indices, of: batch)
             let own = part.relations.compactMap { relation in
                 batch.relations.firstIndex { $0 === relation }.map { versions[$0] }
             }

@@ -12,6 +12,8 @@ package struct PipelineConfiguration: Sendable {
     package var transforms: [TransformConfiguration]
     /// The key of the masks' hashes; nil when nothing is hashed. Secret.
     package var maskSalt: String?
+    /// Which tables are outboxes.
+    package var outboxes: [OutboxConfiguration]
     /// Where schemas are kept.
     package var schemas: SchemaConfiguration
     /// Where the event log is kept, and for how long.
@@ -52,6 +54,20 @@ package struct TransformConfiguration: Sendable, Equatable {
     package var tables: [TablePattern]
     /// The masks of their columns, by name.
     package var masks: [String: ColumnMask]
+}
+
+/// One entry of the `outbox` section.
+package struct OutboxConfiguration: Sendable, Equatable {
+    /// The tables that it is for.
+    package var tables: [TablePattern]
+    /// The names of the columns, by what they mean: `id`, `aggregatetype`, `aggregateid`, `type`, `payload`.
+    package var columns: [String: String]
+    /// The topic of the events. Default `outbox.event.{aggregatetype}`.
+    package var topic: String
+    /// Columns that become attributes, by the attribute's name.
+    package var attributes: [String: String]
+    /// What the payload is taken for: `auto` (default), `json` or `text`.
+    package var content: String
 }
 
 /// The `schemas` section.

@@ -22,6 +22,11 @@ enum PipelineSettings {
             "The key of all hashes: \(saltBytesMin) random bytes at least, such as `openssl rand -hex 32` prints."
                 + " Another salt gives other hashes. Required for `hash`.",
             isSecret: true),
+        Setting(
+            "outbox", .groups(outbox),
+            "The outbox tables: each row that is put into one becomes an event of the application, under the row's own"
+                + " id and type; updates and deletes of rows make no event. Of several entries for a table the first"
+                + " holds. See [Outbox tables](../guides/outbox.md)."),
         Setting("schemas", .group(schemas), "The schemas of the events."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
     ]
@@ -45,6 +50,51 @@ enum PipelineSettings {
     static let maskWords = "`drop`, `redact`, `hash`, `truncate(N)`"
     /// A shorter salt could be guessed from hashes of known values.
     static let saltBytesMin = 16
+
+    static let outbox = [
+        Setting(
+            "tables", .list, "The tables that the entry is for, as in `transforms`. The source must capture them.",
+            isRequired: true),
+        Setting("columns", .group(outboxColumns), "The names of the columns that make an event."),
+        Setting(
+            "topic", .text,
+            "Where the events go, for sinks that route by topic. `{aggregatetype}` stands for the row's aggregate type,"
+                + " `{schema}` and `{table}` for the names of the table.",
+            default: .text("outbox.event.{aggregatetype}")),
+        Setting(
+            "attributes", .map(pattern: "^[\\s\\S]+$", words: "names of columns"),
+            "Columns that become attributes of the event, by the attribute's name: 1 to 20 small letters and digits,"
+                + " such as `{correlationid: correlation_id, traceparent: trace}`. NULL, and text with control"
+                + " characters in it, is left out."),
+        Setting(
+            "content", .choice(outboxContents),
+            "What the payload is taken for. `auto`: columns of json and jsonb are JSON, bytea is binary, and text is"
+                + " JSON when it is a JSON object or array. `json`: text must be JSON; a row whose text is not is set"
+                + " aside. `text`: text and JSON are plain text.",
+            default: .text("auto")),
+    ]
+
+    /// What the payload of an outbox may be taken for.
+    static let outboxContents = ["auto", "json", "text"]
+
+    static let outboxColumns = [
+        Setting("id", .text, "The event's id, which no other row of the table ever has.", default: .text("id")),
+        Setting(
+            "aggregatetype", .text, "The kind of thing that the event is about.", default: .text("aggregatetype")),
+        Setting(
+            "aggregateid", .text, "Which thing it is about: events with one are delivered in order. May be NULL.",
+            default: .text("aggregateid")),
+        Setting("type", .text, "The event's type.", default: .text("type")),
+        Setting("payload", .text, "The event's data. May be NULL.", default: .text("payload")),
+    ]
+
+    /// Names of attributes that an outbox cannot give: the event's own.
+    static let takenAttributes: Set<String> = [
+        "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", "sequence", "partitionkey",
+        "recordedtime", "aggregatetype",
+    ]
+    /// Brokers have bounds for topics; most of it is left to the aggregate type.
+    static let topicBytesMax = 200
 
     static let schemas = [
         Setting(

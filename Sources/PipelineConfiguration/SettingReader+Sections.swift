@@ -39,6 +39,7 @@ extension SettingReader {
             tables: tables.sources, checks: tables.sourceChecks, pipelineName: nameForChecks)
         let sinkChoice = Choice(tables: tables.sinks, checks: tables.sinkChecks, pipelineName: nameForChecks)
         let transforms = self.transforms(top, at: all.first { $0.name == "transforms" }?.keyPosition ?? start)
+        let outboxes = self.outboxes(top, at: all.first { $0.name == "outbox" }?.keyPosition ?? start)
         let connector = source.flatMap { self.source($0, sourceChoice) }
         let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, sinkChoice) } ?? []
         guard problems.isEmpty, let name, let connector else { return nil }
@@ -50,7 +51,8 @@ extension SettingReader {
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
-            transforms: transforms, maskSalt: top.text("mask_salt"), schemas: schemas,
+            transforms: transforms, maskSalt: top.text("mask_salt"), outboxes: outboxes,
+            schemas: schemas,
             log: LogConfiguration(
                 directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
             sinks: sinks, locations: locations, folder: folder, secrets: secrets)

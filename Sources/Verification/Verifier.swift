@@ -3,6 +3,7 @@ import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Masking
+package import Outbox
 
 /// Folds the events of a log and compares the outcome with the tables of its source.
 ///
@@ -24,23 +25,26 @@ package struct Verifier: Sendable {
     private let reader: any TableReader
     private let patterns: [TablePattern]
     private let masks: MaskRules
+    private let outbox: OutboxRules
     private let scratch: String
     private let patience: Duration
     private let differencesMax: Int
     private let progress: @Sendable (Progress) -> Void
 
     /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. Rows are
-    /// masked by `masks` before they are compared, as the log's are. When the log stands still for `patience` behind
-    /// what must be in it, the comparison is given up.
+    /// masked by `masks` before they are compared, as the log's are; tables of `outbox` are not compared. When the log
+    /// stands still for `patience` behind what must be in it, the comparison is given up.
     package init(
-        log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules, scratch: String,
-        patience: Duration = .seconds(120), differencesMax: Int = 100,
+        log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules,
+        outbox: OutboxRules = OutboxRules(), scratch: String, patience: Duration = .seconds(120),
+        differencesMax: Int = 100,
         progress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) {
         self.log = log
         self.reader = reader
         self.patterns = patterns
         self.masks = masks
+        self.outbox = outbox
         self.scratch = scratch
         self.patience = patience
         self.differencesMax = differencesMax
@@ -60,7 +64,7 @@ package struct Verifier: Sendable {
     }
 
     private func compare() async throws(ConnectorFailure) -> VerificationReport {
-        let patterns = patterns
+        let (patterns, outbox) = (patterns, outbox)
         guard let source = try log.statistics().source else {
             throw ConnectorFailure(
                 "verify.nothing_captured", .stop, "nothing was captured yet",
@@ -69,7 +73,9 @@ package struct Verifier: Sendable {
         let view = try await reader.open(of: source) { Self.isWanted($0, patterns) }
         let end = try await reachEnd(of: view)
         var masking = try BatchMasking(masks)
-        var folds = FoldBook(try FoldStore(directory: scratch), view) { Self.isWanted($0, patterns) }
+        var folds = FoldBook(try FoldStore(directory: scratch), view) {
+            Self.isWanted($0, patterns) && !outbox.covers($0)
+        }
         let offsets = end.firstOffset..<end.nextOffset
         try fold(offsets, into: &folds)
         var unlogged = 0
@@ -163,6 +169,12 @@ package struct Verifier: Sendable {
         _ index: Int, _ view: TableView, _ folds: inout FoldBook, _ end: LogEnd, _ masking: inout BatchMasking
     ) async throws(ConnectorFailure) -> TableReport {
         var table = view.tables[index]
+        if outbox.covers(table.relation) {
+            var report = TableReport(name: table.relation.qualifiedName)
+            report.isOutbox = true
+            report.obstacle = "an outbox, whose rows are events of the application and not compared"
+            return report
+        }
         try mask(&table, &masking)
         let fold = try folds.claim(table.relation)
         if let letters = end.deadLetters(of: table.relation) {

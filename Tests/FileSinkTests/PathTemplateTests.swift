@@ -37,6 +37,24 @@ struct PathTemplateTests {
         #expect(decoded(safe) == name)
     }
 
+    @Test func aTopicThatARowChoseIsOneNameInItsFolder() throws {
+        func path(_ topic: String?) throws -> String {
+            try PathTemplate("out/{topic}.jsonl").path(
+                Topic(schema: "public", table: "outbox", routed: topic), day: 0)
+        }
+        #expect(try path("outbox.event.Order") == "out/outbox.event.Order.jsonl")
+        #expect(try path("../../etc/passwd") == "out/%2E.%2F..%2Fetc%2Fpasswd.jsonl")
+        #expect(try path("..") == "out/%2E..jsonl" && path("") == "out/%.jsonl")
+        #expect(try path(nil) == "out/public.outbox.jsonl", "events of a table have its name for a topic")
+        // 200 bytes are kept as they are; of longer names each has its own short one.
+        let names =
+            ["a", "b"].map { String(repeating: "/", count: 66) + "ü" + $0 } + [String(repeating: "ü", count: 101)]
+        let paths = try names.map { try path($0) }
+        #expect(Set(paths).count == 3 && paths.allSatisfy { $0.utf8.count <= 4 + 200 + 6 })
+        #expect(paths.allSatisfy { $0.contains("%~") && !$0.dropFirst(4).contains("/") })
+        #expect(try paths[0] == path(names[0]) && path(String(repeating: "x", count: 200)).utf8.count == 210)
+    }
+
     /// Reads a safe name back.
     private func decoded(_ safe: String) -> String {
         guard safe != "%" else { return "" }

@@ -11,7 +11,8 @@ struct GeneratedTextTests {
         #expect(root["$schema"] as? String == "https://json-schema.org/draft/2020-12/schema")
         #expect(root["required"] as? [String] == ["name", "source"])
         let properties = try #require(root["properties"] as? [String: Any])
-        #expect(Set(properties.keys) == ["name", "transforms", "mask_salt", "schemas", "log", "source", "sinks"])
+        #expect(
+            Set(properties.keys) == ["name", "transforms", "mask_salt", "outbox", "schemas", "log", "source", "sinks"])
         #expect(text.contains(#""default": "10GiB""#))
         #expect(text.contains(#""maximum": 64"#))
         #expect(text.hasSuffix("}\n"))

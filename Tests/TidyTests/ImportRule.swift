@@ -14,17 +14,20 @@ enum ImportRule {
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
+        "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry", "Logging",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox", "SchemaRegistry",
+            "Logging",
         ],
-        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "CSQLite"],
+        "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
-            "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry", "Verification",
+            "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
+            "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]

@@ -18,7 +18,7 @@ enum ManualRule {
     /// What stands before literals that are codes, whatever their first word is.
     private static let codeCalls = ["ConnectorFailure(", "ConfigurationProblem(", "report("]
     private static let parts: Set<Substring> = [
-        "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "command", "event",
+        "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "outbox", "command", "event",
     ]
 
     /// True for `part.what`, whether the part is known or not.

@@ -2,6 +2,7 @@ import ArgumentParser
 import ConnectorKit
 import EventLog
 import JSONText
+import Pipeline
 import PipelineConfiguration
 
 /// `millrace deadletters`
@@ -21,7 +22,8 @@ struct DeadLettersCommand: ParsableCommand {
         let prefix = project.configuration.name + "."
         let patterns = tables.map { TablePattern($0) }
         return waiting.filter { group in
-            let table = group.subject.hasPrefix(prefix) ? String(group.subject.dropFirst(prefix.count)) : group.subject
+            var table = group.subject.hasPrefix(prefix) ? String(group.subject.dropFirst(prefix.count)) : group.subject
+            if table.hasSuffix(Quarantine.rejectedSuffix) { table.removeLast(Quarantine.rejectedSuffix.count) }
             let bare = table.split(separator: ".", maxSplits: 1).last.map(String.init) ?? table
             return tables.contains(group.subject) || patterns.contains { $0.matches(table) || $0.matches(bare) }
         }

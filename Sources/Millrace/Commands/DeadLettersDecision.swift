@@ -2,6 +2,7 @@ import ArgumentParser
 import ConnectorKit
 import EventLog
 import Logging
+import Outbox
 import Pipeline
 import PipelineConfiguration
 import SchemaRegistry
@@ -122,7 +123,7 @@ private struct LogWriter {
                 pipelineName: project.configuration.name,
                 schemas: SchemaFolder(directory: project.schemasDirectory), log: log, policy: project.schemaPolicy,
                 logger: logger),
-            policy: project.schemaPolicy, logger: logger)
+            policy: project.schemaPolicy, routing: OutboxRouting(project.outbox), logger: logger)
     }
 
     /// Makes what was done durable and lets go of the log.

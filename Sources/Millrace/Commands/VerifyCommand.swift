@@ -35,7 +35,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let display = VerificationDisplay()
         let verifier = Verifier(
             log: try LogReader(directory: project.logDirectory), reader: project.makeTableReader(),
-            patterns: tables.map { TablePattern($0) }, masks: project.masks, scratch: scratch ?? project.logDirectory,
+            patterns: tables.map { TablePattern($0) }, masks: project.masks, outbox: project.outbox,
+            scratch: scratch ?? project.logDirectory,
             differencesMax: max(0, limit), progress: display.show)
         let report: VerificationReport
         do throws(ConnectorFailure) {
