@@ -75,8 +75,8 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"], path: "Connectors/FileSink",
-            swiftSettings: rowPath),
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+            path: "Connectors/FileSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",
