@@ -12,7 +12,7 @@ final class SnapshotScribe: Sendable {
     private let state = Mutex<(count: Int, error: String?)>((0, nil))
     private let hasEnded = DispatchSemaphore(value: 0)
     /// Transactions that it may begin, so that it never runs far ahead of the reader.
-    private let allowance = DispatchSemaphore(value: 20)
+    private let allowance = DispatchSemaphore(value: 0)
     private let connection: PostgresConnection
     private let remainder: Int
     private let of: Int
@@ -29,6 +29,7 @@ final class SnapshotScribe: Sendable {
     init(_ database: TestDatabase, remainder: Int, of count: Int, keys: Int, hasTruncate: Bool, seed: UInt64) throws {
         connection = try database.session()
         (self.remainder, of, self.keys, self.hasTruncate) = (remainder, count, keys, hasTruncate)
+        allow(20)
         startThread(name: "scribe") { [self] in write(SeededGenerator(seed: seed)) }
     }
 
