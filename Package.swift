@@ -31,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
     targets: [
+        .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -77,8 +78,8 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit"], path: "Connectors/FileSink",
-            swiftSettings: rowPath),
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+            path: "Connectors/FileSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",

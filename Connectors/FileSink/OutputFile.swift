@@ -1,4 +1,5 @@
 import ByteKit
+import CLinux
 import ConnectorKit
 import Glibc
 
@@ -20,6 +21,10 @@ final class OutputFile {
     var isListed = false
     /// True when something was written that no fdatasync has followed.
     private(set) var isDirty = false
+    /// Bytes before which the disk was told to begin writing, so that a sync finds little left to wait for.
+    private var begunLength = 0
+    /// So many bytes are told to it at a time: less would have it write pages that are not full yet.
+    private static let begunBytesMin = 1 << 20
     /// When the file was last written to, as the number of the batch.
     var lastUse: UInt64 = 0
     /// Places in the current batch that go to this file: whole lines, in order.
@@ -94,6 +99,7 @@ final class OutputFile {
             coveredLength = info.st_size
             mayBeTorn = true
         }
+        begunLength = length
     }
 
     /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may
@@ -136,6 +142,7 @@ final class OutputFile {
         guard isDirty, !isStream else { return }
         guard fdatasync(descriptor) == 0 else { throw FileFailure.system("sync", path, errno) }
         isDirty = false
+        begunLength = length
     }
 
     /// What is durable is now covered: the next receipt says so.
@@ -234,8 +241,16 @@ final class OutputFile {
             written += got
             unsafe Self.advance(&parts, &next, by: got)
         }
-        if !isStream { length += written }
         mayBeTorn = false
+        if isStream { return }
+        length += written
+        if length - begunLength >= Self.begunBytesMin { beginWriting() }
+    }
+
+    /// A hint: what comes of it is asked for by ``sync()``.
+    private func beginWriting() {
+        _ = sync_file_range(descriptor, begunLength, length - begunLength, UInt32(SYNC_FILE_RANGE_WRITE))
+        begunLength = length
     }
 
     /// Below IOV_MAX (writev(2)).

@@ -35,6 +35,9 @@ package actor LogConsumer {
         }
     }
 
+    /// True when the batch with `offset` may be read now.
+    package nonisolated func has(_ offset: UInt64) -> Bool { feed.nextOffset > offset }
+
     private func stored(at offset: UInt64) throws(ConnectorFailure) -> LoggedBatch {
         guard let batch = try reader.read(from: offset) else {
             throw LogFailure.damaged("offset \(offset) was published, but the log ends before it")

@@ -93,7 +93,7 @@ package struct DeliveryStage {
 
     /// Where the loop stands.
     private struct Turn {
-        /// Log offset of the next event to encode.
+        /// Log offset behind what the sink was given.
         var next: UInt64
         /// Log offset before which the sink has everything durable.
         var durable: UInt64
@@ -102,6 +102,8 @@ package struct DeliveryStage {
         var unflushedBytes = 0
         /// The batch that is being encoded.
         var current: LoggedBatch?
+        /// What was encoded while the sink took the records before it, or why that failed.
+        var prepared: Result<RecordBatch, ConnectorFailure>?
     }
 
     private mutating func deliverUntilFailure(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
@@ -113,10 +115,10 @@ package struct DeliveryStage {
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
-        var encoder = EventEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
+        let encoder = EventEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
         var turn = Turn(next: cursor.offset, durable: cursor.offset)
         while !stop.isRequested {
-            try await step(&turn, &encoder)
+            try await step(&turn, encoder)
             if let end = end(), turn.next >= end {
                 try await flush(&turn)
                 if turn.durable >= end { return }
@@ -131,23 +133,57 @@ package struct DeliveryStage {
         return try await log.createCursor(of: plan.name, at: try await log.statistics().firstOffset)
     }
 
-    /// Encodes and writes one batch of records, or flushes when there is nothing to write for a while.
-    private mutating func step(_ turn: inout Turn, _ encoder: inout EventEncoder) async throws(ConnectorFailure) {
-        if turn.current == nil { turn.current = try await waitForBatch(turn) }
-        guard let current = turn.current else {
+    /// Writes one batch of records, or flushes when there is nothing to write for a while.
+    private mutating func step(_ turn: inout Turn, _ encoder: EventEncoder) async throws(ConnectorFailure) {
+        guard let records = try await nextRecords(&turn, encoder) else {
             try await flush(&turn)
             await noteSuccess()
             return
         }
-        let records = try encode(current, from: turn.next, with: &encoder)
         tell(encoder.contextProblems)
         let durability = durability(for: turn, adding: records.body.count)
-        let receipt = try await plan.sink.write(records, durability)
+        let receipt = try await write(records, durability, &turn, encoder)
         turn.next = records.nextOffset
-        if turn.next >= current.nextOffset { turn.current = nil }
         turn.unflushedSince = turn.unflushedSince ?? .now
         turn.unflushedBytes += records.body.count
         try await settle(receipt, durability, &turn)
+    }
+
+    /// The records behind what the sink was given; nil when there are none for a while.
+    private func nextRecords(_ turn: inout Turn, _ encoder: EventEncoder) async throws(ConnectorFailure) -> RecordBatch?
+    {
+        if let prepared = turn.prepared.take() { return try prepared.get() }
+        if turn.current == nil { turn.current = try await waitForBatch(turn) }
+        return try encodeNext(&turn, from: turn.next, encoder)
+    }
+
+    /// Has the sink take the records. When more events wait already, they are encoded meanwhile; otherwise nothing is
+    /// worth another task.
+    private func write(
+        _ records: RecordBatch, _ durability: Durability, _ turn: inout Turn, _ encoder: EventEncoder
+    ) async throws(ConnectorFailure) -> DeliveryReceipt {
+        guard turn.current != nil || events.has(records.nextOffset) else {
+            return try await plan.sink.write(records, durability)
+        }
+        let sink = plan.sink
+        async let answer = Self.write(records, durability, to: sink)
+        do throws(ConnectorFailure) {
+            if turn.current == nil { turn.current = try await events.next(from: records.nextOffset, orUntil: .now) }
+            turn.prepared = try encodeNext(&turn, from: records.nextOffset, encoder).map { .success($0) }
+        } catch {
+            turn.prepared = .failure(error)
+        }
+        return try await answer.get()
+    }
+
+    private static func write(
+        _ records: RecordBatch, _ durability: Durability, to sink: any EventSink
+    ) async -> Result<DeliveryReceipt, ConnectorFailure> {
+        do throws(ConnectorFailure) {
+            return .success(try await sink.write(records, durability))
+        } catch {
+            return .failure(error)
+        }
     }
 
     private func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> LoggedBatch? {
@@ -155,8 +191,18 @@ package struct DeliveryStage {
         return try await events.next(from: turn.next, orUntil: deadline)
     }
 
+    /// Encodes the next piece of the current batch, and lets go of a batch that is encoded whole.
+    private func encodeNext(
+        _ turn: inout Turn, from offset: UInt64, _ encoder: EventEncoder
+    ) throws(ConnectorFailure) -> RecordBatch? {
+        guard let current = turn.current else { return nil }
+        let records = try encode(current, from: offset, with: encoder)
+        if records.nextOffset >= current.nextOffset { turn.current = nil }
+        return records
+    }
+
     private func encode(
-        _ logged: LoggedBatch, from offset: UInt64, with encoder: inout EventEncoder
+        _ logged: LoggedBatch, from offset: UInt64, with encoder: EventEncoder
     ) throws(ConnectorFailure) -> RecordBatch {
         do throws(EncodingFailure) {
             return try encoder.encode(

@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+from measuring import measure, sql
+
 CONFIGURATION = """\
 name: bench
 source:
@@ -26,60 +28,6 @@ sinks:
   out:
     file: {{path: "{path}"}}
 """
-
-
-def sql(statement):
-    run = subprocess.run(["psql", "-XAtqc", statement], check=True, capture_output=True, text=True)
-    return run.stdout.strip()
-
-
-def ticks_of(pid):
-    """User and system CPU seconds of a process, or None when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rsplit(") ", 1)[1].split()
-    except (OSError, IndexError):
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def machine_busy():
-    with open("/proc/stat") as file:
-        fields = [int(field) for field in file.readline().split()[1:]]
-    return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK")
-
-
-def walsender():
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if b"walsender" in file.read():
-                    return int(pid)
-        except OSError:
-            pass
-    return None
-
-
-def measure(command, folder):
-    """Runs one client to its end."""
-    busy, start = machine_busy(), time.monotonic()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    sender, sender_cpu = None, None
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        sender = sender or walsender()
-        if sender:
-            sender_cpu = ticks_of(sender) or sender_cpu
-        time.sleep(0.02)
-    wall = time.monotonic() - start
-    errors = process.stderr.read().decode()
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"{command[0]} failed: {errors}")
-    cpu = usage.ru_utime + usage.ru_stime
-    other = machine_busy() - busy - cpu - (sender_cpu or 0)
-    return {"seconds": wall, "cpu": cpu, "walsender_cpu": sender_cpu or 0, "peak_mb": usage.ru_maxrss / 1024, "other_cpu": other}
 
 
 def drain(contender, end, options):

@@ -28,7 +28,8 @@ struct WorkloadTrial {
     /// Where the program is stopped dead; in the other rounds it is killed at any moment.
     private static let points = [
         "log.appended", "log.synced", "postgres.before_feedback", "file.torn_write", "file.before_sync",
-        "file.after_sync", "sink.durable", "schema.before_rename",
+        "file.after_sync", "sink.durable", "schema.before_rename", "snapshot.before_low", "snapshot.chunk_read",
+        "snapshot.before_high", "snapshot.chunk_emitted",
     ]
 
     private enum Trouble: CaseIterable {
@@ -51,6 +52,8 @@ struct WorkloadTrial {
                   all:
                     file: {path: out/all.jsonl}
                 """)
+        // Rows that are there before capture begins.
+        _ = try write(seed: seed &+ 2_000_000).finish()
         try program.catchUp()
     }
 
@@ -63,6 +66,9 @@ struct WorkloadTrial {
         let point = Self.points.randomElement(using: &random) ?? "log.appended"
         let count = Int.random(in: 1...4, using: &random)
         let isStopped = trouble == .killAtPoint
+        if isStopped || Bool.random(using: &random), let table = PostgresWorkload.tables.randomElement(using: &random) {
+            #expect(try program.run("snapshot", "public.\(table)", "--wait", "0").exitCode == 0)
+        }
         let running = try program.start("run", haltAt: isStopped ? "\(point):\(count)" : nil)
         let writers = try (0..<3).map { try write(seed: seed &+ UInt64(number * 3 + $0)) }
         let reached = Int.random(in: 1...300, using: &random)

@@ -6,7 +6,8 @@ struct VerifiedShop {
     let database: PostgresDatabase
     let program: MillraceProgram
 
-    init(rowsBefore: Int = 0, transforms: String = "") throws {
+    /// A shop with rows that are there before capture begins, and are read (`initial`) or not (`never`).
+    init(rowsBefore: Int = 0, snapshot: String = "never", transforms: String = "") throws {
         database = try PostgresDatabase()
         try database.sql(
             """
@@ -16,17 +17,18 @@ struct VerifiedShop {
             INSERT INTO orders SELECT -i, 'old' FROM generate_series(1, \(rowsBefore)) i;
             """)
         program = try MillraceProgram(
-            configuration: Self.configuration(database.name, database.url) + "\n" + transforms)
+            configuration: Self.configuration(database.name, database.url, snapshot) + "\n" + transforms)
         try program.catchUp()
     }
 
-    private static func configuration(_ name: String, _ url: String) -> String {
+    private static func configuration(_ name: String, _ url: String, _ snapshot: String = "never") -> String {
         """
         name: \(name)
         source:
           postgres:
             url: \(url)
             tables: [public.*]
+            snapshot: \(snapshot)
         sinks:
           archive:
             file: {path: "out/{table}.jsonl"}

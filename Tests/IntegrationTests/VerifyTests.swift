@@ -35,7 +35,7 @@ struct VerifyTests {
     }
 
     @Test func noDifferenceIsInventedWhileSeveralSessionsWrite() throws {
-        let shop = try VerifiedShop()
+        let shop = try VerifiedShop(rowsBefore: 500, snapshot: "initial")
         try shop.sql("INSERT INTO orders SELECT i, 'new', repeat('x', 3000) FROM generate_series(1, 200) i")
         let running = try shop.program.start("run")
         try running.waitForError(containing: "capturing")
@@ -127,6 +127,17 @@ struct VerifyTests {
         #expect((table["rows_without_event"] as? Int ?? 0) + (table["rows_equal"] as? Int ?? 0) >= 1)
         #expect(result.text.contains("extra"))
         #expect(try shop.program.run("verify", "--strict").exitCode == 1)
+    }
+
+    @Test func afterASnapshotARowWithoutAnEventIsADifference() throws {
+        let shop = try VerifiedShop(rowsBefore: 5, snapshot: "initial")
+        let whole = try shop.verify()
+        #expect(whole.code == 0 && whole.object["complete"] as? Bool == true, "\(whole.text)")
+        #expect(whole.table("public.orders")["rows_equal"] as? Int == 5)
+        try shop.unseen("INSERT INTO orders VALUES (7, 'unseen')")
+        let result = try shop.verify()
+        #expect(result.code == 1)
+        #expect(result.table("public.orders")["rows_only_in_table"] as? Int == 1)
     }
 
     @Test func maskedColumnsAreComparedAsMasked() throws {

@@ -11,6 +11,8 @@ final class SnapshotScribe: Sendable {
     private let isStopping = Mutex(false)
     private let state = Mutex<(count: Int, error: String?)>((0, nil))
     private let hasEnded = DispatchSemaphore(value: 0)
+    /// Transactions that it may begin, so that it never runs far ahead of the reader.
+    private let allowance = DispatchSemaphore(value: 0)
     private let connection: PostgresConnection
     private let remainder: Int
     private let of: Int
@@ -27,6 +29,7 @@ final class SnapshotScribe: Sendable {
     init(_ database: TestDatabase, remainder: Int, of count: Int, keys: Int, hasTruncate: Bool, seed: UInt64) throws {
         connection = try database.session()
         (self.remainder, of, self.keys, self.hasTruncate) = (remainder, count, keys, hasTruncate)
+        allow(20)
         startThread(name: "scribe") { [self] in write(SeededGenerator(seed: seed)) }
     }
 
@@ -36,13 +39,19 @@ final class SnapshotScribe: Sendable {
     /// Ends it and waits for its end; what went wrong, if anything.
     func stop() -> String? {
         isStopping.withLock { $0 = true }
+        allowance.signal()
         hasEnded.wait()
         return state.withLock { $0.error }
     }
 
+    /// Lets it begin so many more transactions.
+    func allow(_ count: Int) { for _ in 0..<count { allowance.signal() } }
+
     private func write(_ generator: SeededGenerator) {
         var random = generator
-        while !isStopping.withLock({ $0 }) {
+        while true {
+            allowance.wait()
+            if isStopping.withLock({ $0 }) { break }
             let statements = (0..<Int.random(in: 1...4, using: &random)).map { _ in statement(&random) }
             let end = Int.random(in: 0..<12, using: &random) == 0 ? "ROLLBACK" : "COMMIT"
             do throws(ServerError) {

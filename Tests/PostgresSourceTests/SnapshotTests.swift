@@ -106,6 +106,9 @@ struct SnapshotTests {
     ])
     func anyKeyOrNoneIsReadByChunksWithoutGapsOrRepetitions(columns: String) async throws {
         let database = try TestDatabase()
+        // A server that was built without ICU has no other order of text at hand.
+        let hasICU = try database.value("SELECT count(*) FROM pg_collation WHERE collname = 'und-x-icu'") != "0"
+        let columns = hasICU ? columns : columns.replacing("und-x-icu", with: "C")
         let identity = columns.contains("UNIQUE") ? "USING INDEX t_a_key" : columns.contains("KEY") ? "DEFAULT" : "FULL"
         try database.run(
             """

@@ -24,7 +24,7 @@ enum ImportRule {
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
-        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit"],
+        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
             "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",

@@ -82,6 +82,9 @@ final class SnapshotCoordinator: Sendable {
     /// The wished size of a chunk's rows.
     let chunkBytes: Int
     private let flightsMax: Int
+    /// Chunks that may be between assignment and place: the log stands still for a moment at each of its checkpoints,
+    /// and workers should not.
+    private static let flightsPerWorker = 4
     /// Wakes the stream's thread.
     let streamWakeUp: WakeUp
     private let workerWakeUps: [WakeUp]
@@ -97,7 +100,7 @@ final class SnapshotCoordinator: Sendable {
         self.chunkBytes = chunkBytes
         state = Mutex(State(notes: notes, estimates: estimates))
         workerWakeUps = workers
-        flightsMax = workers.count * 2
+        flightsMax = workers.count * Self.flightsPerWorker
         self.streamWakeUp = streamWakeUp
         self.notice = notice
     }
