@@ -20,10 +20,14 @@ extension JSONValue {
         ])
         if !key.isEmpty { schema["required"] = .array(key) }
         let types = JSONObject(relation.columns.map { .init(name: $0.name, value: .string($0.typeName)) })
-        schema["x-millrace"] = [
-            "schema": .string(relation.schema), "table": .string(relation.name), "key": .array(key),
-            "columns": .object(types),
-        ]
+        var words = JSONObject([
+            .init(name: "schema", value: .string(relation.schema)),
+            .init(name: "table", value: .string(relation.name)), .init(name: "key", value: .array(key)),
+            .init(name: "columns", value: .object(types)),
+        ])
+        let notNull = relation.columns.filter { !$0.isNullable && $0.keyPosition == nil }
+        if !notNull.isEmpty { words["not_null"] = .array(notNull.map { .string($0.name) }) }
+        schema["x-millrace"] = .object(words)
         return .object(schema)
     }
 
