@@ -92,7 +92,7 @@ extension EventWriter {
 
     /// Writes a value. What does not look like its type is written as a string, and text that is not UTF-8 as base64.
     @inline(__always)
-    mutating func appendValue(
+    private mutating func appendValue(
         _ kind: UInt8, _ bytes: RawSpan, _ description: ColumnPlan.Column, _ plan: ColumnPlan
     ) -> Spelling {
         switch kind {

@@ -9,93 +9,120 @@ package struct RowRuleProblem: Error, Sendable, CustomStringConvertible {
 }
 
 /// What the rows of a table have to be checked for, so that each is valid under a version of its contract: the version's
-/// schema without what the types of the columns guarantee, laid out by columns. Never changed, shared by all threads.
+/// schema without what the types of the columns guarantee, divided by columns. Never changed, shared by all threads.
 ///
 /// What is valid or not is the row as an event has it under `after`.
 package final class RowRules: Sendable {
-    /// One question about a row. Those that it is made of come before it.
-    struct Step: Sendable {
-        enum Kind: UInt8, Sendable {
-            /// a ..< b: steps in ``RowRules/lists``.
-            case all, any, one
-            /// a: step.
-            case not
-            /// a, b, c: steps for if, then, else.
-            case condition
-            /// a: index of the check.
-            case value
-            case always
-            /// a: index of the reason.
-            case never
-        }
-
-        var kind: Kind
-        var a: Int32 = 0
-        var b: Int32 = 0
-        var c: Int32 = -1
-        /// Where it stands in the schema.
-        var location = ""
-    }
-
-    let steps: [Step]
-    let lists: [Int32]
-    let checks: [ColumnCheck]
-    let reasons: [String]
-    /// The step that says whether a row is valid.
-    let root: Int32
-    /// For each step the columns that it looks at.
-    let touched: [[Int32]]
-    /// For a schema that cannot be laid out by columns: all of it.
-    let whole: JSONSchema?
+    let schema: RowSchema
+    /// The columns whose values are looked at, by themselves or together with others.
+    let columns: [Int]
 
     /// True when every row is valid because of the types of its columns.
-    package var isProved: Bool { whole == nil && steps[Int(root)].kind == .always }
+    package let isProved: Bool
+    /// Why no row of the table can be valid, such as a required member that is no column; nil in most cases.
+    package var contradiction: String? { schema.contradictions.first?.description }
 
     /// The rules of a schema for the rows of a table. `derived` is the schema that is derived from the table. Throws
     /// when the schema is none that can be used.
-    package init(
-        _ relation: Relation, schema: JSONValue, derived: JSONValue
-    ) throws(RowRuleProblem) {
-        let all: JSONSchema
+    package init(_ relation: Relation, schema: JSONValue, derived: JSONValue) throws(RowRuleProblem) {
+        let compiled: JSONSchema
         do throws(SchemaProblem) {
-            all = try JSONSchema(schema)
+            // Also what is left out below may hold no mistake.
+            let whole = try JSONSchema(schema)
+            let asking = Self.leavingOut(structuresOf: derived, relation, from: schema)
+            compiled = try asking.map { (part) throws(SchemaProblem) in try JSONSchema(part) } ?? whole
         } catch {
             throw RowRuleProblem(description: error.description)
         }
-        var layout = RowLayout(relation, schema, derived)
-        do throws(RowLayout.Obstacle) {
-            root = try layout.layOut()
-            whole = nil
-        } catch {
-            switch error {
-            case .unusable(let problem): throw RowRuleProblem(description: problem.description)
-            case .tooIntricate: break
-            }
-            root = layout.add(RowRules.Step(kind: .always))
-            whole = all
+        self.schema = RowSchema(
+            compiled, columns: relation.columns.map { ($0.name, ValueGuarantee(of: $0)) })
+        let (parts, hasRest) = (self.schema.columns, self.schema.hasRest)
+        columns = parts.indices.filter { parts[$0].isChecked || (hasRest && parts[$0].isInRest) }
+        isProved = columns.isEmpty && !hasRest && self.schema.contradictions.isEmpty
+    }
+
+    /// The schema without what it says of arrays, composite values and ranges in the words of the derived one: values
+    /// are written in that form, or else as a string, and nothing needs to walk through them. Nil when nothing is left
+    /// out.
+    private static func leavingOut(
+        structuresOf derived: JSONValue, _ relation: Relation, from schema: JSONValue
+    ) -> JSONValue? {
+        guard var object = schema.object, var properties = object["properties"]?.object,
+            // A reference may lead to what is left out.
+            !schema.hasReferences
+        else { return nil }
+        var isShorter = false
+        for column in relation.columns where column.shape != nil {
+            guard let own = properties[column.name]?.object, let known = derived["properties"]?[column.name]?.object,
+                own.members.filter(Self.asserts).count == known.members.filter(Self.asserts).count,
+                known.members.filter(Self.asserts).allSatisfy({ member in
+                    own[member.name]?.isEquivalent(to: member.value) ?? false
+                })
+            else { continue }
+            properties[column.name] = .object(JSONObject(own.members.filter { !Self.asserts($0) }))
+            isShorter = true
         }
-        (steps, lists, checks, reasons, touched) = (
-            layout.steps, layout.lists, layout.checks, layout.reasons, layout.touched
-        )
+        guard isShorter else { return nil }
+        object["properties"] = .object(properties)
+        return .object(object)
+    }
+
+    private static func asserts(_ member: JSONObject.Member) -> Bool {
+        !member.name.hasPrefix("x-") && !["title", "description", "$comment"].contains(member.name)
     }
 }
 
-/// What is asked of the values of one column.
-struct ColumnCheck: Sendable {
-    /// Its place in the relation.
-    var column: Int
-    /// Its name as a JSON Pointer.
-    var instancePath: String
-    /// What its values must fit.
-    var schema: JSONSchema
-    /// What stands before the paths in ``schema``.
-    var location: String
-
-    /// The path of a keyword in the whole schema.
-    func schemaPath(_ path: String) -> String {
-        if let place = path.firstIndex(of: "#"), path.hasPrefix(RowLayout.uri) {
-            return String(path[path.index(after: place)...])
+extension JSONValue {
+    /// True when a schema refers to another one, or to a part of itself.
+    fileprivate var hasReferences: Bool {
+        switch self {
+        case .object(let object):
+            object.members.contains { member in
+                ["$ref", "$dynamicRef", "$recursiveRef"].contains(member.name) || member.value.hasReferences
+            }
+        case .array(let list): list.contains { $0.hasReferences }
+        default: false
         }
-        return location + path
     }
+}
+
+extension ValueGuarantee {
+    /// What the type of a column says of all values that events have of it (`docs/reference/events.md`).
+    fileprivate init(of column: Column) {
+        self.init(kinds: .string)
+        switch column.shape {
+        case .array, .vector, .multirange: kinds = [.array, .string]
+        case .composite, .range: kinds = [.object, .string]
+        case .json: kinds = .all
+        // Labels may be added while values are on their way.
+        case .enumeration: break
+        case nil: self.init(of: column.type)
+        }
+        if column.shape == nil || column.shape?.isText ?? false { lengthMax = column.lengthMax }
+        if column.isNullable { kinds.insert(.null) }
+    }
+
+    private init(of type: ValueType) {
+        switch type {
+        case .boolean: self.init(kinds: .bool)
+        case .int16: self.init(wholeNumbersOf: Int16.self)
+        case .int32: self.init(wholeNumbersOf: Int32.self)
+        case .int64: self.init(wholeNumbersOf: Int64.self)
+        case .float32, .float64, .number:
+            self.init(kinds: [.number, .string], texts: ["NaN", "Infinity", "-Infinity"])
+        case .dynamic: self.init(kinds: [.number, .string])
+        case .uuid: self.init(kinds: .string, lengthMin: 36, lengthMax: 36, formats: ["uuid"])
+        case .numeric, .text, .bytes, .json, .date, .time, .timeTZ, .timestamp, .timestampTZ, .interval, .other:
+            self.init(kinds: .string)
+        }
+    }
+
+    private init<T: FixedWidthInteger>(wholeNumbersOf type: T.Type) {
+        self.init(kinds: .number, areNumbersWhole: true, numbers: Int(T.min)...Int(T.max))
+    }
+}
+
+extension TypeShape {
+    /// True for a shape whose values are always strings.
+    fileprivate var isText: Bool { if case .enumeration = self { true } else { false } }
 }

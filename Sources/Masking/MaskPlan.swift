@@ -33,7 +33,9 @@ final class MaskPlan: Sendable {
         }
         if actions.allSatisfy({ $0 == .keep }) { return nil }
         self.actions = actions
-        relation = Relation(sourceID: source.sourceID, schema: source.schema, name: source.name, columns: columns)
+        relation = Relation(
+            sourceID: source.sourceID, schema: source.schema, name: source.name, columns: columns,
+            comment: source.comment)
     }
 
     private static func action(_ mask: ColumnMask) -> Action {
@@ -47,8 +49,10 @@ final class MaskPlan: Sendable {
 
     /// Whatever the column held, it holds text now (PostgreSQL's type 25), and events and schema say so.
     private static func masked(_ column: Column) -> Column {
-        Column(
+        var masked = Column(
             name: column.name, type: .text, typeName: "text", typeID: column.typeID == 0 ? 0 : 25,
             keyPosition: column.keyPosition, isNullable: column.isNullable)
+        masked.comment = column.comment
+        return masked
     }
 }

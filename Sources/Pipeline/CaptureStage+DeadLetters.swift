@@ -26,7 +26,7 @@ extension CaptureStage {
             return try await stage.quarantine.log.append(
                 sorted.batch, versions: sorted.versions, settingAside: sorted.letters)
         }
-        if logged != nil { quarantine.wasSetAside(sorted.letters) }
+        if logged != nil { quarantine.wasSetAside(sorted) }
         return logged
     }
 

@@ -77,6 +77,14 @@ package struct ContractBook {
         hasRefusals = false
     }
 
+    /// Forgets what is known of a subject: its files are looked at again.
+    mutating func forget(_ subject: String) {
+        known = known.filter { Self.subject(of: $0.value.relation, in: pipelineName) != subject }
+    }
+
+    /// The state of a subject's files: another one when somebody registered, accepted or deleted something.
+    func stamp(of subject: String) throws(ConnectorFailure) -> Int { try schemas.stamp(of: subject) }
+
     private mutating func contract(of relation: Relation) async throws(ConnectorFailure) -> Contract {
         let subject = Self.subject(of: relation, in: pipelineName)
         let identity = ObjectIdentifier(relation)

@@ -78,6 +78,8 @@ package struct SchemaConfiguration: Sendable, Equatable {
     package var onChange: ChangePolicy
     /// What happens when a table is new. Default register.
     package var onNewTable: NewTablePolicy
+    /// What happens when a row is not valid. Default quarantine.
+    package var onInvalid: InvalidPolicy
 }
 
 /// What happens when a table has a form that no registered version has.
@@ -88,6 +90,11 @@ package enum ChangePolicy: String, Sendable, CaseIterable {
 /// What happens when a table has no registered version.
 package enum NewTablePolicy: String, Sendable, CaseIterable {
     case register, require
+}
+
+/// What happens when a row is not valid under its contract.
+package enum InvalidPolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
 }
 
 /// The `log` section.

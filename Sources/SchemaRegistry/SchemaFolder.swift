@@ -1,4 +1,3 @@
-package import ChangeModel
 package import ConnectorKit
 package import JSONText
 
