@@ -9,7 +9,8 @@ struct PatternDialect {
     /// True directly behind something in a class that stands for many characters.
     private var isBehindSet = false
 
-    private static let countLengthMax = 64
+    /// A count with its closing brace is not longer.
+    static let countLengthMax = 64
 
     private init(_ source: String) { rest = Substring(source).unicodeScalars }
 

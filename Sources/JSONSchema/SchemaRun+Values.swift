@@ -74,7 +74,8 @@ extension SchemaRun {
                 fits = Self.fits(operation.code, value, schema.program.bounds[Int(operation.a)])
             }
             if !fits {
-                fail(node, operation, reason(operation))
+                let text = isExplaining ? reason(operation) : ""
+                fail(node, operation, text)
                 guard isExplaining else { return false }
                 isValid = false
             }

@@ -46,7 +46,7 @@ struct ConformanceTests {
     static func run(_ file: CaseFile, failing: (String) -> Void) throws -> Int {
         var count = 0
         for group in try value("tests/\(file.draft)/\(file.name)").array ?? [] {
-            let schema = Result { try schema(group, file) }
+            let schema = Result { try Self.schema(group, file) }
             for test in group["tests"]?.array ?? [] {
                 count += 1
                 let document = try JSONTape(test["data"] ?? .null)
@@ -69,7 +69,7 @@ struct ConformanceTests {
     /// Calls `body` with each case of a file whose schema is one, and the schema.
     static func forEachCase(_ file: CaseFile, _ body: (JSONSchema, JSONValue) throws -> Void) throws {
         for group in try value("tests/\(file.draft)/\(file.name)").array ?? [] {
-            guard let schema = try? schema(group, file) else { continue }
+            guard let schema = try? Self.schema(group, file) else { continue }
             for test in group["tests"]?.array ?? [] { try body(schema, test) }
         }
     }

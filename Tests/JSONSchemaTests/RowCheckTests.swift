@@ -37,24 +37,24 @@ struct RowCheckTests {
         _ schema: JSONSchema, _ row: JSONObject, _ guarantee: (JSONValue) -> ValueGuarantee
     ) throws -> Bool {
         let parts = RowSchema(schema, columns: row.members.map { ($0.name, guarantee($0.value)) })
-        let check = RowCheck(parts)
+        let checker = Checker(check: RowCheck(parts))
         guard parts.contradictions.isEmpty else { return false }
         var isValid = true
         // Twice, because memory is used again.
         for _ in 0..<2 {
-            check.beginRow()
+            checker.check.beginRow()
             for (place, member) in row.members.enumerated() {
                 let (form, text) = form(member.value)
                 let bytes = Array(text.utf8)
-                let fits = try check.accepts(column: place, form, bytes.rawBytes)
-                let failures = try check.failures(column: place, form, bytes.rawBytes)
+                let fits = try checker.accepts(place, form, bytes)
+                let failures = try checker.failures(place, form, bytes)
                 #expect(fits == failures.isEmpty)
                 if parts.columns[place].isChecked { isValid = isValid && fits } else { #expect(fits) }
-                if parts.columns[place].isInRest { #expect(check.add(column: place, form, bytes.rawBytes)) }
+                if parts.columns[place].isInRest { #expect(checker.add(place, form, bytes)) }
             }
             guard parts.hasRest else { continue }
-            let fits = try check.acceptsRow()
-            #expect(try check.rowFailures().isEmpty == fits)
+            let fits = try checker.check.acceptsRow()
+            #expect(try checker.check.rowFailures().isEmpty == fits)
             isValid = isValid && fits
         }
         return isValid
@@ -62,13 +62,31 @@ struct RowCheckTests {
 
     @Test(arguments: ConformanceTests.files)
     func rowsHaveTheVerdictsOfTheirDocuments(_ file: ConformanceTests.CaseFile) throws {
-        try ConformanceTests.forEachCase(file) { schema, test in
-            guard let row = test["data"]?.object, Set(row.members.map { Array($0.name.utf8) }).count == row.count,
+        try ConformanceTests.forEachCase(file) { schema, test throws in
+            guard let row = test["data"]?.object,
+                Set(row.members.map { Array($0.name.utf8) }).count == row.members.count,
                 let whole = try? schema.accepts(try JSONTape(.object(row)))
             else { return }
             let description = "\(file.testDescription): \(test["description"]?.string ?? "")"
             #expect(try Self.verdict(schema, row) { _ in .anything } == whole, "\(description)")
             #expect(try Self.verdict(schema, row, Self.guarantee) == whole, "\(description)")
+        }
+    }
+
+    /// A check whose values are given as lists of bytes.
+    private struct Checker {
+        let check: RowCheck
+
+        func accepts(_ column: Int, _ form: JSONForm, _ text: [UInt8]) throws -> Bool {
+            try check.accepts(column: column, form, text.rawBytes)
+        }
+
+        func failures(_ column: Int, _ form: JSONForm, _ text: [UInt8]) throws -> [String] {
+            try check.failures(column: column, form, text.rawBytes).map(\.description)
+        }
+
+        func add(_ column: Int, _ form: JSONForm, _ text: [UInt8]) -> Bool {
+            check.add(column: column, form, text.rawBytes)
         }
     }
 
@@ -133,13 +151,14 @@ struct RowCheckTests {
         (.json, #""a""#, false), (.json, "nope", false), (.json, "null", true), (.json, "[1,", false),
     ])
     func valueIsCheckedFromItsBytes(_ form: JSONForm, _ text: String, _ isValid: Bool) throws {
-        let check = RowCheck(
-            try parts(
-                #"{"properties":{"a":{"type":["string","null"],"pattern":"^a","minLength":2,"maxLength":6}}}"#,
-                [("a", .anything)]))
+        let checker = Checker(
+            check: RowCheck(
+                try parts(
+                    #"{"properties":{"a":{"type":["string","null"],"pattern":"^a","minLength":2,"maxLength":6}}}"#,
+                    [("a", .anything)])))
         let bytes = Array(text.utf8)
-        #expect(try check.accepts(column: 0, form, bytes.rawBytes) == isValid)
-        #expect(try check.failures(column: 0, form, bytes.rawBytes).isEmpty == isValid)
+        #expect(try checker.accepts(0, form, bytes) == isValid)
+        #expect(try checker.failures(0, form, bytes).isEmpty == isValid)
     }
 
     @Test(arguments: [
@@ -147,58 +166,64 @@ struct RowCheckTests {
         ("1 ", false),
     ])
     func numberIsCheckedFromItsText(_ text: String, _ isValid: Bool) throws {
-        let check = RowCheck(
-            try parts(#"{"properties":{"a":{"type":"number","minimum":0,"maximum":1e2}}}"#, [("a", .anything)]))
+        let checker = Checker(
+            check: RowCheck(
+                try parts(#"{"properties":{"a":{"type":"number","minimum":0,"maximum":1e2}}}"#, [("a", .anything)])))
         let bytes = Array(text.utf8)
-        #expect(try check.accepts(column: 0, .number, bytes.rawBytes) == isValid)
-        #expect(try check.failures(column: 0, .number, bytes.rawBytes).isEmpty == isValid)
+        #expect(try checker.accepts(0, .number, bytes) == isValid)
+        #expect(try checker.failures(0, .number, bytes).isEmpty == isValid)
     }
 
     @Test func textThatIsNotUTF8CountsAsTheEventHasIt() throws {
-        let check = RowCheck(try parts(#"{"properties":{"a":{"pattern":"^x\uFFFDy$"}}}"#, [("a", .anything)]))
-        #expect(try check.accepts(column: 0, .string, ([0x78, 0xFF, 0x79] as [UInt8]).rawBytes))
-        #expect(try !check.accepts(column: 0, .string, ([0x78, 0x79] as [UInt8]).rawBytes))
+        let checker = Checker(
+            check: RowCheck(try parts(#"{"properties":{"a":{"pattern":"^x\uFFFDy$"}}}"#, [("a", .anything)])))
+        #expect(try checker.accepts(0, .string, ([0x78, 0xFF, 0x79] as [UInt8])))
+        #expect(try !checker.accepts(0, .string, ([0x78, 0x79] as [UInt8])))
     }
 
     @Test func failuresNameTheColumnAndNotTheValue() throws {
-        let check = RowCheck(
-            try parts(
-                #"{"properties":{"a/b":{"maximum":9},"c":{"type":"string"}},"if":{"required":["c"]},"then":{"required":["a/b"]}}"#,
-                [("a/b", .anything), ("c", .anything)]))
+        let checker = Checker(
+            check: RowCheck(
+                try parts(
+                    #"{"properties":{"a/b":{"maximum":9},"c":{"type":"string"}},"if":{"required":["c"]},"then":{"required":["a/b"]}}"#,
+                    [("a/b", .anything), ("c", .anything)])))
         let number = Array("4711".utf8)
         #expect(
-            try check.failures(column: 0, .number, number.rawBytes).map(\.description) == [
+            try checker.failures(0, .number, number) == [
                 "/a~1b must be 9 or less (/properties/a~1b/maximum)"
             ])
-        check.beginRow()
-        #expect(check.add(column: 1, .number, number.rawBytes))
+        checker.check.beginRow()
+        #expect(checker.add(1, .number, number))
         #expect(
-            try check.rowFailures().map(\.description) == [#"the document must have the member "a/b" (/then/required)"#]
+            try checker.check.rowFailures().map(\.description) == [
+                #"the document must have the member "a/b" (/then/required)"#
+            ]
         )
-        #expect(!check.add(column: 0, .number, Array("4711x".utf8).rawBytes))
-        check.beginRow()
-        #expect(check.add(column: 0, .number, number.rawBytes) && check.add(column: 1, .number, number.rawBytes))
-        #expect(try check.acceptsRow())
+        #expect(!checker.add(0, .number, Array("4711x".utf8)))
+        checker.check.beginRow()
+        #expect(checker.add(0, .number, number) && checker.add(1, .number, number))
+        #expect(try checker.check.acceptsRow())
     }
 
     @Test func memoryOfLargeValuesIsGivenBack() throws {
-        let check = RowCheck(try parts(#"{"properties":{"a":{"maxLength":3}}}"#, [("a", .anything)]))
+        let checker = Checker(check: RowCheck(try parts(#"{"properties":{"a":{"maxLength":3}}}"#, [("a", .anything)])))
         let large = [UInt8](repeating: 0x61, count: 8 << 20)
-        #expect(try !check.accepts(column: 0, .string, large.rawBytes))
-        #expect(try check.accepts(column: 0, .string, Array("abc".utf8).rawBytes))
-        check.beginRow()
-        #expect(check.add(column: 0, .string, large.rawBytes))
-        check.beginRow()
-        #expect(check.add(column: 0, .null, large.rawBytes))
-        #expect(try check.acceptsRow())
+        #expect(try !checker.accepts(0, .string, large))
+        #expect(try checker.accepts(0, .string, Array("abc".utf8)))
+        checker.check.beginRow()
+        #expect(checker.add(0, .string, large))
+        checker.check.beginRow()
+        #expect(checker.add(0, .null, large))
+        #expect(try checker.check.acceptsRow())
     }
 
     @Test func valueThatTakesTooLongHasNoVerdict() throws {
-        let check = RowCheck(try parts(#"{"properties":{"a":{"pattern":"(a+)+$"}}}"#, [("a", .anything)]))
+        let checker = Checker(
+            check: RowCheck(try parts(#"{"properties":{"a":{"pattern":"(a+)+$"}}}"#, [("a", .anything)])))
         let slow = Array((String(repeating: "a", count: 60) + "b").utf8)
         for _ in 0..<2 {
-            #expect(throws: ValidationLimit.pattern) { try check.accepts(column: 0, .string, slow.rawBytes) }
-            #expect(try check.accepts(column: 0, .string, Array("aa".utf8).rawBytes))
+            #expect(throws: ValidationLimit.pattern) { try checker.accepts(0, .string, slow) }
+            #expect(try checker.accepts(0, .string, Array("aa".utf8)))
         }
     }
 }
