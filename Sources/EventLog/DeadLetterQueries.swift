@@ -60,10 +60,15 @@ enum DeadLetterQueries {
     }
 
     /// Takes letters out, but for the `rest`.
-    static func release(_ id: Int64, _ letter: DeadLetter, leaving rest: DeadLetter?, _ db: Database) throws {
+    static func release(
+        _ id: Int64, _ letter: DeadLetter, leaving rest: DeadLetter?, discarding discardedCount: Int, _ db: Database
+    ) throws {
+        if discardedCount > 0 { try count(.discarded, discardedCount, bytes: 0, of: letter.subject, db) }
         guard let rest, rest.subject == letter.subject else {
             try remove(id, db)
-            try count(.released, letter.batch.changeCount, bytes: letter.batch.body.count, of: letter.subject, db)
+            try count(
+                .released, letter.batch.changeCount - discardedCount, bytes: letter.batch.body.count,
+                of: letter.subject, db)
             if let rest { try insert(rest, db) }
             return
         }
@@ -83,7 +88,8 @@ enum DeadLetterQueries {
             ])
         }
         try count(
-            .released, letter.batch.changeCount - batch.changeCount, bytes: letter.batch.body.count - batch.body.count,
+            .released, letter.batch.changeCount - batch.changeCount - discardedCount,
+            bytes: letter.batch.body.count - batch.body.count,
             of: letter.subject, db)
     }
 

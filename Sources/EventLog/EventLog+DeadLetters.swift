@@ -78,11 +78,13 @@ extension EventLog {
     /// Moves the oldest dead letters of a subject to the end of the log, under their own identities, by one
     /// transaction: never lost, never twice. `versions` are the accepted forms of their relations. With a `batch`, that
     /// is what they became by now: rows of a table that is an outbox now, or those that may go on, while the `rest`
-    /// stays: in their place when it has their subject, otherwise behind all dead letters of its own.
+    /// stays: in their place when it has their subject, otherwise behind all dead letters of its own. What is in neither was
+    /// discarded, and counts as that.
     ///
     /// This is the one way by which a change gets into the log that is older than what is there.
     package func release(
-        _ id: Int64, as batch: ChangeBatch? = nil, versions: [RelationVersion], leaving rest: DeadLetter? = nil
+        _ id: Int64, as batch: ChangeBatch? = nil, versions: [RelationVersion], leaving rest: DeadLetter? = nil,
+        discarding discardedCount: Int = 0
     ) throws(ConnectorFailure) -> LoggedBatch {
         let relations = relations
         let stored = try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations) }
@@ -101,7 +103,7 @@ extension EventLog {
         next.nextOffset = logged.nextOffset
         try write("release dead letters of \(letter.subject)") { db in
             if logged.batch.changeCount > 0 { try Self.insert(logged, isLate: true, db) }
-            try DeadLetterQueries.release(id, letter, leaving: rest, db)
+            try DeadLetterQueries.release(id, letter, leaving: rest, discarding: discardedCount, db)
             try next.write(db)
             Self.insideReleasePoint.reached()
         }

@@ -66,6 +66,27 @@ extension CaptureStage {
         desk.answer(request, RequestOutcome(isDone: true, text: "\(count) changes of \(subject) were discarded"))
     }
 
+    /// Discards what is not valid of what waits, shows sinks what waited for that alone, and says so.
+    mutating func discardInvalid(
+        _ subject: String, through last: Int64, asIn request: OperatorRequest, _ turn: inout Turn
+    ) async throws(ConnectorFailure) {
+        var (discarded, released) = (0, 0)
+        var first: Int64? = last
+        while true {
+            let step = try await quarantine.discardInvalid(subject, through: first)
+            first = nil
+            publish(step.batches, &turn)
+            discarded += step.discardedCount
+            released += step.changeCount
+            if !step.isUnfinished { break }
+        }
+        desk.answer(
+            request,
+            RequestOutcome(
+                isDone: true,
+                text: "\(discarded) changes of \(subject) were discarded, \(released) were released"))
+    }
+
     private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {
         // Released rows of an outbox may have been updates and deletes only.
         for batch in batches where batch.batch.changeCount > 0 { feed.publish(batch) }

@@ -11,6 +11,8 @@ struct RowPass: Sendable {
     var blocked = RowHolds()
     /// Why the first of them has to.
     var refusal: ConnectorFailure?
+    /// Up to which letter changes that are not valid are discarded; none are by default.
+    var discardsThrough: Int64 = 0
 }
 
 /// Changes whose rows were not valid, and what follows them, lie under the subject of their table with
@@ -20,7 +22,7 @@ extension Quarantine {
     /// waiting. The others keep their places.
     mutating func releaseRows(_ subject: String) async throws(ConnectorFailure) -> Release {
         var release = Release()
-        if passes[subject] == nil {
+        if passes[subject].map({ $0.lastID == 0 }) ?? true {
             let table = Self.table(of: subject)
             lookedThrough[subject] = try contracts.stamp(of: table)
             contracts.forget(table)
@@ -33,11 +35,15 @@ extension Quarantine {
                 break
             }
             looked += 1
-            let sorted = try await sort(stored.letter, &pass)
-            if sorted.batch.changeCount > 0 {
+            let sorted = try await sort(stored, &pass)
+            let kept = sorted.batch.changeCount
+            let discarded = stored.letter.batch.changeCount - kept - (sorted.letters.first?.batch.changeCount ?? 0)
+            if kept + discarded > 0 {
                 release.batches.append(
                     try await log.release(
-                        stored.id, as: sorted.batch, versions: sorted.versions, leaving: sorted.letters.first))
+                        stored.id, as: sorted.batch, versions: sorted.versions, leaving: sorted.letters.first,
+                        discarding: discarded))
+                release.discardedCount += discarded
             }
             pass.lastID = stored.id
         }
@@ -49,8 +55,9 @@ extension Quarantine {
 
     /// Divides letters into what may go on and what may not.
     private mutating func sort(
-        _ letter: DeadLetter, _ pass: inout RowPass
+        _ stored: StoredDeadLetter, _ pass: inout RowPass
     ) async throws(ConnectorFailure) -> Sorted {
+        let letter = stored.letter
         let batch = letter.batch
         let contracts = try await contracts.contracts(of: batch.relations)
         var (kept, rest): ([Int], [Int]) = ([], [])
@@ -68,6 +75,7 @@ extension Quarantine {
                 case .refused(_, let refusal): failure = refusal
                 case .accepted(let version, let rules):
                     if let rules, !checker.accepts(change, of: batch, relation, rules) {
+                        if stored.id <= pass.discardsThrough { continue }
                         let reasons = checker.reasons(change, of: batch, relation, rules)
                         failure = InvalidRow.failure(version, batch.identity(at: index), reasons)
                     }
@@ -82,7 +90,7 @@ extension Quarantine {
             pass.refusal = pass.refusal ?? failure
             reason = reason ?? failure
         }
-        let keptBatch = rest.isEmpty ? batch : try Self.selecting(kept, of: batch)
+        let keptBatch = kept.count == batch.changeCount ? batch : try Self.selecting(kept, of: batch)
         var versions: [RelationVersion] = []
         for relation in keptBatch.relations {
             guard let number = batch.relations.firstIndex(where: { $0 === relation }) else { continue }

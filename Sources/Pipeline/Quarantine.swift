@@ -20,6 +20,8 @@ package struct Quarantine {
         package var refusal: ConnectorFailure?
         /// True when more can follow at once.
         package var isUnfinished = false
+        /// How many changes were discarded.
+        package var discardedCount = 0
 
         /// How many changes went into the log.
         package var changeCount: Int { batches.reduce(0) { $0 + $1.batch.changeCount } }
@@ -90,17 +92,22 @@ package struct Quarantine {
     /// Releases a step of one subject, as far as its contracts are accepted and its rows are valid under them.
     package mutating func release(_ subject: String) async throws(ConnectorFailure) -> Release {
         contracts.forgetRefusals()
-        let head = try await log.firstDeadLetter(of: subject)
-        let isOutbox = head?.relations.contains { routing.covers($0.relation) } ?? false
         let release =
-            subject.hasSuffix(Self.rejectedSuffix) && !isOutbox
-            ? try await releaseRows(subject) : try await releaseTable(subject)
+            try await holdsRows(subject) ? try await releaseRows(subject) : try await releaseTable(subject)
         if release.changeCount > 0 {
             logger?.notice(
                 "dead letters released", metadata: ["subject": "\(subject)", "changes": "\(release.changeCount)"])
         }
         try await refreshHeld()
         return release
+    }
+
+    /// True for a subject of rows that are not valid, or wait behind one; false for that of a table, and for rows of an
+    /// outbox.
+    private func holdsRows(_ subject: String) async throws(ConnectorFailure) -> Bool {
+        guard subject.hasSuffix(Self.rejectedSuffix) else { return false }
+        let head = try await log.firstDeadLetter(of: subject)
+        return !(head?.relations.contains { routing.covers($0.relation) } ?? false)
     }
 
     private mutating func releaseTable(_ subject: String) async throws(ConnectorFailure) -> Release {
@@ -125,22 +132,22 @@ package struct Quarantine {
             let (tables, refusal) = try await tables(of: relations, isReleasing: true)
             release.refusal = refusal
             if refusal != nil { break }
-            var rest: DeadLetter?
-            var versions = tables.map(\.version)
-            if try await asksForRows(tables), let letter = try await log.deadLetter(head.id) {
-                do throws(ConnectorFailure) {
-                    let sorted = try sort(batch ?? letter.batch, tables)
-                    (batch, versions, rest) = (sorted.batch, sorted.versions, sorted.letters.first)
-                    release.batches.append(try await log.release(head.id, as: batch, versions: versions, leaving: rest))
-                    if rest != nil { wasSetAside(sorted) }
-                } catch {
-                    guard error.code == InvalidRow.code else { throw error }
-                    release.refusal = error
-                    break
-                }
+            guard try await asksForRows(tables), let letter = try await log.deadLetter(head.id) else {
+                release.batches.append(
+                    try await log.release(head.id, as: batch, versions: tables.map(\.version)))
                 continue
             }
-            release.batches.append(try await log.release(head.id, as: batch, versions: versions))
+            do throws(ConnectorFailure) {
+                let sorted = try sort(batch ?? letter.batch, tables)
+                release.batches.append(
+                    try await log.release(
+                        head.id, as: sorted.batch, versions: sorted.versions, leaving: sorted.letters.first))
+                wasSetAside(sorted)
+            } catch {
+                guard error.code == InvalidRow.code else { throw error }
+                release.refusal = error
+                break
+            }
         }
         return release
     }
@@ -160,6 +167,26 @@ package struct Quarantine {
         forgetRows(of: subject)
         try await refreshHeld()
         return count
+    }
+
+    /// Discards, in steps, what waits of a table's rows up to a number and is not valid, and releases what may go on then.
+    /// The first step says up to which number; none is for the steps behind it.
+    package mutating func discardInvalid(
+        _ subject: String, through last: Int64?
+    ) async throws(ConnectorFailure) -> Release {
+        contracts.forgetRefusals()
+        guard try await holdsRows(subject) else { return Release() }
+        if let last {
+            forgetRows(of: subject)
+            passes[subject] = RowPass(discardsThrough: last)
+        }
+        let release = try await releaseRows(subject)
+        if release.discardedCount > 0 {
+            logger?.warning(
+                "dead letters discarded", metadata: ["subject": "\(subject)", "changes": "\(release.discardedCount)"])
+        }
+        try await refreshHeld()
+        return release
     }
 
     /// The subjects of which something waits.
@@ -282,7 +309,11 @@ extension Quarantine {
 
     /// Takes note of what was set aside, once it is in the log.
     mutating func wasSetAside(_ sorted: Sorted) {
-        for (subject, more) in sorted.added { holds[subject, default: RowHolds()].add(more) }
+        for (subject, more) in sorted.added {
+            // Where it is not known what waits already, the log is asked at the next batch.
+            let isKnown = holds[subject] != nil || !(held?.contains(subject + Self.rejectedSuffix) ?? false)
+            if isKnown { holds[subject, default: RowHolds()].add(more) }
+        }
         for letter in sorted.letters where held?.insert(letter.subject).inserted ?? false {
             logger?.warning(
                 "changes are set aside",
@@ -297,6 +328,7 @@ extension Quarantine {
 
     static func waitingRow(_ subject: String) -> ConnectorFailure {
         ConnectorFailure(
-            "schema.waiting", .stop, "an earlier change of the row waits, and changes of a row of \(subject) stay in order")
+            "schema.waiting", .stop,
+            "an earlier change of the row waits, and changes of a row of \(subject) stay in order")
     }
 }

@@ -96,7 +96,10 @@ struct InvalidRowKillTests {
         }
         #expect(try program.run("deadletters", "list").output.contains("changes wait"))
         // Some rows of each batch may go on, and others may not.
-        try register(2, "{\"properties\": {\"n\": {\"maximum\": 50}}, \"not\": {\"properties\": {\"id\": {\"multipleOf\": 2}, \"n\": {\"minimum\": 50}}}}")
+        try register(
+            2,
+            "{\"properties\": {\"n\": {\"maximum\": 50}}, \"not\": {\"properties\": {\"id\": {\"multipleOf\": 2}, \"n\": {\"minimum\": 50}}}}"
+        )
         let victim = try program.start("run", haltAt: point)
         try victim.waitForError(containing: "halted at")
         victim.kill()

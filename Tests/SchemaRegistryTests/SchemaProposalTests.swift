@@ -69,6 +69,7 @@ import Testing
             Issue.record("a form that no row has was taken for the table's")
             return
         }
-        #expect(change.isSpellingOnly && change.obstacle?.contains("column id is integer, and it wants boolean") ?? false)
+        #expect(
+            change.isSpellingOnly && change.obstacle?.contains("column id is integer, and it wants boolean") ?? false)
     }
 }
