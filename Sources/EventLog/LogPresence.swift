@@ -5,7 +5,8 @@ import Glibc
 /// however durable the disk says it is.
 struct LogPresence {
     private let paths: [String]
-    /// The files as they were seen first. The journal is there from the first write on, and stays while the log is open.
+    /// The files as they were seen first. The journal is there from the first write on, and stays while the log is
+    /// open.
     private var known: [FileIdentity?]
 
     private struct FileIdentity: Equatable {
