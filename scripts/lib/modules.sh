@@ -11,7 +11,8 @@ swift_modules() {
     for _module in "$@"; do
         # shellcheck disable=SC2086
         swiftc $swift_options -wmo -module-name "$_module" \
-            -emit-module -emit-module-path "$_folder/$_module.swiftmodule" -emit-object -o "$_folder/$_module.o" Sources/"$_module"/*.swift
+            -emit-module -emit-module-path "$_folder/$_module.swiftmodule" \
+            -emit-object -o "$_folder/$_module.o" Sources/"$_module"/*.swift
         swift_objects="$swift_objects $_folder/$_module.o"
     done
 }
