@@ -185,7 +185,10 @@ struct RowCheckTests {
         let checker = Checker(
             check: RowCheck(
                 try parts(
-                    #"{"properties":{"a/b":{"maximum":9},"c":{"type":"string"}},"if":{"required":["c"]},"then":{"required":["a/b"]}}"#,
+                    #"""
+                    {"properties":{"a/b":{"maximum":9},"c":{"type":"string"}},
+                     "if":{"required":["c"]},"then":{"required":["a/b"]}}
+                    """#,
                     [("a/b", .anything), ("c", .anything)])))
         let number = Array("4711".utf8)
         #expect(
