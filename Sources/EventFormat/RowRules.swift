@@ -8,8 +8,8 @@ package struct RowRuleProblem: Error, Sendable, CustomStringConvertible {
     package var description: String
 }
 
-/// What the rows of a table have to be checked for, so that each is valid under a version of its contract: the version's
-/// schema without what the types of the columns guarantee, divided by columns. Never changed, shared by all threads.
+/// What the rows of a table have to be checked for, so that each is valid under a version of its contract: its schema
+/// without what the types of the columns guarantee, divided by columns. Never changed, shared by all threads.
 ///
 /// What is valid or not is the row as an event has it under `after`.
 package final class RowRules: Sendable {

@@ -78,8 +78,8 @@ extension EventLog {
     /// Moves the oldest dead letters of a subject to the end of the log, under their own identities, by one
     /// transaction: never lost, never twice. `versions` are the accepted forms of their relations. With a `batch`, that
     /// is what they became by now: rows of a table that is an outbox now, or those that may go on, while the `rest`
-    /// stays: in their place when it has their subject, otherwise behind all dead letters of its own. What is in neither was
-    /// discarded, and counts as that.
+    /// stays: in their place when it has their subject, otherwise behind all dead letters of its own. What is in
+    /// neither was discarded, and counts as that.
     ///
     /// This is the one way by which a change gets into the log that is older than what is there.
     package func release(

@@ -169,7 +169,8 @@ package struct Quarantine {
         return count
     }
 
-    /// Discards, in steps, what waits of a table's rows up to a number and is not valid, and releases what may go on then.
+    /// Discards, in steps, what waits of a table's rows up to a number and is not valid, and releases what may go on
+    /// then.
     /// The first step says up to which number; none is for the steps behind it.
     package mutating func discardInvalid(
         _ subject: String, through last: Int64?

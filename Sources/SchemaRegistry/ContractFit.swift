@@ -57,7 +57,7 @@ enum ContractFit: Equatable {
             }
             if !ValueShape.allows(property, column.property) {
                 let types = ValueShape.types(property).joined(separator: " or ")
-                let has = ValueShape.types(column.property).joined(separator: " or ")
+                let has = ValueShape.usualTypes(column.property).joined(separator: " or ")
                 return types.isEmpty
                     ? "it has no place for column \(column.name)"
                     : "column \(column.name) is \(has), and it wants \(types)"

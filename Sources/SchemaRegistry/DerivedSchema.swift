@@ -5,8 +5,8 @@ extension JSONValue {
     /// The JSON Schema (draft 2020-12) of a row of `relation` as events spell it (`docs/reference/events.md`).
     ///
     /// The model is open, only key columns are required and numbers have no bounds, so that everyday changes of a table
-    /// are compatible. What COMMENT said about the table and its columns is their description. `x-millrace` keeps the database's own words, by which a changed table is told from an unchanged
-    /// one.
+    /// are compatible. What COMMENT said about the table and its columns is their description. `x-millrace` keeps the
+    /// database's own words, by which a changed table is told from an unchanged one.
     static func schema(derivedFrom relation: Relation) -> JSONValue {
         let key = relation.keyColumns.map { JSONValue.string(relation.columns[$0].name) }
         var schema: JSONObject = JSONObject([

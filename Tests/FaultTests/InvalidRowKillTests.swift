@@ -42,11 +42,14 @@ struct InvalidRowKillTests {
     /// Every third row is not valid at first, and every row is updated, moved or deleted later on.
     private func work(_ rows: Range<Int>) throws {
         for row in rows {
+            let last =
+                row % 2 == 0
+                ? "UPDATE a SET id = id + 5000 WHERE id = \(row)" : "UPDATE a SET n = 7 WHERE id = \(row)"
             try database.sql(
                 """
                 INSERT INTO a VALUES (\(row), \(row % 3 == 0 ? 50 : 5)), (\(row + 10000), 1);
                 UPDATE a SET n = n + 1 WHERE id = \(row);
-                \(row % 2 == 0 ? "UPDATE a SET id = id + 5000 WHERE id = \(row)" : "UPDATE a SET n = 7 WHERE id = \(row)");
+                \(last);
                 DELETE FROM a WHERE id = \(row + 9998)
                 """)
         }
@@ -98,7 +101,10 @@ struct InvalidRowKillTests {
         // Some rows of each batch may go on, and others may not.
         try register(
             2,
-            "{\"properties\": {\"n\": {\"maximum\": 50}}, \"not\": {\"properties\": {\"id\": {\"multipleOf\": 2}, \"n\": {\"minimum\": 50}}}}"
+            """
+            {"properties": {"n": {"maximum": 50}},
+             "not": {"properties": {"id": {"multipleOf": 2}, "n": {"minimum": 50}}}}
+            """
         )
         let victim = try program.start("run", haltAt: point)
         try victim.waitForError(containing: "halted at")

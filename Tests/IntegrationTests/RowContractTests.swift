@@ -216,7 +216,8 @@ struct RowContractTests {
         #expect(try program.loggedEvents().map(\.version) == [1])
         try database.sql(
             "ALTER TABLE orders ALTER COLUMN amount TYPE text USING amount::text; "
-                + "INSERT INTO orders VALUES (3, 'new', 'a@example.com', 'five', 'ok'), (4, 'x', 'a@example.com', '', 'ok')"
+                + "INSERT INTO orders VALUES (3, 'new', 'a@example.com', 'five', 'ok'), "
+                + "(4, 'x', 'a@example.com', '', 'ok')"
         )
         try program.catchUp()
         #expect(try program.loggedEvents().map(\.version) == [1, 2])

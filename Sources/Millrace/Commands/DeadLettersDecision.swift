@@ -60,9 +60,9 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "discard", abstract: "Remove changes that were set aside, for good. They are never delivered.",
         discussion: """
-            Only what is there now is removed: what is set aside later stays. With --invalid, only changes whose rows are \
-            not valid under their contract now; what waited for them alone is released. Works beside a running `millrace run`, \
-            and without one on the log itself.
+            Only what is there now is removed: what is set aside later stays. With --invalid, only changes whose rows \
+            are not valid under their contract now; what waited for them alone is released. Works beside a running \
+            `millrace run`, and without one on the log itself.
             """)
 
     @OptionGroup var shared: SharedOptions

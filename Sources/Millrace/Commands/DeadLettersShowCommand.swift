@@ -14,7 +14,8 @@ struct DeadLettersShowCommand: ParsableCommand {
         commandName: "show", abstract: "Print the identity of each change that was set aside, one line each.",
         discussion: """
             A line is the event's id, the operation, the table and the version of its contract (0: none is accepted); \
-            for rows that are not valid, or wait behind one, also whether the change itself is valid by now, or why not. \
+            for rows that are not valid, or wait behind one, also whether the change itself is valid by now, or why \
+            not. \
             With --data it is the event as it would be delivered, in the form of `millrace tail`.
             """)
 
