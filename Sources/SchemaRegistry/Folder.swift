@@ -101,6 +101,24 @@ struct Folder: ~Copyable {
         return try rename(temporary, to: name)
     }
 
+    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()`` makes
+    /// it durable. The folder must be locked.
+    func replace(_ name: String, with text: String, beforeRename: () -> Void) throws(ConnectorFailure) {
+        let temporary = "." + name + ".tmp"
+        let target = path + "/" + name
+        unlinkat(descriptor, temporary, 0)
+        do {
+            let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw SchemaFailure.write(target, errno) }
+            defer { close(file) }
+            try writeAll(Array(text.utf8), to: file, target)
+        }
+        beforeRename()
+        guard renameat(descriptor, temporary, descriptor, name) == 0 else {
+            throw SchemaFailure.write(target, errno)
+        }
+    }
+
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
     private func removeLeftovers() throws(ConnectorFailure) {
         for name in try Self.names(in: path)

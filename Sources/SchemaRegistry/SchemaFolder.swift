@@ -98,10 +98,16 @@ package struct SchemaFolder: Sendable {
     /// The schema in a file; nil when the file is not there.
     static func schema(in file: String) throws(ConnectorFailure) -> JSONValue? {
         guard let bytes = try Folder.contents(of: file) else { return nil }
-        let schema: JSONValue
-        do { schema = try JSONValue(parsing: bytes) } catch { throw SchemaFailure.damaged(file, error) }
+        let schema = try document(bytes, file)
         guard schema.object != nil || schema.bool != nil else { throw SchemaFailure.notASchema(file) }
         return schema
+    }
+
+    /// The JSON in the bytes of a file.
+    static func document(_ bytes: [UInt8], _ file: String) throws(ConnectorFailure) -> JSONValue {
+        do { return try JSONValue(parsing: bytes) } catch {
+            throw SchemaFailure.merge(file, bytes) ?? SchemaFailure.damaged(file, error)
+        }
     }
 
     /// The names of all subjects that have a folder, sorted by code points.
