@@ -139,8 +139,31 @@ struct RegistryIndex {
         return found
     }
 
+    /// The version whose content has a GUID, among those that were looked at.
+    func place(of guid: SchemaFingerprint.GUID) -> SubjectVersion? {
+        var found: [SubjectVersion] = []
+        for (name, subject) in subjects {
+            for (version, content) in subject.contents where content.fingerprint.has(guid) {
+                found.append(SubjectVersion(subject: name, version: version))
+            }
+        }
+        return found.min(by: SubjectVersion.isBefore)
+    }
+
+    /// The id that a content has where it is registered, among what was looked at; nil where it is not.
+    func id(of fingerprint: SchemaFingerprint) -> Int? {
+        var ids: Set<Int> = []
+        for subject in subjects.values {
+            for (version, content) in subject.contents where content.fingerprint == fingerprint {
+                ids.insert(subject.record.ids[version] ?? fingerprint.id())
+            }
+        }
+        // Imported twice under two ids, it keeps the one that it would get by itself.
+        return ids.contains(fingerprint.id()) ? fingerprint.id() : ids.min()
+    }
+
     /// All ids that were met.
-    var ids: some Sequence<Int> { places.keys }
+    var ids: [Int] { places.filter { !$0.value.isEmpty }.map(\.key) }
 }
 
 extension SubjectVersion {

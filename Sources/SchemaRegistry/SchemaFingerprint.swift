@@ -28,12 +28,35 @@ struct SchemaFingerprint: Sendable, Hashable {
     }
 
     /// A UUID of version 8 (RFC 9562), in lower case.
-    var guid: String {
-        var id = Array(bytes.prefix(16))
-        id[6] = id[6] & 0x0F | 0x80
-        id[8] = id[8] & 0x3F | 0x80
-        let digits = id.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-        return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { digits[$0].joined() }.joined(separator: "-")
+    var guid: String { GUID(self).text }
+
+    /// True when this is its GUID.
+    func has(_ guid: GUID) -> Bool { GUID(self) == guid }
+
+    /// The part of a fingerprint that goes around as a UUID.
+    struct GUID: Equatable {
+        private let bytes: [UInt8]
+
+        init(_ fingerprint: SchemaFingerprint) {
+            var id = Array(fingerprint.bytes.prefix(16))
+            id[6] = id[6] & 0x0F | 0x80
+            id[8] = id[8] & 0x3F | 0x80
+            bytes = id
+        }
+
+        /// A UUID of its text; nil for other text.
+        init?(_ text: String) {
+            let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+            guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12] else { return nil }
+            let digits = groups.joined().compactMap(\.hexDigitValue)
+            guard digits.count == 32 else { return nil }
+            bytes = stride(from: 0, to: 32, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+        }
+
+        var text: String {
+            let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+            return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { digits[$0].joined() }.joined(separator: "-")
+        }
     }
 }
 

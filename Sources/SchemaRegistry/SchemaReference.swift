@@ -13,6 +13,9 @@ package struct SchemaReference: Sendable, Hashable {
         self.subject = subject
         self.version = version
     }
+
+    /// What it leads to.
+    package var target: SubjectVersion { SubjectVersion(subject: subject, version: version) }
 }
 
 /// A version of a subject.
