@@ -87,7 +87,8 @@ let package = Package(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText",
-                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
+                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification",
+                "PostgresSource",
                 "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),

@@ -126,6 +126,9 @@ package struct SchemaFolder: Sendable {
         try Self.schema(in: file(of: subject, version: version))
     }
 
+    /// The schema that is derived from a table.
+    package static func schema(derivedFrom relation: Relation) -> JSONValue { JSONValue.schema(derivedFrom: relation) }
+
     /// The schema in a file; nil when the file is not there.
     static func schema(in file: String) throws(ConnectorFailure) -> JSONValue? {
         guard let bytes = try Folder.contents(of: file) else { return nil }

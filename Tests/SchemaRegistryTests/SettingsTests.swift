@@ -52,7 +52,9 @@ import Testing
             }
         #expect(seen == expected)
         #expect(report.isCompatible == expected.isEmpty)
-        let outcome = code { try store.register(schema(["a": "integer", "b": "string"], required: ["a"]), subject: "s") }
+        let outcome = code {
+            try store.register(schema(["a": "integer", "b": "string"], required: ["a"]), subject: "s")
+        }
         #expect((outcome == .incompatible) == !expected.isEmpty)
     }
 
@@ -151,7 +153,8 @@ import Testing
         let failure = #expect(throws: RegistryFailure.self) { try place.store.schema(of: "s", .latest) }
         #expect(failure?.storage?.code == "schema.merge_conflict")
         #expect(
-            failure?.message == place.file("s/v2.schema.json") + ":2: an unresolved merge: two branches added version 2")
+            failure?.message == place.file("s/v2.schema.json") + ":2: an unresolved merge: two branches added version 2"
+        )
     }
 
     @Test func twoSchemasOfOneIdAreNamed() throws {
