@@ -144,7 +144,9 @@ struct Folder: ~Copyable {
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
     private func removeLeftovers() throws(ConnectorFailure) {
         for name in try Self.names(in: path)
-        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-")) {
+        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-"))
+            || name == "." + SubjectRecord.fileName + ".tmp"
+        {
             unlinkat(descriptor, name, 0)
         }
     }
