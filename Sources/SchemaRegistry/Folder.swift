@@ -123,8 +123,8 @@ struct Folder: ~Copyable {
         return try rename(temporary, to: name)
     }
 
-    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()`` makes
-    /// it durable. The folder must be locked.
+    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()``
+    /// makes it durable. The folder must be locked.
     func replace(_ name: String, with text: String, beforeRename: () -> Void) throws(ConnectorFailure) {
         let temporary = "." + name + ".tmp"
         let target = path + "/" + name

@@ -61,8 +61,8 @@ package struct SchemaFolder: Sendable {
         throw SchemaFailure.locked(path)
     }
 
-    /// Writes a version and what the record says about it, durably; false when the number is taken by now. The folder is
-    /// the subject's and locked.
+    /// Writes a version and what the record says about it, durably; false when the number is taken by now. The folder
+    /// is the subject's and locked.
     ///
     /// The record comes first: what it says of a version without a file means nothing, and is forgotten here when a
     /// process died between the two.

@@ -10,12 +10,13 @@ struct SchemaCheckCommand: ParsableCommand {
         commandName: "check",
         abstract: "Say whether a schema could be registered, or whether the whole folder is sound.",
         discussion: """
-            With SUBJECT and FILE: whether the schema may become the next version under the subject's level. Each reason \
-            against it is printed with its path, what both versions say, the direction and the rule. Nothing is written.
+            With SUBJECT and FILE: whether the schema may become the next version under the subject's level. Each \
+            reason against it is printed with its path, what both versions say, the direction and the rule. Nothing \
+            is written.
 
-            Without them: whether every file of the folder can be used. With --against, which names the folder as it was \
-            before (of the main branch, say): also that no version that was there is gone or changed, and that each new \
-            one is compatible with those before it.
+            Without them: whether every file of the folder can be used. With --against, which names the folder as it \
+            was before (of the main branch, say): also that no version that was there is gone or changed, and that \
+            each new one is compatible with those before it.
 
             EXIT CODES, made for CI: 0 compatible, 1 incompatible, 2 wrong usage, or something cannot be read or used.
             """)

@@ -8,8 +8,8 @@ struct SchemaCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema", abstract: "Read, register, compare and check the contracts of tables.",
         discussion: """
-            The registry is a folder of files: SUBJECT/vN.schema.json is version N of a subject. Every command but infer \
-            works without the database, and with --schemas FOLDER also without a configuration.
+            The registry is a folder of files: SUBJECT/vN.schema.json is version N of a subject. Every command but \
+            infer works without the database, and with --schemas FOLDER also without a configuration.
             """,
         subcommands: [
             SchemaListCommand.self, SchemaShowCommand.self, SchemaRegisterCommand.self, SchemaCheckCommand.self,
@@ -73,7 +73,7 @@ enum InputFile {
 
     private static func unreadable(_ path: String, _ error: Int32) -> ConnectorFailure {
         ConnectorFailure(
-            "command.unreadable", .stop, "\(path) cannot be read: \(String(cString: strerror(error)))",
+            "schema.input_unreadable", .stop, "\(path) cannot be read: \(String(cString: strerror(error)))",
             hint: "name a file that is there and that you may read, or - for standard input", exitCode: 2)
     }
 }

@@ -9,9 +9,9 @@ struct SchemaCompatibilityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compatibility", abstract: "Show or set what a new version of a subject must keep.",
         discussion: """
-            Levels: NONE, BACKWARD (data of the latest version stays valid), FORWARD (new data is valid under the latest \
-            version), FULL (both), and each of the three with _TRANSITIVE for all versions instead of the latest. The \
-            subject - is the default, which holds where a subject has no level of its own.
+            Levels: NONE, BACKWARD (data of the latest version stays valid), FORWARD (new data is valid under the \
+            latest version), FULL (both), and each of the three with _TRANSITIVE for all versions instead of the \
+            latest. The subject - is the default, which holds where a subject has no level of its own.
             """)
 
     @OptionGroup var place: SchemaOptions
@@ -43,7 +43,8 @@ struct SchemaCompatibilityCommand: ParsableCommand {
                 "subject": name.map { .string($0) } ?? .null, "compatibility": .string(holds.rawValue),
                 "own": .bool(own != nil),
             ]
-            return Terminal.printLine(object.compactText)
+            Terminal.printLine(object.compactText)
+            return
         }
         let origin = own == nil ? " (the default)" : ""
         Terminal.printLine("\(name ?? "default"): \(holds.rawValue)\(origin): \(holds.meaning)")
@@ -71,8 +72,8 @@ struct SchemaDeleteCommand: ParsableCommand {
         let word = permanent ? "removed for good" : "deleted"
         guard let name = subject.version else {
             let versions = try store.delete(subject: subject.subject, permanently: permanent)
-            return Terminal.printLine(
-                "\(subject.subject): version \(SchemaListCommand.ranges(versions)) \(word)")
+            Terminal.printLine("\(subject.subject): version \(SchemaListCommand.ranges(versions)) \(word)")
+            return
         }
         let version = try store.delete(
             subject: subject.subject, VersionSelector(checking: name), permanently: permanent)

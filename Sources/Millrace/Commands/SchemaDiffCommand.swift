@@ -29,14 +29,25 @@ struct SchemaDiffCommand: ParsableCommand {
         let (before, after) = (try schema(old, store), try schema(new, store))
         let changes = SchemaChanges(from: before, to: after)
         let table = SchemaDifference(from: before.schema, to: after.schema)
-        if json { return Terminal.printLine(object(changes, table).compactText) }
-        let isTable = [before, after].allSatisfy { $0.schema["x-millrace"]?["columns"] != nil }
-        if isTable { for line in table.lines { Terminal.printLine(line) } }
-        for line in changes.lines where !Self.isOwnNote(line) {
-            for text in BreakText.lines(line) { Terminal.printLine(text) }
+        if json {
+            Terminal.printLine(object(changes, table).compactText)
+            return
         }
-        if changes.lines.isEmpty, !isTable || table.isEmpty { return Terminal.printLine("no difference") }
-        Terminal.printLine(isTable && table.breakage != [] ? table.verdict : verdict(changes))
+        for line in lines(changes, table, isTable: [before, after].allSatisfy(Self.isTable)) {
+            Terminal.printLine(line)
+        }
+    }
+
+    /// For people: the database's words, the schemas', and whom it breaks.
+    private func lines(_ changes: SchemaChanges, _ table: SchemaDifference, isTable: Bool) -> [String] {
+        if changes.lines.isEmpty, !isTable || table.isEmpty { return ["no difference"] }
+        var lines = isTable ? table.lines : []
+        for line in changes.lines where !Self.isOwnNote(line) { lines += BreakText.lines(line) }
+        return lines + [isTable && table.breakage != [] ? table.verdict : verdict(changes)]
+    }
+
+    private static func isTable(_ version: VersionedSchema) -> Bool {
+        version.schema["x-millrace"]?["columns"] != nil
     }
 
     /// What this program notes of a table stands in the lines before in better words.

@@ -2,6 +2,7 @@ import ArgumentParser
 import ChangeModel
 import ConnectorKit
 import JSONText
+import Masking
 import SchemaRegistry
 
 /// `millrace schema infer`
@@ -9,8 +10,8 @@ struct SchemaInferCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "infer", abstract: "Print the schema that is derived from a table as the database has it now.",
         discussion: """
-            Asks the database that the configuration names and changes nothing. Columns that are masked or left out are \
-            so in the schema. Edit it to ask for more (patterns, bounds, enums), and register it: \
+            Asks the database that the configuration names and changes nothing. Columns that are masked or left out \
+            are so in the schema. Edit it to ask for more (patterns, bounds, enums), and register it: \
             millrace schema infer orders > orders.json
             """)
 

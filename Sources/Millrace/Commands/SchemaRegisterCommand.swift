@@ -26,7 +26,10 @@ struct SchemaRegisterCommand: ParsableCommand {
         let store = try place.store()
         let before = (try? store.versions(of: subject, .all)) ?? []
         let made = try store.register(try used.submitted(file), subject: subject)
-        if json { return Terminal.printLine(made.json(try JSONValue(parsing: made.text)).compactText) }
+        if json {
+            Terminal.printLine(made.json(try JSONValue(parsing: made.text)).compactText)
+            return
+        }
         let known = before.contains(made.version) ? ", as before" : ""
         Terminal.printLine("\(subject): version \(made.version), id \(made.id)\(known)")
     }

@@ -9,8 +9,8 @@ struct SchemaValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Check documents against a version of a subject.",
         discussion: """
-            FILE holds one JSON document, or one a line (JSON lines). Each reason is printed with its line and column, the \
-            path in the document and the keyword of the schema; values are never printed.
+            FILE holds one JSON document, or one a line (JSON lines). Each reason is printed with its line and column, \
+            the path in the document and the keyword of the schema; values are never printed.
 
             EXIT CODES: 0 all documents are valid, 1 some are not, 2 wrong usage, or something cannot be read or used.
             """)
