@@ -84,6 +84,7 @@ struct RowContractTests {
         #expect(list.contains("/amount must be 1 or more"))
         #expect(!list.contains("no mail") && !list.contains("lost"))
         // Nothing changed, so nothing is released, by whatever way it is tried.
+        #expect(try program.run("verify", "public.orders").output.contains("5 changes of it set aside"))
         let refused = try program.run("deadletters", "retry")
         #expect(refused.exitCode == 1 && refused.errors.contains("schema.invalid_row"))
         try program.catchUp()
