@@ -83,8 +83,8 @@ extension SchemaFolder {
     /// Compares the next version with those before it by the level that somebody set. The default of the registry is no
     /// such level: a table has changed already, and nobody asked to stop its events for that.
     private func judge(_ change: inout SchemaChange, _ next: JSONValue) throws(ConnectorFailure) {
-        guard let latest = change.latest, let level = try record(of: change.subject).level ?? registryRecord().level
-        else { return }
+        let common = try registryRecord().level
+        guard let latest = change.latest, let level = try record(of: change.subject).level ?? common else { return }
         var earlier: [VersionedSchema] = []
         for version in try versions(of: change.subject).reversed() where level.isTransitive || version == latest {
             guard let schema = try schema(of: change.subject, version: version) else { continue }
