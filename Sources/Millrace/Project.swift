@@ -64,7 +64,9 @@ struct Project {
         SchemaPolicy(
             onChange: SchemaPolicy.OnChange(rawValue: configuration.schemas.onChange.rawValue) ?? .halt,
             onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require,
-            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt)
+            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt,
+            onIncompatible: SchemaPolicy.OnIncompatible(rawValue: configuration.schemas.onIncompatible.rawValue)
+                ?? .halt)
     }
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
@@ -87,6 +89,14 @@ struct Project {
         switch source {
         case .postgres(let settings): PostgresTableReader(settings: settings)
         case .sqlite(let settings): SQLiteTableReader(settings)
+        }
+    }
+
+    /// The captured tables as a run that starts now would know them, masks aside.
+    func relations() async throws(ConnectorFailure) -> [Relation] {
+        switch source {
+        case .postgres(let settings): return try await TableForms(settings: settings).relations()
+        case .sqlite(let settings): return try SQLiteDoctor(settings).relations()
         }
     }
 

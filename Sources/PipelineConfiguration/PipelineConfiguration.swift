@@ -80,6 +80,8 @@ package struct SchemaConfiguration: Sendable, Equatable {
     package var onNewTable: NewTablePolicy
     /// What happens when a row is not valid. Default quarantine.
     package var onInvalid: InvalidPolicy
+    /// What happens when a table's change is not compatible. Default quarantine.
+    package var onIncompatible: IncompatiblePolicy
 }
 
 /// What happens when a table has a form that no registered version has.
@@ -90,6 +92,11 @@ package enum ChangePolicy: String, Sendable, CaseIterable {
 /// What happens when a table has no registered version.
 package enum NewTablePolicy: String, Sendable, CaseIterable {
     case register, require
+}
+
+/// What happens when a table changed in a way that its level does not allow.
+package enum IncompatiblePolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
 }
 
 /// What happens when a row is not valid under its contract.

@@ -62,7 +62,9 @@ extension SchemaFolder {
     /// Makes a proposal a version of its subject, or finds the version that it is, and removes its file. Durable on
     /// return; after a crash in between, accepting again ends the same way.
     package func accept(_ proposal: SchemaProposal, of subject: String) throws(ConnectorFailure) -> Int {
-        let version = try register(proposal.schema, subject: subject)
+        let latest = try latest(of: subject)?.version
+        let version = try register(
+            proposal.schema, subject: subject, references: try references(of: subject, latest))
         let path = try path(of: subject)
         try Folder(opening: path).remove(Self.proposalName(proposal.number))
         try makeDurable(path)
