@@ -48,7 +48,8 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(name: "JSONSchema", dependencies: ["ByteKit", "JSONText", "CPCRE2"], swiftSettings: rowPath),
         .target(
-            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
+            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
+            swiftSettings: house),
         .target(
             name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
             swiftSettings: rowPath),
@@ -100,7 +101,8 @@ let package = Package(
             name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
             swiftSettings: house),
         .testTarget(
-            name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
+            name: "SchemaRegistryTests",
+            dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry"],
             swiftSettings: house),
         .testTarget(
             name: "EventFormatTests",

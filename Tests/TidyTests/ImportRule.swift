@@ -11,7 +11,7 @@ enum ImportRule {
         "ConnectorTesting": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "JSONText": [],
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
-        "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
+        "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
