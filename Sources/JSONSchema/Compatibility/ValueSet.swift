@@ -1,5 +1,5 @@
-/// A set of JSON values, by what is known of them: their kinds, the subschemas that all of them fit, and those that none
-/// of them fits. Always at least the values that it stands for, never less.
+/// A set of JSON values, by what is known of them: their kinds, the subschemas that all of them fit, and those that
+/// none of them fits. Always at least the values that it stands for, never less.
 struct ValueSet: Hashable {
     typealias Spot = Int32
     typealias Name = Int32

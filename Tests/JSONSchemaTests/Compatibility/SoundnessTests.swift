@@ -8,10 +8,10 @@ import Testing
 @Suite(.timeLimit(.minutes(10)))
 struct SoundnessTests {
     /// More pairs than the everyday run has: set the variable to try the rules harder.
-    private static let pairs = ProcessInfo.processInfo.environment["MILLRACE_SCHEMA_PAIRS"].flatMap { Int($0) } ?? 1500
+    private static let pairs = ProcessInfo.processInfo.environment["MILLRACE_SCHEMA_PAIRS"].flatMap { Int($0) } ?? 300
 
     /// Every scalar of the vocabulary, and arrays and objects of few of them.
-    private static let documents: [JSONValue] = {
+    private static let documents: [JSONTape] = {
         let scalars: [JSONValue] =
             [.null, true, false] + RandomSchemas.texts.map { .string($0) }
             + RandomSchemas.numbers.compactMap { JSONNumber(text: $0).map { .number($0) } }
@@ -30,7 +30,7 @@ struct SoundnessTests {
                 }
             }
         }
-        return documents
+        return documents.compactMap { try? JSONTape($0) }
     }()
 
     private struct Tally {
@@ -46,7 +46,7 @@ struct SoundnessTests {
     }
 
     private func documents(_ schemas: inout RandomSchemas) throws -> [JSONTape] {
-        try (Self.documents + (0..<60).map { _ in schemas.value(3) }).map { try JSONTape($0) }
+        try Self.documents + (0..<40).map { _ in try JSONTape(schemas.value(3)) }
     }
 
     /// Says what was counted, when somebody asks for many pairs.
@@ -72,7 +72,7 @@ struct SoundnessTests {
 
     /// Compares random pairs; `refutes` says whether a document that the writer takes speaks against a pair.
     private func tally(
-        isOld: Bool, _ policy: ComparisonPolicy, refutes: (Pair, JSONTape) throws -> Bool
+        isOld: Bool, _ policy: ComparisonPolicy, refutes: (Pair, JSONTape) throws -> Bool = { _, _ in true }
     ) throws -> Tally {
         var tally = Tally()
         for seed in 0..<Self.pairs {
@@ -80,14 +80,16 @@ struct SoundnessTests {
             schemas.isOld = isOld
             let writer = schemas.document(3)
             let reader = schemas.chance(15) ? schemas.document(3) : schemas.changed(writer)
-            guard let old = try? JSONSchema(writer), (try? JSONSchema(reader)) != nil else { continue }
+            guard let old = try? JSONSchema(writer), let new = try? JSONSchema(reader) else { continue }
             let comparison = SchemaComparison(reader: reader, writer: writer, policy: policy)
             let pair = Pair(
                 seed: seed, writer: writer, reader: reader, isCompatible: comparison.isCompatible,
                 documents: try documents(&schemas))
             tally.pairs += 1
             if pair.isCompatible { tally.compatible += 1 }
-            let witness = try pair.documents.first { try old.accepts($0) && refutes(pair, $0) }
+            let witness = try pair.documents.first {
+                try old.accepts($0) && !new.accepts($0) && refutes(pair, $0)
+            }
             if let witness {
                 tally.witnesses += 1
                 if pair.isCompatible { pair.refute(witness) }
@@ -109,9 +111,7 @@ struct SoundnessTests {
 
     @Test(arguments: [false, true])
     func noDocumentRefutesWhatIsCalledCompatibleStrictly(isOld: Bool) throws {
-        let tally = try tally(isOld: isOld, .strict) { pair, document in
-            try !JSONSchema(pair.reader).accepts(document)
-        }
+        let tally = try tally(isOld: isOld, .strict)
         note(tally.text("strict", isOld: isOld))
         #expect(tally.compatible > tally.pairs / 10 && tally.witnesses > tally.pairs / 10)
     }
@@ -120,7 +120,6 @@ struct SoundnessTests {
     @Test(arguments: [false, true])
     func noDocumentOfNamedMembersRefutesWhatIsCalledCompatibleLeniently(isOld: Bool) throws {
         let tally = try tally(isOld: isOld, .lenient) { pair, document in
-            if try JSONSchema(pair.reader).accepts(document) { return false }
             guard try LenientReading(pair.writer, isOld: isOld).names(JSONValue(parsing: document.bytes)) else {
                 return false
             }
