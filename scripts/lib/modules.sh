@@ -10,9 +10,9 @@ swift_modules() {
     swift_objects=
     for _module in "$@"; do
         # shellcheck disable=SC2086
-        swiftc $swift_options -wmo -module-name "$_module" -emit-module \
-            -emit-module-path "$_folder/$_module.swiftmodule" -emit-object -o "$_folder/$_module.o" \
-            Sources/"$_module"/*.swift
+        swiftc $swift_options -wmo -module-name "$_module" \
+            -emit-module -emit-module-path "$_folder/$_module.swiftmodule" \
+            -emit-object -o "$_folder/$_module.o" Sources/"$_module"/*.swift
         swift_objects="$swift_objects $_folder/$_module.o"
     done
 }
