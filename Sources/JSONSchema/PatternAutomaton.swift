@@ -52,18 +52,14 @@ final class PatternAutomaton: Sendable {
 
     /// True when the expression is found in valid UTF-8.
     func isFound(in text: RawSpan) -> Bool {
-        let (table, classes) = (next, classOfByte)
-        let tableSpan = table.span
-        let classSpan = classes.span
         let isUniform = classesBeyondASCII.isEmpty
         var (row, place) = (first, 0)
         while place < text.byteCount {
             if row >= Self.dead { return row == Self.found }
             let byte = unsafe text.unsafeLoad(fromUncheckedByteOffset: place, as: UInt8.self)
-            // Unchecked: every byte has a class, and every row one place for each class.
-            var symbols = unsafe classSpan[unchecked: Int(byte)]
+            var symbols = classOfByte[Int(byte)]
             if !isUniform && byte >= 0xC2 { symbols = classesBeyondASCII[Self.group(text, place)] }
-            row = unsafe tableSpan[unchecked: Int(row) &+ Int(symbols)]
+            row = next[Int(row) &+ Int(symbols)]
             place &+= 1
         }
         return row >= Self.dead ? row == Self.found : acceptsAtEnd[Int(row) / classCount]
