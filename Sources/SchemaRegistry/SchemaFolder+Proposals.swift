@@ -69,9 +69,10 @@ extension SchemaFolder {
             if let same = try proposal(of: subject, equalTo: schema) { return same }
             let number = (try proposals(of: subject).last?.number ?? 0) + 1
             let name = Self.proposalName(number)
-            if try folder.write(schema.prettyText, as: name, beforeRename: Self.beforeProposal.reached) {
+            let proposed = try carryingClasses(schema, subject)
+            if try folder.write(proposed.prettyText, as: name, beforeRename: Self.beforeProposal.reached) {
                 try makeDurable(path)
-                return SchemaProposal(number: number, path: path + "/" + name, schema: schema)
+                return SchemaProposal(number: number, path: path + "/" + name, schema: proposed)
             }
         }
         throw SchemaFailure.locked(path)
@@ -80,7 +81,8 @@ extension SchemaFolder {
     private func proposal(
         of subject: String, equalTo schema: JSONValue
     ) throws(ConnectorFailure) -> SchemaProposal? {
-        try proposals(of: subject).first { $0.schema.isEquivalent(to: schema) }
+        let schema = schema.withoutClasses
+        return try proposals(of: subject).first { $0.schema.withoutClasses.isEquivalent(to: schema) }
     }
 
     /// The proposals of `subject` in the order in which they were made.

@@ -18,8 +18,9 @@ enum ImportRule {
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox", "SchemaRegistry",
-            "Logging",
+            "Sensitivity", "Logging",
         ],
+        "Sensitivity": ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry"],
         "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
@@ -28,7 +29,7 @@ enum ImportRule {
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
             "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
-            "Verification",
+            "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]
