@@ -1,5 +1,5 @@
 package import ChangeModel
-internal import ConnectorKit
+package import ConnectorKit
 
 /// What is done to each column of a relation, and the relation that comes of it.
 package final class MaskPlan: Sendable {

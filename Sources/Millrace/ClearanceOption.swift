@@ -1,5 +1,6 @@
 import ArgumentParser
 import ConnectorKit
+import PipelineConfiguration
 import SchemaRegistry
 import Sensitivity
 

@@ -4,9 +4,9 @@ package import ConnectorKit
 ///
 /// A version that is added or taken away is noticed at the next question, a file that somebody changes in its place
 /// within a second.
-package struct ClassBook {
+package struct ClassBook: Sendable {
     /// The classes of a table as of some moment.
-    package struct Known {
+    package struct Known: Sendable {
         /// What the versions say.
         package var classes: TableClasses
         /// Another number each time that they say something else.

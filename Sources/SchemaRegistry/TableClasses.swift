@@ -57,7 +57,7 @@ package struct TableClasses: Sendable, Equatable {
 
     /// The strictest class that was stated for some columns.
     private static func strictest(of columns: Set<String>, in state: State) -> SensitivityClass? {
-        columns.compactMap { column in
+        columns.compactMap { column -> SensitivityClass? in
             let suspected = state.suspected[column]
             return state.stated[column].map { max($0, suspected ?? $0) } ?? suspected
         }.max()

@@ -1,6 +1,7 @@
 package import ChangeModel
 package import ConnectorKit
 package import EventFormat
+internal import EventLog
 
 /// Turns what somebody may see of the log into events: the only way from the log to a reader.
 package final class ClearedEncoder {

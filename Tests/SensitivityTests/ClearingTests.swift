@@ -1,5 +1,6 @@
 import ChangeModel
 import ConnectorKit
+import EventFormat
 import EventLog
 import SchemaRegistry
 import Sensitivity

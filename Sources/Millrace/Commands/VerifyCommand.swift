@@ -3,6 +3,7 @@ import ConnectorKit
 import EventLog
 import JSONText
 import Pipeline
+import PipelineConfiguration
 import Sensitivity
 import Verification
 
