@@ -171,7 +171,8 @@ enum PipelineSettings {
         Setting(
             "clearance", .list,
             "The sensitivity classes that the sink may see: `public`, `internal`, `confidential` and `restricted`, each"
-                + " with those before it. Columns of other classes are masked or left out, as `sensitivity.masks` says.",
+                + " with those before it. Columns of other classes are masked or left out, as `sensitivity.masks`"
+                + " says.",
             default: .list(usualClearance)),
     ]
 

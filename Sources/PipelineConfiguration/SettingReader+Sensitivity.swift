@@ -35,8 +35,7 @@ extension SettingReader {
             if words.isEmpty {
                 report(
                     "config.bad_value", "the list of classes is empty", path, place,
-                    "write [public], or take the key out for [\(PipelineSettings.usualClearance.joined(separator: ", "))]"
-                )
+                    "write [public], or take the key out for [public, internal]")
             }
             return .usual
         }

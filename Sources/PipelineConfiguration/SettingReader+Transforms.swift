@@ -15,7 +15,7 @@ extension SettingReader {
                 report(
                     "config.bad_value", "the entry masks no column", "\(path).mask", place, "write mask: {email: hash}")
             }
-            transforms.append(TransformConfiguration(tables: tables ?? [], masks: self.masks(masks, path)))
+            transforms.append(TransformConfiguration(tables: tables ?? [], masks: self.masks(masks, "\(path).mask")))
         }
         checkSalt(top, transforms, at: position)
         return transforms
@@ -29,7 +29,7 @@ extension SettingReader {
                 masks[column] = mask
                 continue
             }
-            let maskPath = "\(path).mask.\(printable(column))"
+            let maskPath = "\(path).\(printable(column))"
             let nearest = nearestName(to: text, among: ["drop", "redact", "hash", "truncate(8)"])
             let hint = nearest.map { "did you mean \"\($0)\"?" } ?? "such as hash, or truncate(8)"
             report(

@@ -24,8 +24,8 @@ package struct SchemaFolder: Sendable {
     package init(directory: String) { self.directory = directory }
 
     /// The version of `subject` that a table is under: the highest one that is the schema derived from `relation`
-    /// (white space, order of members, spelling of numbers and sensitivity classes aside), otherwise a new one, which has
-    /// the classes of the versions before it and is durable on return.
+    /// (white space, order of members, spelling of numbers and sensitivity classes aside), otherwise a new one, which
+    /// has the classes of the versions before it and is durable on return.
     ///
     /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
     /// that are read once more after a crash.

@@ -7,8 +7,8 @@ enum SensitivityFailure {
         let there = latest.map { "the highest version that is there is \($0)" } ?? "no version of it is there"
         return ConnectorFailure(
             "sensitivity.classes_unknown", .retry,
-            "events under version \(version.version) of \(version.subject) wait: its schema says what is sensitive, and "
-                + there,
+            "events under version \(version.version) of \(version.subject) wait: its schema says what is sensitive, "
+                + "and " + there,
             setting: "schemas.directory",
             hint: "bring the schema folder back (git checkout); whoever may see everything needs no schema: "
                 + "clearance [public, internal, confidential, restricted]")

@@ -17,8 +17,9 @@ extension SensitivityRules {
                 let columns = classes.all(unclassified: unclassified)
                 for sink in sinks {
                     let unseen = columns.filter { !sink.clearance.allows($0.sensitivity) }
-                    hidden[sink.name, default: []] += unseen.map {
-                        "\(table).\($0.name) (\($0.sensitivity.rawValue): \($0.isKey ? "hash" : mask(of: $0.sensitivity).name))"
+                    hidden[sink.name, default: []] += unseen.map { column in
+                        let mask = column.isKey ? "hash" : mask(of: column.sensitivity).name
+                        return "\(table).\(column.name) (\(column.sensitivity.rawValue): \(mask))"
                     }
                     if salt == nil, let key = unseen.first(where: \.isKey) {
                         findings.append(Self.unsalted("\(table).\(key.name)", sink.name))
@@ -39,23 +40,24 @@ extension SensitivityRules {
     private static func unknown(_ word: String, _ subject: String) -> Finding {
         Finding(
             .problem, "sensitivity.unknown_class",
-            "a version of \(subject) says \(ClassStatements.keyword): \(word.prefix(40)), which is no class; it counts as "
-                + "restricted",
+            "a version of \(subject) says \(ClassStatements.keyword): \(word.prefix(40)), which is no class; it counts "
+                + "as restricted",
             fix: "write public, internal, confidential or restricted")
     }
 
     private static func suspected(_ column: String, _ table: String, _ subject: String) -> Finding {
         Finding(
             .warning, "sensitivity.suspected",
-            "\(table).\(column) came when a classified column went, and may be the same under another name: it has that "
-                + "one's class",
+            "\(table).\(column) came when a classified column went, and may be the same under another name: it has "
+                + "that one's class",
             fix: "state its class (\(ClassStatements.keyword)) in a new version of \(subject)")
     }
 
     private static func unsalted(_ column: String, _ sink: String) -> Finding {
         Finding(
             .problem, "sensitivity.salt_missing",
-            "sink \(sink) may not see \(column), a key, and there is no mask_salt for the hash that has to stand for it",
+            "sink \(sink) may not see \(column), a key, and there is no mask_salt for the hash that has to stand for "
+                + "it",
             fix: "add mask_salt: ${MASK_SALT}, with what openssl rand -hex 32 prints")
     }
 }

@@ -37,8 +37,8 @@ package struct Verifier: Sendable {
 
     /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. Rows are
     /// masked by `masks` before they are compared, as the log's are; tables of `outbox` are not compared. When the log
-    /// stands still for `patience` behind what must be in it, the comparison is given up. Everything is compared, but no
-    /// value of `hiddenColumns` is in the report.
+    /// stands still for `patience` behind what must be in it, the comparison is given up. Everything is compared, but
+    /// no value of `hiddenColumns` is in the report.
     package init(
         log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules,
         outbox: OutboxRules = OutboxRules(), scratch: String, patience: Duration = .seconds(120),

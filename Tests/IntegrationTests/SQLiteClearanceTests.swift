@@ -51,10 +51,12 @@ struct SQLiteClearanceTests {
             """
             INSERT INTO customers VALUES (1, '\(c.value("1"))', '\(r.value("1"))', 'n');
             UPDATE customers SET card = x'\(r.rawValue.utf8.map { String($0, radix: 16) }.joined())' WHERE id = 1;
-            INSERT OR REPLACE INTO customers VALUES (1, '\(c.value("2"))', 5, 'm'); UPDATE customers SET id = 4 WHERE id = 1;
+            INSERT OR REPLACE INTO customers VALUES (1, '\(c.value("2"))', 5, 'm');
+            UPDATE customers SET id = 4 WHERE id = 1;
             DELETE FROM customers WHERE id = 4;
             INSERT INTO accounts VALUES ('\(r.value("2"))', '\(c.value("3"))');
-            UPDATE accounts SET iban = '\(r.value("3"))' WHERE owner LIKE 'w%'; DELETE FROM accounts WHERE iban LIKE 'z%';
+            UPDATE accounts SET iban = '\(r.value("3"))' WHERE owner LIKE 'w%';
+            DELETE FROM accounts WHERE iban LIKE 'z%';
             INSERT INTO accounts VALUES ('\(r.value("4"))', '\(c.value("4"))')
             """)
         var said = [try program.run("run", "--until-caught-up")]

@@ -56,20 +56,24 @@ struct SensitivitySettingTests {
                     file: {path: x}
                     clearance: internal
                 """))
+        let classes = "public, internal, confidential, restricted"
         #expect(
             found == [
-                "config.missing_key mask_salt 3:1 \"mask_salt\" is missing, which hashes need",
-                "config.bad_value sensitivity.unclassified 4:17 "
-                    + "\"secret\" is not one of public, internal, confidential, restricted",
-                "config.bad_value sensitivity.masks.restrictd 5:11 "
-                    + "\"restrictd\" is not one of public, internal, confidential, restricted",
-                "config.bad_value sensitivity.masks.public 5:28 \"hsah\" is not one of drop, redact, hash, truncate(N)",
-                "config.bad_value sinks.one.clearance 9:5 internal is left out, which is less sensitive than confidential",
-                "config.bad_value sinks.two.clearance 12:5 the list of classes is empty",
-                "config.bad_value sinks.three.clearance[0] 15:17 "
-                    + "\"pubic\" is not one of public, internal, confidential, restricted",
-                "config.wrong_type sinks.four.clearance 18:5 "
-                    + "\"clearance\" should be a list, and is a single value",
-            ])
+                "config.missing_key mask_salt 3:1 \"mask_salt\" is missing, which hashes need"
+                    + " (add mask_salt: ${MASK_SALT}, with what openssl rand -hex 32 prints)",
+                "config.bad_value sensitivity.unclassified 4:17 \"secret\" is not one of \(classes)",
+                "config.bad_value sensitivity.masks.restrictd 5:11 \"restrictd\" is not one of \(classes)"
+                    + " (did you mean \"restricted\"?)",
+                "config.bad_value sensitivity.masks.public 5:28 \"hsah\" is not one of drop, redact, hash, truncate(N)"
+                    + " (did you mean \"hash\"?)",
+                "config.bad_value sinks.one.clearance 9:5 internal is left out, which is less sensitive than"
+                    + " confidential (write [public, internal, confidential])",
+                "config.bad_value sinks.two.clearance 12:5 the list of classes is empty"
+                    + " (write [public], or take the key out for [public, internal])",
+                "config.bad_value sinks.three.clearance[0] 15:17 \"pubic\" is not one of \(classes)"
+                    + " (did you mean \"public\"?)",
+                "config.wrong_type sinks.four.clearance 18:5 \"clearance\" should be a list, and is a single value"
+                    + " (write [a, b], or one entry in each line after a hyphen)",
+            ], "\(found.joined(separator: "\n"))")
     }
 }

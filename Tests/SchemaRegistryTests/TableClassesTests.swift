@@ -32,7 +32,8 @@ struct TableClassesTests {
                 {"$defs": {"street": {"x-sensitivity": "restricted"}, "loop": {"items": {"$ref": "#/$defs/loop"}}},
                  "properties": {
                    "plain": {"type": "string"}, "own": {"x-sensitivity": "public"},
-                   "deep": {"x-sensitivity": "internal", "properties": {"a": {"items": {"x-sensitivity": "confidential"}}}},
+                   "deep": {"x-sensitivity": "internal",
+                     "properties": {"a": {"items": {"x-sensitivity": "confidential"}}}},
                    "refers": {"$ref": "#/$defs/street"}, "again": {"anyOf": [{"$ref": "#/$defs/street"}]},
                    "loops": {"$ref": "#/$defs/loop"}, "unsure": {"$ref": "#somewhere"},
                    "named": {"properties": {"x-sensitivity": {"type": "string"}}}
