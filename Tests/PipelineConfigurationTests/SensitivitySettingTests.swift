@@ -62,9 +62,9 @@ struct SensitivitySettingTests {
                 "config.missing_key mask_salt 3:1 \"mask_salt\" is missing, which hashes need"
                     + " (add mask_salt: ${MASK_SALT}, with what openssl rand -hex 32 prints)",
                 "config.bad_value sensitivity.unclassified 4:17 \"secret\" is not one of \(classes)",
-                "config.bad_value sensitivity.masks.restrictd 5:11 \"restrictd\" is not one of \(classes)"
+                "config.bad_value sensitivity.masks.restrictd 5:22 \"restrictd\" is not one of \(classes)"
                     + " (did you mean \"restricted\"?)",
-                "config.bad_value sensitivity.masks.public 5:28 \"hsah\" is not one of drop, redact, hash, truncate(N)"
+                "config.bad_value sensitivity.masks.public 5:36 \"hsah\" is not one of drop, redact, hash, truncate(N)"
                     + " (did you mean \"hash\"?)",
                 "config.bad_value sinks.one.clearance 9:5 internal is left out, which is less sensitive than"
                     + " confidential (write [public, internal, confidential])",
