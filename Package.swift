@@ -50,7 +50,7 @@ let package = Package(
         .target(
             name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
         .target(
-            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
             swiftSettings: rowPath),
         .target(
             name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),

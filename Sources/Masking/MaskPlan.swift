@@ -35,7 +35,7 @@ package final class MaskPlan: Sendable {
         }
         relation = Relation(
             sourceID: source.sourceID, schema: source.schema, name: source.name, columns: columns,
-            outbox: source.outbox?.masked(by: actions))
+            outbox: source.outbox?.masked(by: actions), comment: source.comment)
     }
 
     /// Nil when no rule masks a column of the relation.
@@ -53,9 +53,11 @@ package final class MaskPlan: Sendable {
 
     /// Whatever the column held, it holds text now (PostgreSQL's type 25), and events and schema say so.
     private static func masked(_ column: Column, isBlank: Bool) -> Column {
-        Column(
+        var masked = Column(
             name: column.name, type: .text, typeName: "text", typeID: column.typeID == 0 ? 0 : 25,
             keyPosition: column.keyPosition, isNullable: column.isNullable || isBlank)
+        masked.comment = column.comment
+        return masked
     }
 }
 

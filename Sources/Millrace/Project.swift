@@ -63,7 +63,8 @@ struct Project {
     var schemaPolicy: SchemaPolicy {
         SchemaPolicy(
             onChange: SchemaPolicy.OnChange(rawValue: configuration.schemas.onChange.rawValue) ?? .halt,
-            onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require)
+            onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require,
+            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt)
     }
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what

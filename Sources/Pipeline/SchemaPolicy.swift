@@ -1,4 +1,4 @@
-/// What happens when a table has a form that no version of its contract has.
+/// What happens when a table has a form that no version of its contract has, and when a row is not valid.
 package struct SchemaPolicy: Sendable, Equatable {
     /// What happens to a table that changed.
     package enum OnChange: String, Sendable, CaseIterable {
@@ -19,14 +19,27 @@ package struct SchemaPolicy: Sendable, Equatable {
         case require
     }
 
+    /// What happens to a row that is not valid under the version that its table is under.
+    package enum OnInvalid: String, Sendable, CaseIterable {
+        /// The change is set aside, and with it all later changes of the same row; everything else goes on.
+        case quarantine
+        /// Capture stops before the row.
+        case halt
+    }
+
     /// For a table that changed.
     package var onChange: OnChange
     /// For a table that is new.
     package var onNewTable: OnNewTable
+    /// For a row that is not valid.
+    package var onInvalid: OnInvalid
 
     /// A policy of its parts; without any, everything is registered as it comes.
-    package init(onChange: OnChange = .evolve, onNewTable: OnNewTable = .register) {
+    package init(
+        onChange: OnChange = .evolve, onNewTable: OnNewTable = .register, onInvalid: OnInvalid = .quarantine
+    ) {
         self.onChange = onChange
         self.onNewTable = onNewTable
+        self.onInvalid = onInvalid
     }
 }

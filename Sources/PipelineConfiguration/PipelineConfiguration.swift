@@ -80,6 +80,8 @@ package struct SchemaConfiguration: Sendable, Equatable {
     package var onChange: ChangePolicy
     /// What happens when a table is new. Default register.
     package var onNewTable: NewTablePolicy
+    /// What happens when a row is not valid. Default quarantine.
+    package var onInvalid: InvalidPolicy
 }
 
 /// What happens when a table has a form that no registered version has.
@@ -100,6 +102,11 @@ package struct SensitivityConfiguration: Sendable, Equatable {
     package var masks: [SensitivityClass: ColumnMask]
     /// What commands that print events show. Default public and internal.
     package var commands: Clearance
+}
+
+/// What happens when a row is not valid under its contract.
+package enum InvalidPolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
 }
 
 /// The `log` section.

@@ -116,6 +116,13 @@ enum PipelineSettings {
                 + " until somebody accepts it, setting its changes aside where `on_change` is `quarantine`, and"
                 + " stopping capture in the other cases.",
             default: .text(NewTablePolicy.register.rawValue)),
+        Setting(
+            "on_invalid", .choice(InvalidPolicy.allCases.map(\.rawValue)),
+            "When a row is not valid under the version of the contract that its table is under: `quarantine` sets the"
+                + " change aside, with all later changes of the same row, and goes on with everything else; `halt`"
+                + " stops capture before the row. What types of columns guarantee is never asked of rows, so under"
+                + " contracts that Millrace made by itself nothing is invalid.",
+            default: .text(InvalidPolicy.quarantine.rawValue)),
     ]
 
     static let sensitivity = [

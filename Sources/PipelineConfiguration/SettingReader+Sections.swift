@@ -62,9 +62,11 @@ extension SettingReader {
     private static func schemas(_ values: SettingValues) -> SchemaConfiguration? {
         guard let directory = values.text("directory"),
             let onChange = values.text("on_change").flatMap(ChangePolicy.init),
-            let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init)
+            let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init),
+            let onInvalid = values.text("on_invalid").flatMap(InvalidPolicy.init)
         else { return nil }
-        return SchemaConfiguration(directory: directory, onChange: onChange, onNewTable: onNewTable)
+        return SchemaConfiguration(
+            directory: directory, onChange: onChange, onNewTable: onNewTable, onInvalid: onInvalid)
     }
 
     private mutating func checkedName(_ top: SettingValues, _ all: [Entry]) -> String? {

@@ -33,6 +33,9 @@ package struct ClassBook: Sendable {
     /// An empty book.
     package init(_ schemas: SchemaFolder) { self.schemas = schemas }
 
+    /// Looks at everything anew the next time.
+    package mutating func forget(_ subject: String) { entries[subject] = nil }
+
     /// The classes of a subject's table as its files are now.
     package mutating func classes(of subject: String) throws(ConnectorFailure) -> Known {
         let folder = try schemas.folderStamp(of: subject)

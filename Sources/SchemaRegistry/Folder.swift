@@ -53,6 +53,21 @@ struct Folder: ~Copyable {
         return names
     }
 
+    /// A hash of what is said about the files in a folder, without reading them.
+    static func stamp(of path: String) throws(ConnectorFailure) -> Int {
+        var hasher = Hasher()
+        for name in try names(in: path).sorted() {
+            var status = stat()
+            guard lstat(path + "/" + name, &status) == 0 else { continue }
+            hasher.combine(name)
+            hasher.combine(status.st_size)
+            hasher.combine(status.st_ino)
+            hasher.combine(status.st_mtim.tv_sec)
+            hasher.combine(status.st_mtim.tv_nsec)
+        }
+        return hasher.finalize()
+    }
+
     /// The bytes of a file; nil when it is not there.
     static func contents(of path: String) throws(ConnectorFailure) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)

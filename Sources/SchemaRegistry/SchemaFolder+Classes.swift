@@ -12,11 +12,6 @@ extension SchemaFolder {
         return TableClasses(versions)
     }
 
-    /// A derived schema with the classes that hold for its columns by the versions that are there.
-    func carryingClasses(_ derived: JSONValue, _ subject: String) throws(ConnectorFailure) -> JSONValue {
-        try classes(of: subject).carried(into: derived)
-    }
-
     /// What tells that a subject's folder has other entries than before; nil for one that is not there.
     func folderStamp(of subject: String) throws(ConnectorFailure) -> FileStamp? {
         try FileStamp(path(of: subject))

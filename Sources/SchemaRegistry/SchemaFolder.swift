@@ -1,4 +1,3 @@
-package import ChangeModel
 package import ConnectorKit
 package import JSONText
 
@@ -23,20 +22,7 @@ package struct SchemaFolder: Sendable {
     /// The folder at a path; it is made when the first version is written.
     package init(directory: String) { self.directory = directory }
 
-    /// The version of `subject` that a table is under: the highest one that is the schema derived from `relation`
-    /// (white space, order of members, spelling of numbers and sensitivity classes aside), otherwise a new one, which
-    /// has the classes of the versions before it and is durable on return.
-    ///
-    /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
-    /// that are read once more after a crash.
-    ///
-    /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
-    /// `schema.locked`.
-    package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
-        try register(JSONValue.schema(derivedFrom: relation), subject: subject)
-    }
-
-    /// The version that equals `schema`, apart from classes; a new one when there is none.
+    /// The version that equals `schema`; a new one when there is none.
     func register(_ schema: JSONValue, subject: String) throws(ConnectorFailure) -> Int {
         let path = try path(of: subject)
         if let version = try version(of: subject, equalTo: schema) {
@@ -55,8 +41,7 @@ package struct SchemaFolder: Sendable {
             }
             let version = (try versions(of: subject).last ?? 0) + 1
             let isWritten = try folder.write(
-                carryingClasses(schema, subject).prettyText, as: fileName(version),
-                beforeRename: Self.beforeRename.reached)
+                schema.prettyText, as: fileName(version), beforeRename: Self.beforeRename.reached)
             if isWritten {
                 try makeDurable(path)
                 return version
@@ -65,13 +50,10 @@ package struct SchemaFolder: Sendable {
         throw SchemaFailure.locked(path)
     }
 
-    /// The highest version of `subject` that equals `schema`, apart from classes; nil without one.
+    /// The highest version of `subject` that equals `schema`; nil without one.
     func version(of subject: String, equalTo schema: JSONValue) throws(ConnectorFailure) -> Int? {
-        let schema = schema.withoutClasses
         for version in try versions(of: subject).reversed() {
-            if let found = try self.schema(of: subject, version: version),
-                found.withoutClasses.isEquivalent(to: schema)
-            {
+            if let found = try self.schema(of: subject, version: version), found.isEquivalent(to: schema) {
                 return version
             }
         }

@@ -120,28 +120,38 @@ package struct TableClasses: Sendable, Equatable {
     /// The columns that have a class only because they may be classified ones under another name.
     package var suspected: [String] { states.last?.suspected.keys.sorted() ?? [] }
 
-    /// A derived schema with the classes that hold for its columns by the versions before it.
-    func carried(into derived: JSONValue) -> JSONValue {
-        guard var schema = derived.object, let properties = schema["properties"]?.object, let last = states.last else {
-            return derived
+    /// A schema for the next version with the classes that hold for its columns by the versions before it.
+    ///
+    /// What it states itself stays, and where it `raisesOnly`, as far as it is not less than what holds.
+    func carried(into next: JSONValue, raisesOnly: Bool = false) -> JSONValue {
+        guard var schema = next.object, let properties = schema["properties"]?.object, let last = states.last else {
+            return next
         }
-        var next = self
-        next.append(last.version + 1, ClassStatements(derived))
-        guard let state = next.states.last else { return derived }
+        var after = self
+        after.append(last.version + 1, ClassStatements(next.withoutClasses))
+        guard let state = after.states.last else { return next }
         schema["properties"] = .object(
             JSONObject(
                 properties.members.map { member in
                     // What is only suspected is written where it is sure not to be less than what holds without.
                     let suspected = state.suspected[member.name].flatMap { $0 == .restricted ? $0 : nil }
-                    guard var property = member.value.object, let found = state.stated[member.name] ?? suspected,
-                        property[ClassStatements.keyword] == nil
-                    else { return member }
-                    property[ClassStatements.keyword] = .string(found.rawValue)
+                    guard var property = member.value.object, let holds = state.stated[member.name] ?? suspected else {
+                        return member
+                    }
+                    let own = property[ClassStatements.keyword]?.string.flatMap(SensitivityClass.init)
+                    property[ClassStatements.keyword] = .string(Self.next(own, holds, raisesOnly).rawValue)
                     return .init(name: member.name, value: .object(property))
                 }))
-        if let table = state.table, schema[ClassStatements.keyword] == nil {
-            schema[ClassStatements.keyword] = .string(table.rawValue)
+        if let table = state.table {
+            let own = schema[ClassStatements.keyword]?.string.flatMap(SensitivityClass.init)
+            schema[ClassStatements.keyword] = .string(Self.next(own, table, raisesOnly).rawValue)
         }
         return .object(schema)
+    }
+
+    private static func next(
+        _ own: SensitivityClass?, _ holds: SensitivityClass, _ raisesOnly: Bool
+    ) -> SensitivityClass {
+        own.map { raisesOnly ? max($0, holds) : $0 } ?? holds
     }
 }

@@ -104,7 +104,12 @@ package struct Clearing: Sendable {
     }
 
     private mutating func entry(for version: RelationVersion) throws(ConnectorFailure) -> Entry {
-        let found = try classes(of: version.subject)
+        var found = try classes(of: version.subject)
+        if found.classes.latest ?? 0 < version.version {
+            // Where a folder's times come late, its files may be there all the same.
+            book.forget(version.subject)
+            found = try classes(of: version.subject)
+        }
         let identity = ObjectIdentifier(version)
         if let entry = known[identity], entry.edition == found.edition { return entry }
         let relation = version.relation

@@ -12,7 +12,7 @@ enum ImportRule {
         "JSONText": [],
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
-        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],

@@ -4,7 +4,9 @@ import ConnectorKit
 import EventFormat
 import EventLog
 import Glibc
+import Pipeline
 import PipelineConfiguration
+import SchemaRegistry
 import Sensitivity
 
 /// `millrace deadletters show`
@@ -12,7 +14,9 @@ struct DeadLettersShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Print the identity of each change that was set aside, one line each.",
         discussion: """
-            A line is the event's id, the operation, the table and the version of its contract (0: none is accepted). \
+            A line is the event's id, the operation, the table and the version of its contract (0: none is accepted); \
+            for rows that are not valid, or wait behind one, also whether the change itself is valid by now, or why \
+            not. \
             With --data it is the event as it would be delivered, in the form of `millrace tail`, and without what \
             the clearance does not show.
             """)
@@ -31,6 +35,7 @@ struct DeadLettersShowCommand: ParsableCommand {
         let encoder = ClearedEncoder(
             pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind,
             format: .cloudEvents)
+        var reasons = RowReasons(schemas: SchemaFolder(directory: project.schemasDirectory))
         for group in try DeadLettersCommand.groups(tables, project) {
             var last: Int64 = 0
             while let stored = try reader.deadLetter(of: group.subject, after: last) {
@@ -38,20 +43,25 @@ struct DeadLettersShowCommand: ParsableCommand {
                 let isRead =
                     data
                     ? try Self.printEvents(stored.letter, &clearing, encoder, project)
-                    : printIdentities(stored, project)
+                    : try printIdentities(stored, project, &reasons)
                 // The reader of a pipe that went away has seen enough.
                 if !isRead { return }
             }
         }
     }
 
-    private func printIdentities(_ stored: StoredDeadLetter, _ project: Project) -> Bool {
+    private func printIdentities(
+        _ stored: StoredDeadLetter, _ project: Project, _ reasons: inout RowReasons
+    ) throws -> Bool {
         let letter = stored.letter
         for index in 0..<letter.batch.changeCount {
             let change = letter.batch.change(at: index)
             let version = letter.versions[Int(change.relation)]
             let id = Self.id(letter.batch.identity(at: index), project.configuration.name)
-            let line = "\(id) \(change.operation.name) \(version.relation.qualifiedName) version \(version.version)"
+            var line = "\(id) \(change.operation.name) \(version.relation.qualifiedName) version \(version.version)"
+            if letter.subject.hasSuffix(Quarantine.rejectedSuffix), letter.code.hasPrefix("schema.") {
+                line += ", " + (try reasons.reason(index, of: letter))
+            }
             guard Terminal.printLine(line) else { return false }
         }
         return true

@@ -1,0 +1,108 @@
+package import ChangeModel
+package import ConnectorKit
+package import JSONText
+
+/// What the folder says about a table as it is now.
+package enum ContractLookup: Sendable {
+    /// The table is under this version.
+    case registered(RegisteredContract)
+    /// The table has another form than any version; nobody registered it yet.
+    case changed(SchemaChange)
+}
+
+/// The version that a table is under.
+package struct RegisteredContract: Sendable {
+    /// The number of the version.
+    package var version: Int
+    /// Its schema.
+    package var schema: JSONValue
+    /// The schema that is derived from the table: what its rows keep to without a check.
+    package var derived: JSONValue
+    /// Why a newer version was passed over although it is not for another form of the table; nil in most cases.
+    package var passedOver: String?
+}
+
+/// A table without a version of its own.
+package struct SchemaChange: Sendable {
+    /// The registry's name of the table.
+    package var subject: String
+    /// The latest version; nil for a subject without versions.
+    package var latest: Int?
+    /// How the next version differs from ``latest``; nil without one.
+    package var difference: SchemaDifference?
+    /// Columns whose constraints of ``latest`` are not in the next version, because their values have another form.
+    package var lostColumns: [String] = []
+    /// Why ``latest`` does not describe the table, when it is not for another form of it.
+    package var obstacle: String?
+    /// True when the table is as it was, and only this program writes its schema in another way than before.
+    package var isSpellingOnly: Bool { difference?.isEmpty ?? false }
+}
+
+extension SchemaFolder {
+    /// Looks for the version that a table is under: the highest one that describes it. Writes nothing.
+    ///
+    /// A version with the database's words (`x-millrace`) describes the table that has the same columns, types and key,
+    /// in any order. One without them describes each table whose rows can be valid: there is a column for what it
+    /// requires, and each column that it speaks of can have a value that it lets pass.
+    package func look(for relation: Relation, subject: String) throws(ConnectorFailure) -> ContractLookup {
+        let derived = JSONValue.schema(derivedFrom: relation)
+        var passedOver: String?
+        var latest: (version: Int, schema: JSONValue)?
+        for version in try versions(of: subject).reversed() {
+            guard let schema = try schema(of: subject, version: version) else { continue }
+            latest = latest ?? (version, schema)
+            switch ContractFit(of: schema, to: derived) {
+            case .fits:
+                try makeDurable(path(of: subject))
+                return .registered(
+                    RegisteredContract(version: version, schema: schema, derived: derived, passedOver: passedOver))
+            case .impossible(let reason):
+                passedOver = passedOver ?? "version \(version) does not describe the table: \(reason)"
+            case .otherForm: break
+            }
+        }
+        guard let latest else { return .changed(SchemaChange(subject: subject)) }
+        let carried = CarriedSchema(of: latest.schema, onto: derived)
+        return .changed(
+            SchemaChange(
+                subject: subject, latest: latest.version,
+                difference: SchemaDifference(from: latest.schema, to: carried.schema),
+                lostColumns: carried.lostColumns, obstacle: passedOver))
+    }
+
+    /// The version of `subject` that a table is under (see ``look(for:subject:)``), otherwise a new one, which is
+    /// durable on return: the schema of the latest version with the table's present form, or, without one, what is
+    /// derived from the table.
+    ///
+    /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
+    /// that are read once more after a crash.
+    ///
+    /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
+    /// `schema.locked`.
+    package func settle(
+        _ relation: Relation, subject: String
+    ) throws(ConnectorFailure) -> RegisteredContract {
+        for _ in 0..<16 {
+            if case .registered(let contract) = try look(for: relation, subject: subject) { return contract }
+            guard let schema = try nextSchema(of: relation, subject: subject) else { continue }
+            _ = try register(schema, subject: subject)
+        }
+        throw SchemaFailure.locked(try path(of: subject))
+    }
+
+    /// The number of the version that ``settle(_:subject:)`` finds or makes.
+    package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
+        try settle(relation, subject: subject).version
+    }
+
+    /// The schema that a version for the present form of a table would have; nil when there is a version for it.
+    func nextSchema(of relation: Relation, subject: String) throws(ConnectorFailure) -> JSONValue? {
+        if case .registered = try look(for: relation, subject: subject) { return nil }
+        let derived = JSONValue.schema(derivedFrom: relation)
+        guard let latest = try latest(of: subject) else { return derived }
+        return try classes(of: subject).carried(into: CarriedSchema(of: latest.schema, onto: derived).schema)
+    }
+
+    /// Something that differs as soon as a file of a subject was added, removed or written anew.
+    package func stamp(of subject: String) throws(ConnectorFailure) -> Int { try Folder.stamp(of: path(of: subject)) }
+}
