@@ -84,7 +84,7 @@ extension CaptureStage {
             request,
             RequestOutcome(
                 isDone: true,
-                text: "\(discarded) changes of \(subject) were discarded, \(released) were released"))
+                text: "\(counted(discarded, "change")) of \(subject) discarded, \(released) released"))
     }
 
     private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {

@@ -126,12 +126,14 @@ package struct Verifier: Sendable {
         /// True when the source itself gives the changes that the log lacks.
         var readsUnlogged: Bool
 
-        /// What was set aside of a table; nil when nothing ever was.
-        func deadLetters(of table: Relation) -> DeadLetterGroup? {
+        /// What was set aside of a table, and of its rows by themselves.
+        func deadLetters(of table: Relation) -> [DeadLetterGroup] {
             let subjects = Set(
                 relations.filter { $0.relation.qualifiedName == table.qualifiedName }.map(\.subject))
-            return deadLetters.first {
-                subjects.contains($0.subject) || $0.subject.hasSuffix("." + table.qualifiedName)
+            return deadLetters.filter { group in
+                let subject =
+                    group.subject.hasSuffix("#rows") ? String(group.subject.dropLast(5)) : group.subject
+                return subjects.contains(subject) || subject.hasSuffix("." + table.qualifiedName)
             }
         }
     }
@@ -184,14 +186,14 @@ package struct Verifier: Sendable {
         }
         try mask(&table, &masking)
         let fold = try folds.claim(table.relation)
-        if let letters = end.deadLetters(of: table.relation) {
-            if letters.changeCount > 0 {
-                table.obstacle = "\(counted(letters.changeCount, "change")) of it set aside (millrace deadletters list)"
-            }
-            if letters.discardedCount > 0 {
-                table.remarks.append(
-                    "\(counted(letters.discardedCount, "change")) of it discarded by millrace deadletters")
-            }
+        let letters = end.deadLetters(of: table.relation)
+        let waiting = letters.reduce(0) { $0 + $1.changeCount }
+        let discarded = letters.reduce(0) { $0 + $1.discardedCount }
+        if waiting > 0 {
+            table.obstacle = "\(counted(waiting, "change")) of it set aside (millrace deadletters list)"
+        }
+        if discarded > 0 {
+            table.remarks.append("\(counted(discarded, "change")) of it discarded by millrace deadletters")
         }
         if let obstacle = table.obstacle ?? fold.obstacle {
             var report = TableReport(name: table.relation.qualifiedName)

@@ -115,6 +115,6 @@ struct InvalidRowKillTests {
         try register(3, "{}")
         try program.catchUp()
         try expectWholeAndOrdered()
-        #expect(!(try program.run("deadletters", "list").output.contains("wait (")))
+        #expect(!(try program.run("deadletters", "list").output.contains("waiting (")))
     }
 }

@@ -116,7 +116,7 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
                 if !step.isUnfinished { break }
             }
             try await writer.end()
-            Terminal.printLine("\(discarded) changes of \(subject) were discarded, \(released) were released")
+            Terminal.printLine("\(counted(discarded, "change")) of \(subject) discarded, \(released) released")
             return
         }
         let count = try await writer.quarantine.discard(subject, through: last)
