@@ -105,7 +105,7 @@ struct Project {
         sinks.map { entry in
             SinkPlan(
                 name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
-                tables: entry.configuration.tables)
+                tables: entry.configuration.tables, clearance: entry.configuration.clearance)
         }
     }
 
@@ -123,7 +123,8 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        return found + (await ruleFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
+        return found + (await ruleFindings() ?? []) + sensitivityFindings()
+            + sinks.flatMap { FileDoctor.findings($0.settings) }
     }
 
     /// What is masked before it is stored.

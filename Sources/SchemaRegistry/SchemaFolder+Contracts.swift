@@ -141,7 +141,8 @@ extension SchemaFolder {
     func nextSchema(of relation: Relation, subject: String) throws(ConnectorFailure) -> JSONValue? {
         if case .registered = try look(for: relation, subject: subject) { return nil }
         let derived = JSONValue.schema(derivedFrom: relation)
-        return try latest(of: subject).map { CarriedSchema(of: $0.schema, onto: derived).schema } ?? derived
+        guard let latest = try latest(of: subject) else { return derived }
+        return try classes(of: subject).carried(into: CarriedSchema(of: latest.schema, onto: derived).schema)
     }
 
     /// Something that differs as soon as a file of a subject was added, removed or written anew.

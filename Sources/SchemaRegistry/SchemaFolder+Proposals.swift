@@ -44,7 +44,8 @@ extension SchemaFolder {
     private func proposal(
         of subject: String, equalTo schema: JSONValue
     ) throws(ConnectorFailure) -> SchemaProposal? {
-        try proposals(of: subject).first { $0.schema.isEquivalent(to: schema) }
+        let schema = schema.withoutClasses
+        return try proposals(of: subject).first { $0.schema.withoutClasses.isEquivalent(to: schema) }
     }
 
     /// The proposals of `subject` in the order in which they were made.
@@ -60,11 +61,13 @@ extension SchemaFolder {
     }
 
     /// Makes a proposal a version of its subject, or finds the version that it is, and removes its file. Durable on
-    /// return; after a crash in between, accepting again ends the same way.
+    /// return; after a crash in between, accepting again ends the same way. A column whose class was raised after the
+    /// proposal was written keeps the class.
     package func accept(_ proposal: SchemaProposal, of subject: String) throws(ConnectorFailure) -> Int {
         let latest = try latest(of: subject)?.version
         let version = try register(
-            proposal.schema, subject: subject, references: try references(of: subject, latest))
+            try classes(of: subject).carried(into: proposal.schema, raisesOnly: true), subject: subject,
+            references: try references(of: subject, latest))
         let path = try path(of: subject)
         try Folder(opening: path).remove(Self.proposalName(proposal.number))
         try makeDurable(path)
