@@ -38,9 +38,8 @@ internal import ChangeModel
     var lastKey: [UInt8]?
     /// True when there are no rows behind the last one.
     var reachesEnd = false
-    // One owner at a time: to have each row checked for that costs as much as copying it.
-    @exclusivity(unchecked) private(set) var rows: [ByteRange] = []
-    @exclusivity(unchecked) private var arena = OutputBuffer(capacity: 4096)
+    private(set) var rows: [ByteRange] = []
+    private var arena = OutputBuffer(capacity: 4096)
 
     init(number: UInt64, table: UInt32, work: Work, turn: Int) {
         self.number = number
@@ -50,7 +49,7 @@ internal import ChangeModel
     }
 
     /// Bytes of rows.
-    @exclusivity(unchecked) private(set) var byteCount = 0
+    private(set) var byteCount = 0
 
     /// Adds a row in COPY's form; false when it does not fit the table.
     func append(copyRow row: RawSpan, columnCount: Int, checksText: Bool) -> Bool {
