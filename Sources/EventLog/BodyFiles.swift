@@ -157,9 +157,10 @@ private final class BodyFile {
         pending = written
     }
 
-    /// Makes what was appended durable.
+    /// Makes what was appended durable, under the name that rows tell.
     func sync() throws(ConnectorFailure) {
         guard fdatasync(descriptor) == 0 else { throw LogFailure.syncFailed(path, String(cString: strerror(errno))) }
+        try LogPresence.check(path, isNameOf: descriptor)
         length += pending
         pending = 0
     }

@@ -28,6 +28,7 @@ package actor EventLog {
     private var bodies: BodyFiles?
     /// True while files of bodies may be there that an earlier process left behind.
     private var mayHaveStrayBodies: Bool
+    private var presence: LogPresence
     /// What the file says, while nothing failed; nil makes the next call read it again.
     private var knownPosition: LogPosition?
     /// What the last sync made durable.
@@ -49,6 +50,7 @@ package actor EventLog {
         relations = RelationStore()
         let (connection, position) = try Self.open(path, relations)
         self.connection = connection
+        presence = LogPresence(database: path)
         knownPosition = position
         let bodies = try BodyFiles(folder)
         mayHaveStrayBodies = !bodies.numbers.isEmpty
@@ -113,12 +115,15 @@ package actor EventLog {
 
     /// Makes everything that was appended before durable, by one commit that waits for the disk, and returns the
     /// checkpoint that may now be confirmed to the source. Costs nothing when nothing was appended since the last call.
+    ///
+    /// Throws `log.replaced` when the files are not where they were, since then nothing of it is durable.
     package func sync() throws(ConnectorFailure) -> SourceCheckpoint? {
         guard hasUnsynced else { return durableCheckpoint }
         let covered = try position().checkpoint
         try write("sync the log", durably: true) { db in
             try db.execute(sql: "UPDATE position SET sync_count = sync_count + 1")
         }
+        try presence.check()
         hasUnsynced = false
         durableCheckpoint = covered
         Self.syncedPoint.reached()

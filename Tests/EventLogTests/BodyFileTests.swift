@@ -189,6 +189,18 @@ struct BodyFileTests {
         #expect(try identities(log.makeReader()).last == ChangeIdentity(commit: commit, ordinal: 299))
     }
 
+    @Test func aFileThatIsRemovedOrReplacedUnderTheWriterStopsIt() async throws {
+        let log = try EventLog(directory: folder.log)
+        try await log.appendOrders(large(1))
+        let whole = try Data(contentsOf: url("bodies-1"))
+        try FileManager.default.removeItem(at: url("bodies-1"))
+        #expect(await failureCode { try await log.appendOrders(large(2)) } == "log.replaced")
+        try whole.write(to: url("bodies-1"))
+        #expect(await failureCode { try await log.appendOrders(large(2)) } == "log.replaced")
+        #expect(try await log.statistics().nextOffset == 300)
+        #expect(try identities(log.makeReader()).count == 300)
+    }
+
     @Test func aFullFileSystemIsSurvived() async throws {
         let path = folder.path + "/small"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -4,6 +4,7 @@ import ConnectorKit
 import EventLog
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 struct EventLogTests {
@@ -184,6 +185,43 @@ struct EventLogTests {
         #expect(failure?.code == "log.in_use")
         #expect(failure?.message.contains("pid \(getpid())") == true)
         try await log.appendOrders(sampleBatch(commit: 1))
+    }
+
+    @Test(arguments: ["log.sqlite", "log.sqlite-wal", ""])
+    func aLogThatIsMovedAwayUnderItsWriterConfirmsNothingMore(file: String) async throws {
+        let log = try EventLog(directory: folder.log)
+        try await log.appendOrders(sampleBatch(commit: 1))
+        #expect(try await log.sync()?.last?.commit == 1)
+        let path = folder.log + (file.isEmpty ? "" : "/" + file)
+        #expect(rename(path, folder.path + "/aside") == 0)
+        try await log.appendOrders(sampleBatch(commit: 2))
+        #expect(await failureCode { _ = try await log.sync() } == "log.replaced")
+        // A copy in its place is not what the process writes to.
+        try FileManager.default.copyItem(atPath: folder.path + "/aside", toPath: path)
+        #expect(await failureCode { _ = try await log.sync() } == "log.replaced")
+        try FileManager.default.removeItem(atPath: path)
+        #expect(rename(folder.path + "/aside", path) == 0)
+        #expect(try await log.sync()?.last?.commit == 2)
+        await log.close()
+    }
+
+    /// A descriptor that is closed twice may be another's by then.
+    @Test func aRefusedWriterClosesNothingOfOthers() async throws {
+        let log = try EventLog(directory: folder.log)
+        let isOver = Atomic(false)
+        let directory = folder.log
+        async let closedByOthers = Task.detached {
+            var count = 0
+            while !isOver.load(ordering: .relaxed) {
+                let files = (0..<64).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }
+                for file in files where close(file) != 0 { count += 1 }
+            }
+            return count
+        }.value
+        for _ in 0..<1000 { #expect(throws: ConnectorFailure.self) { _ = try EventLog(directory: directory) } }
+        isOver.store(true, ordering: .relaxed)
+        #expect(await closedByOthers == 0)
+        await log.close()
     }
 
     @Test func theFolderIsForItsOwnerOnly() throws {
