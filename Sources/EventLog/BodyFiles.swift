@@ -1,4 +1,5 @@
 import ByteKit
+import CLinux
 import ConnectorKit
 import Glibc
 
@@ -27,9 +28,6 @@ final class BodyFiles {
     static let bodyBytesMin = 256 << 10
     /// A file that has so many bytes is followed by another one.
     static let fileBytesMax = 64 << 20
-    /// So many bytes of the present file may stay in the page cache, for sinks that are a little behind.
-    private static let cachedBytesMax = 4 << 20
-
     private static let storedPoint = HaltPoint("log.body_stored")
 
     private let directory: LogDirectory
@@ -62,7 +60,6 @@ final class BodyFiles {
             if !file.cutBack() { current = nil }
             throw error
         }
-        file.forgetCache(before: file.length - Self.cachedBytesMax)
         untold = (body, place)
         Self.storedPoint.reached()
         return place
@@ -131,30 +128,57 @@ private final class BodyFile {
     private var pending = 0
     private let path: String
     private let descriptor: Int32
-    /// Bytes before which nothing is in the page cache on our account.
-    private var forgottenLength = 0
+    /// A piece of a body on its way, where the disk can take it from.
+    private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: blockBytes)
+
+    /// What disks and file systems ask of writes that go around the page cache: place, length and memory in whole
+    /// blocks (open(2), "O_DIRECT"). Bodies begin with a block.
+    private static let blockBytes = 4096
+    private static let pieceBytes = 1 << 20
 
     init(_ number: Int64, _ directory: LogDirectory) throws(ConnectorFailure) {
         self.number = number
         path = directory.bodyFile(number)
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LogFailure.system("make", path, errno) }
+        // Where that is not to be had, the page cache is in between, and the result is the same.
+        _ = fcntl(descriptor, F_SETFL, Int32(OPEN_DIRECT))
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+        piece.deallocate()
+    }
 
     /// Writes behind what is there; the bytes count only after ``sync()``.
     func append(_ body: FrozenBytes) throws(ConnectorFailure) {
-        let bytes = body.unsafeBytes(0..<body.count)
+        var done = 0
+        pending = 0
+        while done < body.count {
+            let count = min(body.count - done, piece.count)
+            piece.copyMemory(from: body.unsafeBytes(done..<done + count))
+            let whole = (count + Self.blockBytes - 1) / Self.blockBytes * Self.blockBytes
+            for place in count..<whole { piece[place] = 0 }
+            try writePiece(whole)
+            done += count
+        }
+    }
+
+    private func writePiece(_ count: Int) throws(ConnectorFailure) {
         var written = 0
-        while written < bytes.count {
+        while written < count {
             let got = pwrite(
-                descriptor, bytes.baseAddress.map { $0 + written }, bytes.count - written, length + written)
+                descriptor, piece.baseAddress.map { $0 + written }, count - written, length + pending + written)
             if got < 0, errno == EINTR { continue }
+            // A disk with larger blocks, or a write that was cut short in the middle of one.
+            if got < 0, errno == EINVAL, fcntl(descriptor, F_GETFL) & Int32(OPEN_DIRECT) != 0 {
+                _ = fcntl(descriptor, F_SETFL, 0)
+                continue
+            }
             guard got > 0 else { throw LogFailure.system("write to", path, got < 0 ? errno : EIO) }
             written += got
         }
-        pending = written
+        pending += count
     }
 
     /// Makes what was appended durable, under the name that rows tell.
@@ -169,13 +193,5 @@ private final class BodyFile {
     func cutBack() -> Bool {
         pending = 0
         return ftruncate(descriptor, length) == 0
-    }
-
-    /// Lets go of memory that holds what nobody is going to read soon: else a large snapshot would push everything
-    /// else out of the page cache, the database's pages among it.
-    func forgetCache(before end: Int) {
-        guard end - forgottenLength >= 1 << 20 else { return }
-        _ = posix_fadvise(descriptor, forgottenLength, end - forgottenLength, POSIX_FADV_DONTNEED)
-        forgottenLength = end & ~0xFFFF
     }
 }

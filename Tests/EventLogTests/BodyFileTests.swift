@@ -40,7 +40,8 @@ struct BodyFileTests {
         for batch in batches { try await log.appendOrders(batch) }
         try await log.appendOrders(sampleBatch(commit: 5, rows: 2))
         #expect(try bodyFiles() == ["bodies-1"])
-        #expect(try size(folder.log + "/bodies-1") == batches.reduce(0) { $0 + $1.body.count })
+        let blocks = batches.reduce(0) { $0 + ($1.body.count + 4095) / 4096 }
+        #expect(try size(folder.log + "/bodies-1") == blocks * 4096)
         for round in 1...2 {
             let reader = try log.makeReader()
             #expect(try identities(reader).count == 1202, "round \(round)")
@@ -77,13 +78,15 @@ struct BodyFileTests {
         let reader = try log.makeReader()
         func code() async -> String? { await failureCode { _ = try reader.read(from: 3) } }
         #expect(await code() == nil)
-        for place in [0, 7, whole.count / 2, whole.count - 40, whole.count - 1] {
+        // Behind the body its last block is filled up, and nobody reads that.
+        let end = batch.body.count
+        for place in [0, 7, end / 2, end - 40, end - 1] {
             var damaged = whole
             damaged[place] ^= 0x41
             try damaged.write(to: url("bodies-1"))
             #expect(await code() == "log.damaged")
         }
-        for length in [0, 1, whole.count / 2, whole.count - 1] {
+        for length in [0, 1, end / 2, end - 1] {
             try whole.prefix(length).write(to: url("bodies-1"))
             #expect(await code() == "log.damaged")
         }
