@@ -284,7 +284,7 @@ struct SchemaComparisonTests {
     @Test func draft7ReferenceHidesWhatStandsBesideIt() throws {
         let old =
             ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"##
-                + ##""$ref":"#/definitions/a","maxLength":1}"##
+            + ##""$ref":"#/definitions/a","maxLength":1}"##
         #expect(try breaks(old, #"{"maxLength":1}"#).map(\.rule) == [.maxLengthLowered])
     }
 
