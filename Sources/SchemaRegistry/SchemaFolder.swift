@@ -1,3 +1,4 @@
+package import ChangeModel
 package import ConnectorKit
 package import JSONText
 
