@@ -48,7 +48,9 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(name: "JSONSchema", dependencies: ["ByteKit", "JSONText", "CPCRE2"], swiftSettings: rowPath),
         .target(
-            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
+            name: "SchemaRegistry",
+            dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto"],
+            swiftSettings: house),
         .target(
             name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
             swiftSettings: rowPath),
@@ -88,9 +90,9 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Masking",
-                "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity", "Verification",
-                "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText",
+                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -104,7 +106,10 @@ let package = Package(
             name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
             swiftSettings: house),
         .testTarget(
-            name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
+            name: "SchemaRegistryTests",
+            dependencies: [
+                "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "ProgramTesting", "SchemaRegistry", "Millrace",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "EventFormatTests",
