@@ -23,12 +23,14 @@ package struct ClassStatements: Sendable {
     package static let keyword = "x-sensitivity"
 
     private let document: JSONValue
+    private let documents: [String: [JSONValue]]
     /// References that were followed, so that none is followed for ever.
     private var followed: Set<String> = []
 
-    /// Reads a schema of any kind.
-    package init(_ schema: JSONValue) {
+    /// Reads a schema of any kind. `documents` are schemas of others that it may refer to, by the names that it uses.
+    package init(_ schema: JSONValue, documents: [String: [JSONValue]] = [:]) {
         document = schema
+        self.documents = documents
         readTable(schema)
         if let columns = schema["x-millrace"]?["columns"]?.object {
             named.formUnion(columns.names)
@@ -105,9 +107,11 @@ package struct ClassStatements: Sendable {
         return max(a, b)
     }
 
-    /// What a reference inside of the document means; all definitions where that cannot be told.
+    /// What a reference means: the whole of another document, and all definitions where it cannot be told.
     private func resolve(_ reference: String) -> JSONValue {
         if reference == "#" { return document }
+        let base = String(reference.prefix { $0 != "#" })
+        if let others = documents[base] { return ["allOf": .array(others)] }
         let definitions: JSONValue = ["anyOf": [document["$defs"] ?? true, document["definitions"] ?? true]]
         guard reference.hasPrefix("#/") else { return definitions }
         var place = document

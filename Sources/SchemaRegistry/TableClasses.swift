@@ -26,9 +26,9 @@ package struct TableClasses: Sendable, Equatable {
     /// What stands in versions where a class should, and is none.
     package private(set) var unknownWords: [String] = []
 
-    /// What these versions say, lowest first.
-    package init(_ versions: [(version: Int, schema: JSONValue)]) {
-        for (version, schema) in versions { append(version, ClassStatements(schema)) }
+    /// What these versions say, lowest first. `documents` are schemas of others that they may refer to.
+    package init(_ versions: [(version: Int, schema: JSONValue)], documents: [String: [JSONValue]] = [:]) {
+        for (version, schema) in versions { append(version, ClassStatements(schema, documents: documents)) }
     }
 
     /// The highest version; nil for a subject without any.

@@ -48,6 +48,17 @@ struct TableClassesTests {
         #expect(found.table == nil && found.unknownWords == [])
     }
 
+    @Test func aReferenceToAnotherSubjectIsAllThatItSays() throws {
+        let money = try schema(#"{"$defs": {"a": {"x-sensitivity": "confidential"}}}"#)
+        let found = ClassStatements(
+            try schema(
+                """
+                {"properties": {"a": {"$ref": "money.json#/$defs/b"}, "b": {"items": {"$ref": "money.json"}},
+                  "c": {"$ref": "other.json"}}}
+                """), documents: ["money.json": [money]])
+        #expect(found.stated == ["a": .confidential, "b": .confidential])
+    }
+
     @Test func aWordThatIsNoClassCountsAsTheStrictest() throws {
         let found = ClassStatements(
             try schema(#"{"properties": {"a": {"x-sensitivity": "secret"}, "b": {"x-sensitivity": 3}}}"#))
