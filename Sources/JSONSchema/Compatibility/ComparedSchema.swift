@@ -58,14 +58,13 @@ struct ComparedSchema {
         return compiler.index.resourcesOfDynamicAnchor[anchor]?.count == 1 ? target.place : nil
     }
 
-    /// Whether a value is valid at a place.
+    /// Whether a value is valid at a place. Where references lead depends on the way to the place with dynamic ones:
+    /// then only the whole can be asked.
     mutating func verdict(on value: JSONTape, at place: SchemaPlace) -> Verdict {
-        guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count else {
-            return .unknown
-        }
-        var run = SchemaRun(compiled, value)
-        run.begin()
-        defer { run.end() }
+        guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count,
+            !compiled.program.hasDynamicReferences || place == root
+        else { return .unknown }
+        let run = SchemaRun(compiled, value, failuresMax: 0)
         let isValid = run.check(node, 0)
         if run.limit != nil { return .unknown }
         return isValid ? .valid : .invalid
