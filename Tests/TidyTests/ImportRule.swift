@@ -27,7 +27,8 @@ enum ImportRule {
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONSchema", "JSONText",
-            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
+            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "SchemaRegistry",
             "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
