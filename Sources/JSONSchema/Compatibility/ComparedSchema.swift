@@ -65,8 +65,8 @@ struct ComparedSchema {
         }
         var run = SchemaRun(compiled, value)
         run.begin()
+        defer { run.end() }
         let isValid = run.check(node, 0)
-        run.end()
         if run.limit != nil { return .unknown }
         return isValid ? .valid : .invalid
     }
@@ -76,8 +76,8 @@ struct ComparedSchema {
         guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count else { return nil }
         var run = SchemaRun(compiled, value)
         run.begin(failuresMax: 1)
+        defer { run.end() }
         _ = run.check(node, 0)
-        run.end()
         return run.failures.first
     }
 

@@ -59,8 +59,7 @@ final class InclusionProof {
     init(_ spots: SpotTable, _ policy: ComparisonPolicy) {
         self.spots = spots
         isLenient = policy == .lenient
-        // As long as a document of this length may take.
-        scratch.begin(byteCount: 24 << 20)
+        scratch.begin(byteCount: 24_000_000)
     }
 
     func facts(_ spot: Spot) -> SchemaFacts { spots.facts(spot) }
