@@ -1,5 +1,5 @@
 package import ChangeModel
-internal import JSONSchema
+package import JSONSchema
 package import JSONText
 
 /// Why rows cannot be checked by a schema.
@@ -22,13 +22,15 @@ package final class RowRules: Sendable {
     /// Why no row of the table can be valid, such as a required member that is no column; nil in most cases.
     package var contradiction: String? { schema.contradictions.first?.description }
 
-    /// The rules of a schema for the rows of a table. `derived` is the schema that is derived from the table. Throws
-    /// when the schema is none that can be used.
-    package init(_ relation: Relation, schema: JSONValue, derived: JSONValue) throws(RowRuleProblem) {
+    /// The rules of a schema for the rows of a table. `derived` is the schema that is derived from the table, and
+    /// `library` what the schema refers to. Throws when the schema is none that can be used.
+    package init(
+        _ relation: Relation, schema: JSONValue, library: SchemaLibrary = SchemaLibrary(), derived: JSONValue
+    ) throws(RowRuleProblem) {
         let compiled: JSONSchema
         do throws(SchemaProblem) {
             // Also what is left out below may hold no mistake.
-            let whole = try JSONSchema(schema)
+            let whole = try JSONSchema(schema, library: library)
             let asking = Self.leavingOut(structuresOf: derived, relation, from: schema)
             compiled = try asking.map { (part) throws(SchemaProblem) in try JSONSchema(part) } ?? whole
         } catch {

@@ -64,7 +64,9 @@ struct Project {
         SchemaPolicy(
             onChange: SchemaPolicy.OnChange(rawValue: configuration.schemas.onChange.rawValue) ?? .halt,
             onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require,
-            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt)
+            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt,
+            onIncompatible: SchemaPolicy.OnIncompatible(rawValue: configuration.schemas.onIncompatible.rawValue)
+                ?? .halt)
     }
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what

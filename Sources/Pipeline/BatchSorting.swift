@@ -13,6 +13,8 @@ struct BatchSorting {
         var version: RelationVersion
         /// Why everything of the table is set aside; nil when only rows may be.
         var refusal: ConnectorFailure?
+        /// True when nobody accepted its form.
+        var isRefused = false
         /// What rows have to be checked for.
         var rules: RowRules?
         /// True for a table whose rows have contracts.

@@ -145,7 +145,8 @@ package struct ContractBook {
         }
         let rules: RowRules
         do throws(RowRuleProblem) {
-            rules = try RowRules(relation, schema: contract.schema, derived: contract.derived)
+            rules = try RowRules(
+                relation, schema: contract.schema, library: contract.library, derived: contract.derived)
         } catch {
             let file = try schemas.file(of: subject, version: contract.version)
             throw ConnectorFailure(
@@ -174,7 +175,7 @@ package struct ContractBook {
         // Nobody need accept what the configuration asks for and the program itself gives a form.
         if relation.isWithoutTable { return true }
         if change.latest == nil { return policy.onNewTable == .register }
-        return policy.onChange == .evolve || change.isSpellingOnly
+        return change.isSpellingOnly || (policy.onChange == .evolve && change.breaks.isEmpty)
     }
 
     private func announce(_ change: SchemaChange, registered number: Int, _ relation: Relation) {
@@ -189,7 +190,12 @@ package struct ContractBook {
         }
         metadata["difference"] = "\(difference.summary)"
         metadata["verdict"] = "\(difference.verdict)"
-        logger.notice("table changed", metadata: metadata)
+        if !change.lostColumns.isEmpty {
+            metadata["without_constraints"] = "\(change.lostColumns.joined(separator: ", "))"
+        }
+        // What the level does not ask for may break somebody all the same.
+        let isHarmless = difference.breakage.isEmpty && change.lostColumns.isEmpty
+        logger.log(level: isHarmless ? .notice : .warning, "table changed", metadata: metadata)
     }
 
     /// Writes the proposal that somebody may accept, and says what it is; nil when it is accepted by now.
@@ -207,6 +213,17 @@ package struct ContractBook {
                 "table \(relation.qualifiedName) has no accepted schema (schemas.on_new_table is require); proposed is "
                     + proposal.path,
                 setting: "schemas.on_new_table", hint: accept + next, exitCode: 1)
+        }
+        if policy.onChange == .evolve, let first = change.breaks.first {
+            let more = change.breaks.count > 1 ? ", and \(change.breaks.count - 1) more" : ""
+            return ConnectorFailure(
+                SchemaPolicy.incompatible, .stop,
+                "table \(relation.qualifiedName) changed (\(difference.summary)), and level \(change.level ?? "") of "
+                    + "\(change.subject) does not allow it: \(first)\(more); proposed is \(proposal.path)",
+                setting: "schemas.on_incompatible",
+                hint: "accept it all the same: millrace schema accept \(change.subject); or let such changes pass: "
+                    + "millrace schema compatibility \(change.subject) NONE",
+                exitCode: 1)
         }
         let file = try schemas.file(of: change.subject, version: latest)
         return ConnectorFailure(

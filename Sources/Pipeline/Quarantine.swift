@@ -253,8 +253,10 @@ extension Quarantine {
     }
 
     private mutating func sort(_ batch: ChangeBatch) async throws(ConnectorFailure) -> Sorted {
-        let (tables, refusal) = try await tables(of: batch.relations, isReleasing: false)
-        if let refusal, policy.onChange != .quarantine { throw refusal }
+        let (tables, _) = try await tables(of: batch.relations, isReleasing: false)
+        for table in tables where table.isRefused {
+            if let refusal = table.refusal, policy.halts(for: refusal) { throw refusal }
+        }
         _ = try await asksForRows(tables)
         return try sort(batch, tables)
     }
@@ -277,7 +279,7 @@ extension Quarantine {
                         rules: hasRows ? rules : nil, hasRows: hasRows))
             case .refused(let version, let failure):
                 refusal = refusal ?? failure
-                tables.append(BatchSorting.Table(version: version, refusal: failure, hasRows: false))
+                tables.append(BatchSorting.Table(version: version, refusal: failure, isRefused: true, hasRows: false))
             }
         }
         return (tables, refusal)

@@ -41,7 +41,8 @@ package struct RowReasons {
     ) throws(ConnectorFailure) -> Entry? {
         if let entry = known[ObjectIdentifier(relation)] { return entry }
         guard case .registered(let contract) = try schemas.look(for: relation, subject: subject) else { return nil }
-        let rules = try? RowRules(relation, schema: contract.schema, derived: contract.derived)
+        let rules = try? RowRules(
+            relation, schema: contract.schema, library: contract.library, derived: contract.derived)
         let entry = Entry(relation: relation, version: contract.version, rules: rules)
         known[ObjectIdentifier(relation)] = entry
         return entry

@@ -82,6 +82,8 @@ package struct SchemaConfiguration: Sendable, Equatable {
     package var onNewTable: NewTablePolicy
     /// What happens when a row is not valid. Default quarantine.
     package var onInvalid: InvalidPolicy
+    /// What happens when a table's change is not compatible. Default quarantine.
+    package var onIncompatible: IncompatiblePolicy
 }
 
 /// What happens when a table has a form that no registered version has.
@@ -102,6 +104,11 @@ package struct SensitivityConfiguration: Sendable, Equatable {
     package var masks: [SensitivityClass: ColumnMask]
     /// What commands that print events show. Default public and internal.
     package var commands: Clearance
+}
+
+/// What happens when a table changed in a way that its level does not allow.
+package enum IncompatiblePolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
 }
 
 /// What happens when a row is not valid under its contract.

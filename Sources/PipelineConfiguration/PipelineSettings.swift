@@ -111,6 +111,12 @@ enum PipelineSettings {
                 + " everything else; `halt` stops capture before anything of the new form.",
             default: .text(ChangePolicy.evolve.rawValue)),
         Setting(
+            "on_incompatible", .choice(IncompatiblePolicy.allCases.map(\.rawValue)),
+            "When `on_change` is `evolve`, and a table changed in a way that the compatibility level does not allow"
+                + " which somebody set for its subject or for all (`millrace schema compatibility`): as `quarantine` or"
+                + " `halt` of `on_change`. Where nobody set a level, every change may pass.",
+            default: .text(IncompatiblePolicy.quarantine.rawValue)),
+        Setting(
             "on_new_table", .choice(NewTablePolicy.allCases.map(\.rawValue)),
             "When a table has no registered version at all: `register` makes version 1 and goes on; `require` waits"
                 + " until somebody accepts it, setting its changes aside where `on_change` is `quarantine`, and"

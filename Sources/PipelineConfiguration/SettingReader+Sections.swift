@@ -63,10 +63,12 @@ extension SettingReader {
         guard let directory = values.text("directory"),
             let onChange = values.text("on_change").flatMap(ChangePolicy.init),
             let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init),
-            let onInvalid = values.text("on_invalid").flatMap(InvalidPolicy.init)
+            let onInvalid = values.text("on_invalid").flatMap(InvalidPolicy.init),
+            let onIncompatible = values.text("on_incompatible").flatMap(IncompatiblePolicy.init)
         else { return nil }
         return SchemaConfiguration(
-            directory: directory, onChange: onChange, onNewTable: onNewTable, onInvalid: onInvalid)
+            directory: directory, onChange: onChange, onNewTable: onNewTable, onInvalid: onInvalid,
+            onIncompatible: onIncompatible)
     }
 
     private mutating func checkedName(_ top: SettingValues, _ all: [Entry]) -> String? {

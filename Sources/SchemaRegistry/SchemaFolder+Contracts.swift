@@ -1,5 +1,6 @@
 package import ChangeModel
 package import ConnectorKit
+package import JSONSchema
 package import JSONText
 
 /// What the folder says about a table as it is now.
@@ -16,6 +17,8 @@ package struct RegisteredContract: Sendable {
     package var version: Int
     /// Its schema.
     package var schema: JSONValue
+    /// The documents that the schema refers to.
+    package var library: SchemaLibrary
     /// The schema that is derived from the table: what its rows keep to without a check.
     package var derived: JSONValue
     /// Why a newer version was passed over although it is not for another form of the table; nil in most cases.
@@ -32,6 +35,10 @@ package struct SchemaChange: Sendable {
     package var difference: SchemaDifference?
     /// Columns whose constraints of ``latest`` are not in the next version, because their values have another form.
     package var lostColumns: [String] = []
+    /// The compatibility level that somebody set, for the subject or for all; nil when nobody did.
+    package var level: String?
+    /// Why the next version does not keep to that level; empty when it does.
+    package var breaks: [String] = []
     /// Why ``latest`` does not describe the table, when it is not for another form of it.
     package var obstacle: String?
     /// True when the table is as it was, and only this program writes its schema in another way than before.
@@ -55,7 +62,9 @@ extension SchemaFolder {
             case .fits:
                 try makeDurable(path(of: subject))
                 return .registered(
-                    RegisteredContract(version: version, schema: schema, derived: derived, passedOver: passedOver))
+                    RegisteredContract(
+                        version: version, schema: schema, library: try library(of: subject, version), derived: derived,
+                        passedOver: passedOver))
             case .impossible(let reason):
                 passedOver = passedOver ?? "version \(version) does not describe the table: \(reason)"
             case .otherForm: break
@@ -63,11 +72,43 @@ extension SchemaFolder {
         }
         guard let latest else { return .changed(SchemaChange(subject: subject)) }
         let carried = CarriedSchema(of: latest.schema, onto: derived)
-        return .changed(
-            SchemaChange(
-                subject: subject, latest: latest.version,
-                difference: SchemaDifference(from: latest.schema, to: carried.schema),
-                lostColumns: carried.lostColumns, obstacle: passedOver))
+        var change = SchemaChange(
+            subject: subject, latest: latest.version,
+            difference: SchemaDifference(from: latest.schema, to: carried.schema), lostColumns: carried.lostColumns,
+            obstacle: passedOver)
+        try judge(&change, carried.schema)
+        return .changed(change)
+    }
+
+    /// Compares the next version with those before it by the level that somebody set. The default of the registry is no
+    /// such level: a table has changed already, and nobody asked to stop its events for that.
+    private func judge(_ change: inout SchemaChange, _ next: JSONValue) throws(ConnectorFailure) {
+        let common = try registryRecord().level
+        guard let latest = change.latest, let level = try record(of: change.subject).level ?? common else { return }
+        var earlier: [VersionedSchema] = []
+        for version in try versions(of: change.subject).reversed() where level.isTransitive || version == latest {
+            guard let schema = try schema(of: change.subject, version: version) else { continue }
+            earlier.append(VersionedSchema(version: version, schema, library: try library(of: change.subject, version)))
+        }
+        let new = VersionedSchema(next, library: try library(of: change.subject, latest))
+        change.level = level.rawValue
+        change.breaks = level.verdict(on: new, against: earlier).breaks.map(\.description)
+    }
+
+    /// The documents that a version refers to.
+    private func library(of subject: String, _ version: Int) throws(ConnectorFailure) -> SchemaLibrary {
+        if try references(of: subject, version).isEmpty { return SchemaLibrary() }
+        do throws(RegistryFailure) {
+            return try SchemaStore(directory: directory).versioned(subject, version).library
+        } catch {
+            throw error.asConnectorFailure
+        }
+    }
+
+    /// The schemas that a version uses; the next one that is made of it uses them too.
+    func references(of subject: String, _ version: Int?) throws(ConnectorFailure) -> [SchemaReference] {
+        guard let version else { return [] }
+        return try record(of: subject).references[version] ?? []
     }
 
     /// The version of `subject` that a table is under (see ``look(for:subject:)``), otherwise a new one, which is
@@ -85,7 +126,8 @@ extension SchemaFolder {
         for _ in 0..<16 {
             if case .registered(let contract) = try look(for: relation, subject: subject) { return contract }
             guard let schema = try nextSchema(of: relation, subject: subject) else { continue }
-            _ = try register(schema, subject: subject)
+            let latest = try latest(of: subject)?.version
+            _ = try register(schema, subject: subject, references: try references(of: subject, latest))
         }
         throw SchemaFailure.locked(try path(of: subject))
     }

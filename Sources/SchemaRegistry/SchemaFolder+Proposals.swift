@@ -64,8 +64,10 @@ extension SchemaFolder {
     /// return; after a crash in between, accepting again ends the same way. A column whose class was raised after the
     /// proposal was written keeps the class.
     package func accept(_ proposal: SchemaProposal, of subject: String) throws(ConnectorFailure) -> Int {
+        let latest = try latest(of: subject)?.version
         let version = try register(
-            try classes(of: subject).carried(into: proposal.schema, raisesOnly: true), subject: subject)
+            try classes(of: subject).carried(into: proposal.schema, raisesOnly: true), subject: subject,
+            references: try references(of: subject, latest))
         let path = try path(of: subject)
         try Folder(opening: path).remove(Self.proposalName(proposal.number))
         try makeDurable(path)

@@ -1,3 +1,4 @@
+package import ChangeModel
 package import ConnectorKit
 package import JSONText
 
@@ -25,7 +26,9 @@ package struct SchemaFolder: Sendable {
     package init(directory: String) { self.directory = directory }
 
     /// The version that equals `schema`; a new one when there is none.
-    func register(_ schema: JSONValue, subject: String) throws(ConnectorFailure) -> Int {
+    func register(
+        _ schema: JSONValue, subject: String, references: [SchemaReference] = []
+    ) throws(ConnectorFailure) -> Int {
         let path = try path(of: subject)
         if let version = try version(of: subject, equalTo: schema) {
             try makeDurable(path)
@@ -43,7 +46,7 @@ package struct SchemaFolder: Sendable {
             }
             let record = try record(of: subject)
             let version = try nextVersion(of: subject, record)
-            if try add(schema, as: version, of: subject, record, in: folder) { return version }
+            if try add(schema, as: version, of: subject, record, references: references, in: folder) { return version }
         }
         throw SchemaFailure.locked(path)
     }

@@ -135,7 +135,8 @@ struct SchemaComparisonTests {
         ),
         (
             ##"{"type":"object","$dynamicAnchor":"n","properties":{"a":{"$dynamicRef":"#n"}}}"##,
-            ##"{"type":"object","$id":"http://x.test/o","$dynamicAnchor":"n","properties":{"a":{"$dynamicRef":"#n"}},"$defs":{"x":{"$id":"i","$dynamicAnchor":"n"}}}"##,
+            ##"{"type":"object","$id":"http://x.test/o","$dynamicAnchor":"n","properties":{"a":{"$dynamicRef":"#n"}},"##
+                + ##""$defs":{"x":{"$id":"i","$dynamicAnchor":"n"}}}"##,
             ["not-comparable /properties/a /a"]
         ),
         // Others
@@ -263,11 +264,13 @@ struct SchemaComparisonTests {
             ##"{"$ref":"#/$defs/n","$defs":{"n":{"properties":{"v":{"type":"number"},"next":{"$ref":"#/$defs/n"}}}}}"##
         ),
         (
-            ##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":[{"type":"string"}],"additionalItems":false}"##,
+            ##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","##
+                + ##""items":[{"type":"string"}],"additionalItems":false}"##,
             #"{"type":"array","prefixItems":[{"type":"string"},{"type":"null"}]}"#
         ),
         (
-            ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"$ref":"#/definitions/a","maxLength":1}"##,
+            ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"##
+                + ##""$ref":"#/definitions/a","maxLength":1}"##,
             #"{"type":"string"}"#
         ),
         (#"{"title":"a","x-y":1,"default":3,"description":"d"}"#, #"{"title":"b","$comment":"c","examples":[1]}"#),
@@ -280,7 +283,8 @@ struct SchemaComparisonTests {
 
     @Test func draft7ReferenceHidesWhatStandsBesideIt() throws {
         let old =
-            ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"$ref":"#/definitions/a","maxLength":1}"##
+            ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"##
+            + ##""$ref":"#/definitions/a","maxLength":1}"##
         #expect(try breaks(old, #"{"maxLength":1}"#).map(\.rule) == [.maxLengthLowered])
     }
 
