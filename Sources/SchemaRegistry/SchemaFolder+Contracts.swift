@@ -146,9 +146,8 @@ extension SchemaFolder {
         if case .registered = try look(for: relation, subject: subject) { return nil }
         let derived = JSONValue.schema(derivedFrom: relation)
         guard let latest = try latest(of: subject) else {
-            return try former.map { (former) throws(ConnectorFailure) in try classes(of: former).carried(into: derived)
-            }
-                ?? derived
+            guard let former else { return derived }
+            return try classes(of: former).carried(into: derived)
         }
         return try classes(of: subject).carried(into: CarriedSchema(of: latest.schema, onto: derived).schema)
     }
