@@ -113,6 +113,12 @@ package actor EventLog {
         return relations.keep(made)
     }
 
+    /// The subject under which the log knows the same table by another name; nil for a table that had no other.
+    package func formerSubject(of relation: Relation, now subject: String) throws(ConnectorFailure) -> String? {
+        if relation.isWithoutTable { return nil }
+        return relations.all.last { $0.relation.sourceID == relation.sourceID && $0.subject != subject }?.subject
+    }
+
     /// Makes everything that was appended before durable, by one commit that waits for the disk, and returns the
     /// checkpoint that may now be confirmed to the source. Costs nothing when nothing was appended since the last call.
     ///

@@ -13,10 +13,19 @@ package protocol CaptureLog: Sendable {
     func checkpoint() async throws(ConnectorFailure) -> SourceCheckpoint?
     /// The log's entry for a relation under its contract.
     func register(_ relation: Relation, subject: String, version: Int) async throws(ConnectorFailure) -> RelationVersion
+    /// The subject under which the log knows the same table by another name; nil for a table that had no other.
+    func formerSubject(of relation: Relation, now subject: String) async throws(ConnectorFailure) -> String?
     /// Adds a batch and its checkpoint in one commit.
     func append(_ batch: ChangeBatch, versions: [RelationVersion]) async throws(ConnectorFailure) -> LoggedBatch
     /// Makes everything appended so far survive a power cut, and returns the checkpoint that covers it.
     func sync() async throws(ConnectorFailure) -> SourceCheckpoint?
+}
+
+extension CaptureLog {
+    /// For logs that tests make.
+    package func formerSubject(
+        of relation: Relation, now subject: String
+    ) async throws(ConnectorFailure) -> String? { nil }
 }
 
 extension EventLog: CaptureLog {}

@@ -117,11 +117,12 @@ package struct ContractBook {
         switch try schemas.look(for: relation, subject: subject) {
         case .registered(let contract): return try await accept(contract, relation, subject)
         case .changed(let change) where isAllowed(change, relation):
-            let contract = try schemas.settle(relation, subject: subject)
+            let contract = try schemas.settle(relation, subject: subject, after: try await former(change, relation))
             announce(change, registered: contract.version, relation)
+            try warnOfSuspects(change)
             return try await accept(contract, relation, subject)
         case .changed(let change):
-            guard let failure = try refusal(of: relation, change) else {
+            guard let failure = try refusal(of: relation, change, after: try await former(change, relation)) else {
                 // Somebody accepted it in this moment. Versions are never taken back, so it is found now.
                 return try await find(relation, subject)
             }
@@ -171,6 +172,21 @@ package struct ContractBook {
             ])
     }
 
+    /// The subject of a table that is new by its name alone: its columns are as sensitive as they were.
+    private func former(_ change: SchemaChange, _ relation: Relation) async throws(ConnectorFailure) -> String? {
+        change.latest == nil ? try await log.formerSubject(of: relation, now: change.subject) : nil
+    }
+
+    /// Says which columns have a class only because they may be classified ones under another name.
+    private func warnOfSuspects(_ change: SchemaChange) throws(ConnectorFailure) {
+        guard let logger, change.latest != nil else { return }
+        let suspected = try schemas.classes(of: change.subject).suspected
+        if suspected.isEmpty { return }
+        logger.warning(
+            "a column came when a classified one went, and has that one's class until a version states its own",
+            metadata: ["subject": "\(change.subject)", "columns": "\(suspected.joined(separator: ", "))"])
+    }
+
     private func isAllowed(_ change: SchemaChange, _ relation: Relation) -> Bool {
         // Nobody need accept what the configuration asks for and the program itself gives a form.
         if relation.isWithoutTable { return true }
@@ -200,9 +216,11 @@ package struct ContractBook {
 
     /// Writes the proposal that somebody may accept, and says what it is; nil when it is accepted by now.
     private func refusal(
-        of relation: Relation, _ change: SchemaChange
+        of relation: Relation, _ change: SchemaChange, after former: String?
     ) throws(ConnectorFailure) -> ConnectorFailure? {
-        guard let proposal = try schemas.propose(derivedFrom: relation, subject: change.subject) else { return nil }
+        guard let proposal = try schemas.propose(derivedFrom: relation, subject: change.subject, after: former) else {
+            return nil
+        }
         let accept = "accept it: millrace schema accept \(change.subject)"
         let next =
             policy.onChange == .quarantine

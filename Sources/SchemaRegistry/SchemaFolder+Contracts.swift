@@ -115,17 +115,19 @@ extension SchemaFolder {
     /// durable on return: the schema of the latest version with the table's present form, or, without one, what is
     /// derived from the table.
     ///
+    /// The first version has the classes of `former`, the subject of the table before it got another name.
+    ///
     /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
     /// that are read once more after a crash.
     ///
     /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
     /// `schema.locked`.
     package func settle(
-        _ relation: Relation, subject: String
+        _ relation: Relation, subject: String, after former: String? = nil
     ) throws(ConnectorFailure) -> RegisteredContract {
         for _ in 0..<16 {
             if case .registered(let contract) = try look(for: relation, subject: subject) { return contract }
-            guard let schema = try nextSchema(of: relation, subject: subject) else { continue }
+            guard let schema = try nextSchema(of: relation, subject: subject, after: former) else { continue }
             let latest = try latest(of: subject)?.version
             _ = try register(schema, subject: subject, references: try references(of: subject, latest))
         }
@@ -138,10 +140,15 @@ extension SchemaFolder {
     }
 
     /// The schema that a version for the present form of a table would have; nil when there is a version for it.
-    func nextSchema(of relation: Relation, subject: String) throws(ConnectorFailure) -> JSONValue? {
+    func nextSchema(
+        of relation: Relation, subject: String, after former: String? = nil
+    ) throws(ConnectorFailure) -> JSONValue? {
         if case .registered = try look(for: relation, subject: subject) { return nil }
         let derived = JSONValue.schema(derivedFrom: relation)
-        guard let latest = try latest(of: subject) else { return derived }
+        guard let latest = try latest(of: subject) else {
+            guard let former else { return derived }
+            return try classes(of: former).carried(into: derived)
+        }
         return try classes(of: subject).carried(into: CarriedSchema(of: latest.schema, onto: derived).schema)
     }
 

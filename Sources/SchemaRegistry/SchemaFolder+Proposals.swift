@@ -18,9 +18,9 @@ extension SchemaFolder {
     /// Writes the next version of a table's contract as a proposal, unless it is one already; a new one is durable on
     /// return. Nil when the form was registered meanwhile: look again.
     package func propose(
-        derivedFrom relation: Relation, subject: String
+        derivedFrom relation: Relation, subject: String, after former: String? = nil
     ) throws(ConnectorFailure) -> SchemaProposal? {
-        guard let schema = try nextSchema(of: relation, subject: subject) else { return nil }
+        guard let schema = try nextSchema(of: relation, subject: subject, after: former) else { return nil }
         let path = try path(of: subject)
         if let same = try proposal(of: subject, equalTo: schema) { return same }
         try Folder.make(directory)
@@ -29,7 +29,7 @@ extension SchemaFolder {
         try folder.lock()
         for _ in 0..<16 {
             // Whoever accepts registers first and removes the proposal then: it must not come back.
-            guard let schema = try nextSchema(of: relation, subject: subject) else { return nil }
+            guard let schema = try nextSchema(of: relation, subject: subject, after: former) else { return nil }
             if let same = try proposal(of: subject, equalTo: schema) { return same }
             let number = (try proposals(of: subject).last?.number ?? 0) + 1
             let name = Self.proposalName(number)

@@ -201,6 +201,42 @@ struct ClearanceTests {
         try checkEvents()
     }
 
+    @Test func aTableUnderAnotherNameKeepsItsClasses() throws {
+        try classify()
+        try database.sql("ALTER TABLE customers RENAME TO clients")
+        try database.sql("INSERT INTO clients (id, card) VALUES (5, '\(Self.r.value("1"))')")
+        try program.catchUp()
+        #expect(try program.events(in: "usual/public.clients.public.clients.jsonl").contains { $0.key == "id=5" })
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
+    }
+
+    @Test func whyARowIsNotValidTellsNothingOfIt() throws {
+        try classify()
+        let path = "Schemas/shop.public.customers"
+        let data = try Data(contentsOf: URL(fileURLWithPath: program.folder.path("\(path)/v2.schema.json")))
+        var schema = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        var properties = try #require(schema["properties"] as? [String: Any])
+        properties["doc"] = [
+            "x-sensitivity": "restricted", "additionalProperties": ["type": "integer"], "maxProperties": 3,
+        ]
+        properties["card"] = ["x-sensitivity": "restricted", "type": ["string", "null"], "pattern": "^[0-9]*$"]
+        schema["properties"] = properties
+        try program.folder.write(
+            "\(path)/v3.schema.json",
+            String(decoding: try JSONSerialization.data(withJSONObject: schema), as: UTF8.self))
+        let (r, c) = (Self.r, Self.c)
+        try database.sql(
+            """
+            INSERT INTO customers (id, email, card) VALUES (1, '\(c.value("1"))', '\(r.value("1"))');
+            INSERT INTO customers (id, doc) VALUES (2, '{"\(r.value("2"))": "\(r.value("3"))"}')
+            """)
+        let words = [("run", try program.run("run", "--until-caught-up"))] + (try sayEverything())
+        #expect(words[0].1.exitCode == 0, "\(words[0].1.errors)")
+        #expect(words.contains { $0.1.output.contains("schema.invalid_row") })
+        for (line, result) in words { #expect(Marker.found(in: result.output + result.errors) == [], "\(line)") }
+        #expect(try program.markers() == [:])
+    }
+
     /// Changes rows without an event.
     private func unseen(_ statements: String...) throws {
         try database.sql("ALTER PUBLICATION \(database.name) DROP TABLE accounts, loose")
