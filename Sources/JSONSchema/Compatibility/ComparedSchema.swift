@@ -64,7 +64,9 @@ struct ComparedSchema {
         guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count,
             !compiled.program.hasDynamicReferences || place == root
         else { return .unknown }
-        let run = SchemaRun(compiled, value, failuresMax: 0)
+        var run = SchemaRun(compiled, value)
+        run.begin()
+        defer { run.end() }
         let isValid = run.check(node, 0)
         if run.limit != nil { return .unknown }
         return isValid ? .valid : .invalid
