@@ -105,8 +105,8 @@ package struct PostgresSettings: Sendable {
             default: .text("initial")),
         Setting(
             "snapshot_url", .text,
-            "Where rows are read for snapshots: a standby of `url`, to spare it; or the primary of `url` when that is a "
-                + "standby, on which nothing can be marked. By default `url`.",
+            "Where rows are read for snapshots: a standby of `url`, to spare it; or the primary of `url` when that is "
+                + "a standby, on which nothing can be marked. By default `url`.",
             isSecret: true),
         Setting(
             "snapshot_connections", .integer(1...16),

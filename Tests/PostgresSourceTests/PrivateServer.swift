@@ -38,8 +38,8 @@ final class PrivateServer: Sendable {
     func control(_ command: String) throws {
         let data = "\(folder)/data"
         let output = Self.shell(
-            "as_postgres \"$(postgres_bin)/pg_ctl\" -w -D '\(data)' -l '\(data)/server.log' \(command) >/dev/null 2>&1; "
-                + "echo done")
+            "as_postgres \"$(postgres_bin)/pg_ctl\" -w -D '\(data)' -l '\(data)/server.log' \(command) >/dev/null "
+                + "2>&1; echo done")
         guard output == "done" else { throw CannotStart(output: "pg_ctl \(command) failed") }
     }
 
@@ -52,12 +52,7 @@ final class PrivateServer: Sendable {
 
     /// Waits until a query says `t`.
     func waits(for condition: String) async throws -> Bool {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while ContinuousClock.now < deadline {
-            if try run("SELECT \(condition)") == "t" { return true }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        return false
+        try await polls { try run("SELECT \(condition)") == "t" }
     }
 
     private init(folder: String, port: Int) {
