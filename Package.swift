@@ -48,12 +48,15 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(name: "JSONSchema", dependencies: ["ByteKit", "JSONText", "CPCRE2"], swiftSettings: rowPath),
         .target(
-            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
+            name: "SchemaRegistry",
+            dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto"],
+            swiftSettings: house),
         .target(
             name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
             swiftSettings: rowPath),
         .target(
-            name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
+            name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", grdb],
+            swiftSettings: house),
         .target(
             name: "Masking", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
             swiftSettings: rowPath),
@@ -84,8 +87,9 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "Masking",
-                "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText",
+                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification",
+                "PostgresSource",
                 "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -100,7 +104,10 @@ let package = Package(
             name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
             swiftSettings: house),
         .testTarget(
-            name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
+            name: "SchemaRegistryTests",
+            dependencies: [
+                "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "ProgramTesting", "SchemaRegistry", "Millrace",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "EventFormatTests",

@@ -19,6 +19,14 @@ struct Folder: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// A folder that is made when it is not there, opened and locked.
+    static func held(_ path: String) throws(ConnectorFailure) -> Folder {
+        try make(path)
+        let folder = try Folder(opening: path)
+        try folder.lock()
+        return folder
+    }
+
     /// Makes a folder and the folders above it, durably. One that is there is left alone.
     static func make(_ path: String) throws(ConnectorFailure) {
         let above = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
@@ -31,8 +39,8 @@ struct Folder: ~Copyable {
         if result == 0 { try Folder(opening: above.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : above).sync() }
     }
 
-    /// The names of everything in a folder; empty when the folder is not there.
-    static func names(in path: String) throws(ConnectorFailure) -> [String] {
+    /// The names of everything in a folder, or of the folders in it; empty when the folder is not there.
+    static func names(in path: String, foldersOnly: Bool = false) throws(ConnectorFailure) -> [String] {
         guard let stream = opendir(path) else {
             if errno == ENOENT { return [] }
             throw SchemaFailure.directory(path, errnoText())
@@ -46,11 +54,20 @@ struct Folder: ~Copyable {
                     String(cString: $0)
                 }
             }
-            if name != "." && name != ".." { names.append(name) }
+            let isWanted = !foldersOnly || isFolder(path + "/" + name, Int32(entry.pointee.d_type))
+            if name != "." && name != ".." && isWanted { names.append(name) }
             errno = 0
         }
         guard errno == 0 else { throw SchemaFailure.directory(path, errnoText()) }
         return names
+    }
+
+    private static func isFolder(_ path: String, _ type: Int32) -> Bool {
+        if type == Int32(DT_DIR) { return true }
+        // Some file systems do not say what an entry is, and a link may lead to a folder.
+        guard type == Int32(DT_UNKNOWN) || type == Int32(DT_LNK) else { return false }
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// The bytes of a file; nil when it is not there.
@@ -71,6 +88,11 @@ struct Folder: ~Copyable {
             bytes += block.prefix(got)
             guard bytes.count <= fileBytesMax else { throw SchemaFailure.read(path, EFBIG) }
         }
+    }
+
+    /// Runs something while the folder, and with it its lock, is certainly held.
+    func whileOpen<Value>(_ body: () throws(RegistryFailure) -> Value) -> Result<Value, RegistryFailure> {
+        Result(catching: body)
     }
 
     /// Waits until no other process or thread holds the folder.
@@ -101,10 +123,30 @@ struct Folder: ~Copyable {
         return try rename(temporary, to: name)
     }
 
+    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()``
+    /// makes it durable. The folder must be locked.
+    func replace(_ name: String, with text: String, beforeRename: () -> Void) throws(ConnectorFailure) {
+        let temporary = "." + name + ".tmp"
+        let target = path + "/" + name
+        unlinkat(descriptor, temporary, 0)
+        do {
+            let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw SchemaFailure.write(target, errno) }
+            defer { close(file) }
+            try writeAll(Array(text.utf8), to: file, target)
+        }
+        beforeRename()
+        guard renameat(descriptor, temporary, descriptor, name) == 0 else {
+            throw SchemaFailure.write(target, errno)
+        }
+    }
+
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
     private func removeLeftovers() throws(ConnectorFailure) {
         for name in try Self.names(in: path)
-        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-")) {
+        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-"))
+            || name == "." + SubjectRecord.fileName + ".tmp"
+        {
             unlinkat(descriptor, name, 0)
         }
     }

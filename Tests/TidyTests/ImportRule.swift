@@ -11,9 +11,9 @@ enum ImportRule {
         "ConnectorTesting": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "JSONText": [],
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
-        "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONText", "Foundation"],
+        "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
-        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
+        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
@@ -26,8 +26,8 @@ enum ImportRule {
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONText", "Masking",
-            "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONSchema", "JSONText",
+            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
             "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
