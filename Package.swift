@@ -55,7 +55,8 @@ let package = Package(
             name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
             swiftSettings: rowPath),
         .target(
-            name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", grdb], swiftSettings: house),
+            name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", grdb],
+            swiftSettings: house),
         .target(
             name: "Masking", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
             swiftSettings: rowPath),

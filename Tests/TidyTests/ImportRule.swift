@@ -13,7 +13,7 @@ enum ImportRule {
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto", "Foundation"],
         "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
-        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
+        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
