@@ -6,7 +6,9 @@ import SchemaRegistry
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema", abstract: "Look at the contracts of tables, and accept changed ones.",
-        subcommands: [SchemaListCommand.self, SchemaDiffCommand.self, SchemaAcceptCommand.self])
+        subcommands: [
+            SchemaListCommand.self, SchemaDiffCommand.self, SchemaAcceptCommand.self, SchemaServeCommand.self,
+        ])
 
     static func unknown(_ subject: String, _ folder: SchemaFolder) -> ConnectorFailure {
         ConnectorFailure(
