@@ -60,7 +60,9 @@ let package = Package(
         .target(name: "JSONText", swiftSettings: house),
         .target(name: "JSONSchema", dependencies: ["ByteKit", "JSONText", "CPCRE2"], swiftSettings: rowPath),
         .target(
-            name: "SchemaRegistry", dependencies: ["ChangeModel", "ConnectorKit", "JSONText"], swiftSettings: house),
+            name: "SchemaRegistry",
+            dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto"],
+            swiftSettings: house),
         .target(
             name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
             swiftSettings: rowPath),
@@ -100,8 +102,9 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONText", "Masking",
-                "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification", "PostgresSource",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema", "JSONText",
+                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification",
+                "PostgresSource",
                 "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -116,7 +119,10 @@ let package = Package(
             name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
             swiftSettings: house),
         .testTarget(
-            name: "SchemaRegistryTests", dependencies: ["ChangeModel", "ConnectorKit", "JSONText", "SchemaRegistry"],
+            name: "SchemaRegistryTests",
+            dependencies: [
+                "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "ProgramTesting", "SchemaRegistry", "Millrace",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "EventFormatTests",

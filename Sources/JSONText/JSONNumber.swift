@@ -37,6 +37,15 @@ package struct JSONNumber: Sendable, Hashable {
         return mine == theirs
     }
 
+    /// The value in one spelling, equal for two numbers exactly when ``isEqualInValue(to:)`` holds: digits without zeros
+    /// at either end, and a power of ten.
+    var canonicalText: String {
+        guard let decimal = Decimal(text) else { return text }
+        if decimal.digits.isEmpty { return "0" }
+        let digits = String(decoding: decimal.digits, as: UTF8.self)
+        return (decimal.isNegative ? "-" : "") + digits + (decimal.exponent == 0 ? "" : "e\(decimal.exponent)")
+    }
+
     /// Length of the number that begins at `start`, 0 when there is none.
     static func length(in bytes: [UInt8], from start: Int) -> Int {
         func byte(_ place: Int) -> UInt8 { place < bytes.count ? bytes[place] : 0 }

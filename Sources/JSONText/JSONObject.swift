@@ -66,7 +66,8 @@ package struct JSONObject: Sendable, Hashable {
         }
     }
 
-    private var sortedByName: [Member] {
+    /// The members by the bytes of their names; equal names stay in their order.
+    var sortedByName: [Member] {
         members.enumerated().sorted { a, b in
             if a.element.name.utf8.elementsEqual(b.element.name.utf8) { return a.offset < b.offset }
             return a.element.name.utf8.lexicographicallyPrecedes(b.element.name.utf8)

@@ -31,8 +31,8 @@ struct Folder: ~Copyable {
         if result == 0 { try Folder(opening: above.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : above).sync() }
     }
 
-    /// The names of everything in a folder; empty when the folder is not there.
-    static func names(in path: String) throws(ConnectorFailure) -> [String] {
+    /// The names of everything in a folder, or of the folders in it; empty when the folder is not there.
+    static func names(in path: String, foldersOnly: Bool = false) throws(ConnectorFailure) -> [String] {
         guard let stream = opendir(path) else {
             if errno == ENOENT { return [] }
             throw SchemaFailure.directory(path, errnoText())
@@ -46,11 +46,20 @@ struct Folder: ~Copyable {
                     String(cString: $0)
                 }
             }
-            if name != "." && name != ".." { names.append(name) }
+            let isWanted = !foldersOnly || isFolder(path + "/" + name, Int32(entry.pointee.d_type))
+            if name != "." && name != ".." && isWanted { names.append(name) }
             errno = 0
         }
         guard errno == 0 else { throw SchemaFailure.directory(path, errnoText()) }
         return names
+    }
+
+    private static func isFolder(_ path: String, _ type: Int32) -> Bool {
+        if type == Int32(DT_DIR) { return true }
+        // Some file systems do not say what an entry is, and a link may lead to a folder.
+        guard type == Int32(DT_UNKNOWN) || type == Int32(DT_LNK) else { return false }
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// The bytes of a file; nil when it is not there.
@@ -72,6 +81,11 @@ struct Folder: ~Copyable {
             guard bytes.count <= fileBytesMax else { throw SchemaFailure.read(path, EFBIG) }
         }
     }
+
+    /// Runs something while the folder, and with it its lock, is certainly held.
+    func whileOpen<Result>(
+        _ body: () throws(RegistryFailure) -> Result
+    ) throws(RegistryFailure) -> Result { try body() }
 
     /// Waits until no other process or thread holds the folder.
     func lock() throws(ConnectorFailure) {
@@ -99,6 +113,24 @@ struct Folder: ~Copyable {
         }
         beforeRename()
         return try rename(temporary, to: name)
+    }
+
+    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()`` makes
+    /// it durable. The folder must be locked.
+    func replace(_ name: String, with text: String, beforeRename: () -> Void) throws(ConnectorFailure) {
+        let temporary = "." + name + ".tmp"
+        let target = path + "/" + name
+        unlinkat(descriptor, temporary, 0)
+        do {
+            let file = openat(descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            guard file >= 0 else { throw SchemaFailure.write(target, errno) }
+            defer { close(file) }
+            try writeAll(Array(text.utf8), to: file, target)
+        }
+        beforeRename()
+        guard renameat(descriptor, temporary, descriptor, name) == 0 else {
+            throw SchemaFailure.write(target, errno)
+        }
     }
 
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.

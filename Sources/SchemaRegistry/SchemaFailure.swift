@@ -39,6 +39,45 @@ enum SchemaFailure {
         damaged(path, JSONError(message: "a JSON Schema is an object, true or false", line: 1, column: 1))
     }
 
+    /// A file is JSON and says something that it cannot say; `pointer` leads to the place.
+    static func damaged(_ path: String, _ bytes: [UInt8], _ pointer: String, _ message: String) -> ConnectorFailure {
+        let place = JSONPlace(of: pointer, in: bytes)
+        return damaged(path, JSONError(message: message, line: place.line, column: place.column))
+    }
+
+    /// A file holds what a version control system leaves where two branches meet; nil when it does not.
+    static func merge(_ path: String, _ bytes: [UInt8]) -> ConnectorFailure? {
+        let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+        guard let number = lines.firstIndex(where: { $0.starts(with: Array("<<<<<<< ".utf8)) }) else { return nil }
+        let name = path.split(separator: "/").last ?? ""
+        let isVersion = name.hasPrefix("v") && name.hasSuffix(".schema.json")
+        return ConnectorFailure(
+            "schema.merge_conflict", .stop,
+            "\(path):\(number + 1): an unresolved merge: two branches "
+                + (isVersion ? "added version \(name.dropFirst().prefix { $0.isNumber })" : "changed this file"),
+            setting: "schemas.directory",
+            hint: isVersion
+                ? "keep the side whose events are out (git checkout --ours or --theirs), and register the other again: "
+                    + "millrace schema register SUBJECT FILE" : "keep what both sides say, and take the marks out")
+    }
+
+    /// Two schemas have the same id.
+    static func idConflict(_ id: Int, _ paths: [String]) -> ConnectorFailure {
+        ConnectorFailure(
+            "schema.id_conflict", .stop,
+            "\(paths.count) schemas have the id \(id): \(paths.joined(separator: " and "))",
+            setting: "schemas.directory",
+            hint: "give the one that no consumer knows yet another id, in subject.json beside it: "
+                + #""ids": {"VERSION": ID}"#)
+    }
+
+    /// The system's library of hashes has no SHA-256.
+    static func hashUnavailable() -> ConnectorFailure {
+        ConnectorFailure(
+            "schema.hash_unavailable", .stop, "OpenSSL cannot hash by SHA-256, on which ids of schemas rest",
+            hint: "see whether a policy of this machine forbids it: openssl dgst -sha256 /dev/null")
+    }
+
     /// Another process holds the subject.
     static func locked(_ path: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -8,9 +8,11 @@ package import JSONText
 ///       shop.public.orders/          one folder a subject; odd characters in its name are percent-encoded
 ///         v1.schema.json             one file a version, a JSON Schema; never changed once it is there
 ///         v2.schema.json
+///         subject.json               only where there is more to say of the subject: see `SubjectRecord`
+///       registry.json                only where there is something to say of all subjects
 ///
 /// A version's number is in its file's name and nowhere else. The next version is the highest number plus one. Other
-/// files in these folders are left alone, so that what a registry knows beyond schemas can lie beside them.
+/// files in these folders are left alone.
 ///
 /// Any number of processes may use the same folder: a new file appears whole or not at all, and never takes the place
 /// of another.
@@ -52,15 +54,31 @@ package struct SchemaFolder: Sendable {
                 try makeDurable(path)
                 return version
             }
-            let version = (try versions(of: subject).last ?? 0) + 1
-            let isWritten = try folder.write(
-                schema.prettyText, as: fileName(version), beforeRename: Self.beforeRename.reached)
-            if isWritten {
-                try makeDurable(path)
-                return version
-            }
+            let record = try record(of: subject)
+            let version = try nextVersion(of: subject, record)
+            if try add(schema, as: version, of: subject, record, in: folder) { return version }
         }
         throw SchemaFailure.locked(path)
+    }
+
+    /// Writes a version and what the record says about it, durably; false when the number is taken by now. The folder is
+    /// the subject's and locked.
+    ///
+    /// The record comes first: what it says of a version without a file means nothing, and is forgotten here when a
+    /// process died between the two.
+    func add(
+        _ schema: JSONValue, as version: Int, of subject: String, _ record: SubjectRecord,
+        id: Int? = nil, references: [SchemaReference] = [], in folder: borrowing Folder
+    ) throws(ConnectorFailure) -> Bool {
+        var wanted = record
+        wanted.forget(version)
+        wanted.ids[version] = id
+        if !references.isEmpty { wanted.references[version] = references }
+        if wanted != record { try write(wanted, in: folder) }
+        let isWritten = try folder.write(
+            schema.prettyText, as: fileName(version), beforeRename: Self.beforeRename.reached)
+        if isWritten { try makeDurable(try path(of: subject)) }
+        return isWritten
     }
 
     /// The highest version of `subject` that equals `schema`; nil without one.
@@ -85,12 +103,25 @@ package struct SchemaFolder: Sendable {
         return (version, schema)
     }
 
-    /// The versions of `subject`, lowest first; empty for a subject that is not there.
+    /// The versions of `subject` that were not deleted, lowest first; empty for a subject that is not there.
     package func versions(of subject: String) throws(ConnectorFailure) -> [Int] {
+        let all = try allVersions(of: subject)
+        if all.isEmpty { return [] }
+        let deleted = try record(of: subject).deleted
+        return deleted.isEmpty ? all : all.filter { !deleted.contains($0) }
+    }
+
+    /// The versions of `subject` that have a file, those that were deleted softly too, lowest first.
+    package func allVersions(of subject: String) throws(ConnectorFailure) -> [Int] {
         try Folder.names(in: path(of: subject)).compactMap(version(ofFile:)).sorted()
     }
 
-    /// A schema; nil for a version that is not there.
+    /// The number that the next version gets: higher than any that there ever was.
+    func nextVersion(of subject: String, _ record: SubjectRecord) throws(ConnectorFailure) -> Int {
+        max(try allVersions(of: subject).last ?? 0, record.lastVersion ?? 0) + 1
+    }
+
+    /// A schema, also one that was deleted softly; nil for a version that is not there.
     package func schema(of subject: String, version: Int) throws(ConnectorFailure) -> JSONValue? {
         try Self.schema(in: file(of: subject, version: version))
     }
@@ -98,15 +129,21 @@ package struct SchemaFolder: Sendable {
     /// The schema in a file; nil when the file is not there.
     static func schema(in file: String) throws(ConnectorFailure) -> JSONValue? {
         guard let bytes = try Folder.contents(of: file) else { return nil }
-        let schema: JSONValue
-        do { schema = try JSONValue(parsing: bytes) } catch { throw SchemaFailure.damaged(file, error) }
+        let schema = try document(bytes, file)
         guard schema.object != nil || schema.bool != nil else { throw SchemaFailure.notASchema(file) }
         return schema
     }
 
+    /// The JSON in the bytes of a file.
+    static func document(_ bytes: [UInt8], _ file: String) throws(ConnectorFailure) -> JSONValue {
+        do { return try JSONValue(parsing: bytes) } catch {
+            throw SchemaFailure.merge(file, bytes) ?? SchemaFailure.damaged(file, error)
+        }
+    }
+
     /// The names of all subjects that have a folder, sorted by code points.
     package func subjects() throws(ConnectorFailure) -> [String] {
-        try Folder.names(in: directory).compactMap(SubjectName.subject(ofFolder:))
+        try Folder.names(in: directory, foldersOnly: true).compactMap(SubjectName.subject(ofFolder:))
             .sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
     }
 
@@ -121,7 +158,7 @@ package struct SchemaFolder: Sendable {
         return directory + "/" + name
     }
 
-    private func fileName(_ version: Int) -> String { "v\(version).schema.json" }
+    func fileName(_ version: Int) -> String { "v\(version).schema.json" }
 
     /// The version that a file holds; nil for a name that ``fileName(_:)`` does not give.
     private func version(ofFile name: String) -> Int? {

@@ -18,6 +18,8 @@ enum SubjectName {
                 }
             }
         }
+        // The one name that a file at the top of the schema folder has.
+        if name == SubjectRecord.registryFileName { name = "registry%2Ejson" }
         return name.isEmpty || name.utf8.count > folderNameBytesMax ? nil : name
     }
 
