@@ -19,6 +19,14 @@ struct Folder: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// A folder that is made when it is not there, opened and locked.
+    static func held(_ path: String) throws(ConnectorFailure) -> Folder {
+        try make(path)
+        let folder = try Folder(opening: path)
+        try folder.lock()
+        return folder
+    }
+
     /// Makes a folder and the folders above it, durably. One that is there is left alone.
     static func make(_ path: String) throws(ConnectorFailure) {
         let above = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
@@ -83,9 +91,9 @@ struct Folder: ~Copyable {
     }
 
     /// Runs something while the folder, and with it its lock, is certainly held.
-    func whileOpen<Result>(
-        _ body: () throws(RegistryFailure) -> Result
-    ) throws(RegistryFailure) -> Result { try body() }
+    func whileOpen<Value>(_ body: () throws(RegistryFailure) -> Value) -> Result<Value, RegistryFailure> {
+        Result(catching: body)
+    }
 
     /// Waits until no other process or thread holds the folder.
     func lock() throws(ConnectorFailure) {

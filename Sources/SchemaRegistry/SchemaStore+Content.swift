@@ -1,6 +1,6 @@
 internal import ConnectorKit
 package import JSONSchema
-package import JSONText
+internal import JSONText
 
 /// A schema that was handed in and can be used.
 struct PreparedSchema {

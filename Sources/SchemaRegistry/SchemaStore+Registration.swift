@@ -29,20 +29,16 @@ extension SchemaStore {
     func locked<Result>(
         _ subject: String, _ body: (borrowing Folder) throws(RegistryFailure) -> Result
     ) throws(RegistryFailure) -> Result {
-        let all: Folder
-        let one: Folder
+        let outcome: Swift.Result<Result, RegistryFailure>
         do throws(ConnectorFailure) {
             let path = try folder.path(of: subject)
-            try Folder.make(folder.directory)
-            all = try Folder(opening: folder.directory)
-            try all.lock()
-            try Folder.make(path)
-            one = try Folder(opening: path)
-            try one.lock()
+            let all = try Folder.held(folder.directory)
+            let one = try Folder.held(path)
+            outcome = all.whileOpen { () throws(RegistryFailure) in try body(one) }
         } catch {
             throw RegistryFailure(error)
         }
-        return try all.whileOpen { () throws(RegistryFailure) in try body(one) }
+        return try outcome.get()
     }
 
     /// Runs something of the folder.

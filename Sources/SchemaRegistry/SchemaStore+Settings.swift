@@ -11,7 +11,8 @@ extension SchemaStore {
 
     /// The level that holds for a subject.
     package func effectiveLevel(of subject: String) throws(RegistryFailure) -> CompatibilityLevel {
-        try record(of: subject).level ?? record(of: nil).level ?? .standard
+        if let level = try record(of: subject).level { return level }
+        return try record(of: nil).level ?? .standard
     }
 
     /// Sets the level of a subject, which need not have a version yet, or of the registry.
@@ -38,7 +39,8 @@ extension SchemaStore {
 
     /// The mode that holds for a subject.
     package func effectiveMode(of subject: String) throws(RegistryFailure) -> RegistryMode {
-        try record(of: subject).mode ?? record(of: nil).mode ?? .standard
+        if let mode = try record(of: subject).mode { return mode }
+        return try record(of: nil).mode ?? .standard
     }
 
     /// Sets the mode of a subject or of the registry. Schemas are imported only where there are none yet, unless `force`
@@ -47,9 +49,7 @@ extension SchemaStore {
         _ mode: RegistryMode, of subject: String?, force: Bool = false
     ) throws(RegistryFailure) {
         if mode == .importing, !force, try effectiveMode(ofAny: subject) != .importing {
-            let isTaken = try subject.map { name throws(RegistryFailure) in try hasLiveVersions(name) }
-                ?? !subjects().isEmpty
-            if isTaken {
+            if try hasLiveVersions(subject) {
                 throw RegistryFailure(
                     .notPermitted, "there are schemas already\(subject.map { " in \($0)" } ?? "")",
                     hint: "delete them first, or force the mode")
@@ -73,8 +73,9 @@ extension SchemaStore {
         return try record(of: nil).mode ?? .standard
     }
 
-    private func hasLiveVersions(_ subject: String) throws(RegistryFailure) -> Bool {
-        try read { index throws(ConnectorFailure) in try !index.subject(subject).versions(.live).isEmpty }
+    private func hasLiveVersions(_ subject: String?) throws(RegistryFailure) -> Bool {
+        guard let subject else { return try !subjects().isEmpty }
+        return try read { index throws(ConnectorFailure) in try !index.subject(subject).versions(.live).isEmpty }
     }
 
     private func record(of subject: String?) throws(RegistryFailure) -> SubjectRecord {
@@ -89,13 +90,15 @@ extension SchemaStore {
         _ subject: String?, _ body: (inout SubjectRecord) -> Void
     ) throws(RegistryFailure) {
         guard let subject else {
-            return try onFiles { () throws(ConnectorFailure) in
-                try Folder.make(self.folder.directory)
-                let all = try Folder(opening: self.folder.directory)
+            do throws(ConnectorFailure) {
+                try Folder.make(folder.directory)
+                let all = try Folder(opening: folder.directory)
                 try all.lock()
-                var record = try self.folder.registryRecord()
+                var record = try folder.registryRecord()
                 body(&record)
-                try self.folder.writeRegistry(record, in: all)
+                return try folder.writeRegistry(record, in: all)
+            } catch {
+                throw RegistryFailure(error)
             }
         }
         try Self.check(subject: subject)

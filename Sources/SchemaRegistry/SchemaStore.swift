@@ -1,4 +1,4 @@
-package import ConnectorKit
+internal import ConnectorKit
 internal import JSONText
 private import Synchronization
 
@@ -152,8 +152,11 @@ extension SchemaStore {
         _ subject: String, _ version: VersionSelector
     ) throws(RegistryFailure) -> [RegisteredSchema] {
         let target = try schema(of: subject, version, includingDeleted: true)
-        return try referrers(of: [SubjectVersion(subject: subject, version: target.version)], .live)
-            .compactMap { place throws(RegistryFailure) in try registered(place) }
+        var found: [RegisteredSchema] = []
+        for place in try referrers(of: [target.place], .live) {
+            if let schema = try registered(place) { found.append(schema) }
+        }
+        return found
     }
 
     /// The highest id that any schema has; 0 without schemas.

@@ -1,5 +1,6 @@
 internal import ConnectorKit
-internal import JSONText
+internal import JSONSchema
+package import JSONText
 
 /// What the registry knows of a subject beyond its schemas: the file `subject.json`, which is there only when something
 /// in it is. `registry.json` at the top of the folder says in the same words what holds for all.
@@ -63,11 +64,15 @@ extension SchemaReference {
 extension SubjectRecord {
     /// Reads a file; an empty record when it is not there. In `registry.json` only level and mode may stand.
     init(file path: String) throws(ConnectorFailure) {
-        guard let bytes = try Folder.contents(of: path) else { return }
-        try self.init(bytes, path)
+        if let bytes = try Folder.contents(of: path) {
+            try self.init(bytes, path)
+        } else {
+            self.init()
+        }
     }
 
     init(_ bytes: [UInt8], _ path: String) throws(ConnectorFailure) {
+        self.init()
         let reader = try RecordReader(bytes, path)
         let isRegistry = path.hasSuffix("/" + Self.registryFileName)
         for name in reader.object.names {

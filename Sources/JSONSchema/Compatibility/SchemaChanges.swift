@@ -1,4 +1,3 @@
-package import JSONText
 
 /// Every difference between two versions of a schema, with what it breaks.
 package struct SchemaChanges: Sendable {
