@@ -37,15 +37,15 @@ struct RegistryBody {
         for name in Self.unkeptSettings where !isEmpty(name) {
             throw HTTPProblem(422, code: 42203, "\"\(name)\" is not kept here, and would not hold: leave it out")
         }
-        guard let level = try text("compatibility") ?? text("compatibilityLevel") else {
-            throw HTTPProblem(422, code: 42203, "the body has no member \"compatibility\"")
+        for name in ["compatibility", "compatibilityLevel"] {
+            if let level = try text(name, code: 42203) { return level }
         }
-        return level
+        throw HTTPProblem(422, code: 42203, "the body has no member \"compatibility\"")
     }
 
     /// The mode of `{"mode": "READONLY"}`, as text.
     func mode() throws(HTTPProblem) -> String {
-        guard let mode = try text("mode") else {
+        guard let mode = try text("mode", code: 42204) else {
             throw HTTPProblem(422, code: 42204, "the body has no member \"mode\"")
         }
         return mode
@@ -65,9 +65,9 @@ struct RegistryBody {
         }
     }
 
-    private func text(_ name: String) throws(HTTPProblem) -> String? {
+    private func text(_ name: String, code: Int = 42201) throws(HTTPProblem) -> String? {
         guard let value = members[name], !value.isNull else { return nil }
-        guard let text = value.string else { throw Self.invalid("\"\(name)\" is no string") }
+        guard let text = value.string else { throw HTTPProblem(422, code: code, "\"\(name)\" is no string") }
         return text
     }
 

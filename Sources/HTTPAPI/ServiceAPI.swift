@@ -12,13 +12,13 @@ package struct ServiceAPI: Sendable {
     }
 
     private let readiness: @Sendable () -> Readiness
-    private let status: (@Sendable () async throws(ConnectorFailure) -> JSONValue)?
+    private let status: (@Sendable () async -> Result<JSONValue, ConnectorFailure>)?
     private let metrics: @Sendable () async -> MetricsText
 
     /// The interface of a program. Without `status` there is no such path.
     package init(
         readiness: @escaping @Sendable () -> Readiness,
-        status: (@Sendable () async throws(ConnectorFailure) -> JSONValue)? = nil,
+        status: (@Sendable () async -> Result<JSONValue, ConnectorFailure>)? = nil,
         metrics: @escaping @Sendable () async -> MetricsText
     ) {
         self.readiness = readiness
@@ -38,10 +38,9 @@ package struct ServiceAPI: Sendable {
         if let status {
             routes.append(
                 Route(.get, "v1/status") { _, _ throws(HTTPProblem) in
-                    do throws(ConnectorFailure) {
-                        return APIReply(try await status(), type: .plain)
-                    } catch {
-                        throw HTTPProblem(503, "[\(error.code)] \(error.message)")
+                    switch await status() {
+                    case .success(let status): return APIReply(status, type: .plain)
+                    case .failure(let failure): throw HTTPProblem(503, "[\(failure.code)] \(failure.message)")
                     }
                 })
         }

@@ -22,9 +22,10 @@ struct HTTPService {
                 let now = progress.snapshot
                 return now.isCapturing ? .ready : .waiting(code: now.waitsFor)
             },
-            status: { () async throws(ConnectorFailure) in try await desk.report().json },
+            status: { await desk.report().map(\.json) },
             metrics: {
-                RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: try? await desk.report()).text
+                let status = try? await desk.report().get()
+                return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
             })
         self.init(server, service, project, counts, logger)
     }

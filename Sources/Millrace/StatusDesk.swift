@@ -1,5 +1,6 @@
 import ConnectorKit
 import EventLog
+import PipelineConfiguration
 
 /// Gives the status to any number of askers: it is looked up once a second at most, and a database that does not answer
 /// keeps nobody waiting for long.
@@ -19,17 +20,16 @@ actor StatusDesk {
     /// The desk of a project.
     init(_ project: Project) { self.project = project }
 
-    /// The status, a second old at most. Throws what reading the log throws.
-    func report() async throws(ConnectorFailure) -> StatusReport {
-        if let last, ContinuousClock.now - last.at < Self.ageMax { return last.report }
-        if let look { return try await look.value.get() }
+    /// The status, a second old at most, or why the log cannot be read.
+    func report() async -> Result<StatusReport, ConnectorFailure> {
+        if let last, ContinuousClock.now - last.at < Self.ageMax { return .success(last.report) }
+        if let look { return await look.value }
         let task = Task { await lookUp() }
         look = task
         let result = await task.value
         look = nil
-        let report = try result.get()
-        last = (report, .now)
-        return report
+        if case .success(let report) = result { last = (report, .now) }
+        return result
     }
 
     private func lookUp() async -> Result<StatusReport, ConnectorFailure> {
