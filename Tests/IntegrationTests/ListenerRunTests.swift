@@ -165,7 +165,7 @@ struct ListenerRunTests {
         try wait(process, for: 2, in: program)
         try limit(1024)
         withExtendedLifetime(taken) {}
-        try process.wait(for: "an answer") { try (try? HTTPClient(port: port).ask("GET", "/healthz"))?.status == 200 }
+        try process.wait(for: "an answer") { (try? HTTPClient(port: port).ask("GET", "/healthz"))?.status == 200 }
         process.send(SIGTERM)
         #expect(try process.finish().exitCode == 143)
         #expect(try program.events(in: "out/orders.jsonl").count == 2)
