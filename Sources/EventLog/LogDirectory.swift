@@ -65,7 +65,6 @@ final class LogLock: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let number = errno
             let holder = Self.content(of: descriptor)
-            close(descriptor)
             guard number == EWOULDBLOCK else { throw LogFailure.system("lock the log", path, number) }
             throw ConnectorFailure(
                 "log.in_use", .stop,
@@ -78,7 +77,8 @@ final class LogLock: Sendable {
         write(pid: getpid())
     }
 
-    deinit { close(descriptor) }
+    /// Runs also when ``init(_:)`` throws behind the opening.
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// The pid is for people; when it cannot be written (a full disk), the lock holds all the same.
     private func write(pid: pid_t) {

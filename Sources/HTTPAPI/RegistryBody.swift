@@ -57,10 +57,14 @@ struct RegistryBody {
 
     private static func invalid(_ message: String) -> HTTPProblem { HTTPProblem(422, code: 42201, message) }
 
-    private func isEmpty(_ name: String) -> Bool {
-        switch members[name] {
-        case nil, .null?: true
-        case .object(let object)?: object.members.allSatisfy { $0.value.isNull || $0.value.array?.isEmpty == true }
+    /// True for a member that is not there, or says nothing.
+    private func isEmpty(_ name: String) -> Bool { members[name].map(Self.saysNothing) ?? true }
+
+    private static func saysNothing(_ value: JSONValue) -> Bool {
+        switch value {
+        case .null: true
+        case .array(let items): items.isEmpty
+        case .object(let object): object.members.allSatisfy { saysNothing($0.value) }
         default: false
         }
     }

@@ -91,7 +91,10 @@ private struct PlaceFinder {
             skipSeparators()
             guard let next, next != UInt8(ascii: "]") else { return nil }
             if number == index { return place }
+            let start = place
             skipValue()
+            // Only in what is no document: a bracket that closes nothing.
+            guard place > start else { return nil }
             number += 1
         }
     }

@@ -45,6 +45,11 @@ package struct MaskRules: Sendable {
         return strongest
     }
 
+    /// A relation as it is stored.
+    package func masked(_ relation: Relation) throws(ConnectorFailure) -> Relation {
+        try MaskPlan(relation, self)?.relation ?? relation
+    }
+
     /// True when what is stored of a column is not what the database holds. `relation` has the source's columns.
     package func isMasked(_ relation: Relation, column: String) -> Bool {
         mask(of: column, schema: relation.schema, table: relation.name) != nil

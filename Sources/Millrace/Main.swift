@@ -2,6 +2,7 @@ import ArgumentParser
 import ConnectorKit
 import Glibc
 import PipelineConfiguration
+import SchemaRegistry
 
 /// The program's entry: parses the command line, runs the command, and turns every way of ending into an exit code.
 ///
@@ -25,6 +26,8 @@ enum Main {
         case let failure as ConnectorFailure:
             Terminal.printError(ErrorText.of(failure))
             return failure.exitCode
+        case let failure as RegistryFailure:
+            return report(failure.asConnectorFailure)
         case let located as LocatedFailure:
             Terminal.printError(ErrorText.of(located))
             return located.failure.exitCode

@@ -9,6 +9,9 @@ enum Terminal {
     @discardableResult
     static func printLine(_ text: String) -> Bool { write(text + "\n", to: 1) }
 
+    /// Writes text to standard output as it is.
+    static func printText(_ text: String) { _ = write(text, to: 1) }
+
     /// Writes a line to standard error.
     static func printError(_ text: String) { _ = write((showsProgress ? "\r\u{1B}[K" : "") + text + "\n", to: 2) }
 

@@ -123,8 +123,8 @@ struct Folder: ~Copyable {
         return try rename(temporary, to: name)
     }
 
-    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()`` makes
-    /// it durable. The folder must be locked.
+    /// Writes a file anew, or for the first time: whoever reads sees the old one or the new one, whole. ``sync()``
+    /// makes it durable. The folder must be locked.
     func replace(_ name: String, with text: String, beforeRename: () -> Void) throws(ConnectorFailure) {
         let temporary = "." + name + ".tmp"
         let target = path + "/" + name
@@ -144,7 +144,9 @@ struct Folder: ~Copyable {
     /// Removes temporary files of processes that died: under the lock, nobody alive has one.
     private func removeLeftovers() throws(ConnectorFailure) {
         for name in try Self.names(in: path)
-        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-")) {
+        where name.hasSuffix(".schema.json.tmp") && (name.hasPrefix(".v") || name.hasPrefix(".proposed-"))
+            || name == "." + SubjectRecord.fileName + ".tmp"
+        {
             unlinkat(descriptor, name, 0)
         }
     }

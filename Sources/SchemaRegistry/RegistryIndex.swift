@@ -162,6 +162,9 @@ struct RegistryIndex {
         return ids.contains(fingerprint.id()) ? fingerprint.id() : ids.min()
     }
 
+    /// Ids that were met at more than one place.
+    var sharedIDs: [Int] { places.filter { $0.value.count > 1 }.map(\.key) }
+
     /// All ids that were met.
     var ids: [Int] { places.filter { !$0.value.isEmpty }.map(\.key) }
 }

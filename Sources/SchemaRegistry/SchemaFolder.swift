@@ -61,8 +61,8 @@ package struct SchemaFolder: Sendable {
         throw SchemaFailure.locked(path)
     }
 
-    /// Writes a version and what the record says about it, durably; false when the number is taken by now. The folder is
-    /// the subject's and locked.
+    /// Writes a version and what the record says about it, durably; false when the number is taken by now. The folder
+    /// is the subject's and locked.
     ///
     /// The record comes first: what it says of a version without a file means nothing, and is forgotten here when a
     /// process died between the two.
@@ -125,6 +125,9 @@ package struct SchemaFolder: Sendable {
     package func schema(of subject: String, version: Int) throws(ConnectorFailure) -> JSONValue? {
         try Self.schema(in: file(of: subject, version: version))
     }
+
+    /// The schema that is derived from a table.
+    package static func schema(derivedFrom relation: Relation) -> JSONValue { JSONValue.schema(derivedFrom: relation) }
 
     /// The schema in a file; nil when the file is not there.
     static func schema(in file: String) throws(ConnectorFailure) -> JSONValue? {

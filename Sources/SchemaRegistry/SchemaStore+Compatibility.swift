@@ -7,6 +7,8 @@ package struct CompatibilityReport: Sendable {
     package var level: CompatibilityLevel
     /// The versions that it was compared with, newest first.
     package var versions: [Int]
+    /// The subject's latest version; nil for one without any.
+    package var latest: Int?
     /// Every reason against it.
     package var breaks: [CompatibilityBreak]
 
@@ -27,11 +29,11 @@ extension SchemaStore {
         guard let version else { return try report(known, subject, level) }
         let live = try read { index throws(ConnectorFailure) in try index.subject(subject).versions(.live) }
         guard let number = Self.select(version, from: live) else {
-            if version == .latest { return CompatibilityReport(level: level, versions: [], breaks: []) }
+            if version == .latest { return CompatibilityReport(level: level, versions: [], latest: nil, breaks: []) }
             _ = try versions(of: subject)
             throw Self.unknown(version, of: subject)
         }
-        return try compare(known, with: [number], subject, level)
+        return try compare(known, with: [number], live.last, subject, level)
     }
 
     /// Throws when a schema may not become the next version.
@@ -52,16 +54,17 @@ extension SchemaStore {
     ) throws(RegistryFailure) -> CompatibilityReport {
         let live = try read { index throws(ConnectorFailure) in try index.subject(subject).versions(.live) }
         let wanted = level == .none ? [] : level.isTransitive ? live.reversed() : live.suffix(1)
-        return try compare(known, with: wanted, subject, level)
+        return try compare(known, with: wanted, live.last, subject, level)
     }
 
     private func compare(
-        _ known: PreparedSchema, with versions: [Int], _ subject: String, _ level: CompatibilityLevel
+        _ known: PreparedSchema, with versions: [Int], _ latest: Int?, _ subject: String,
+        _ level: CompatibilityLevel
     ) throws(RegistryFailure) -> CompatibilityReport {
         var earlier: [VersionedSchema] = []
         for version in versions { earlier.append(try versioned(subject, version)) }
         let new = VersionedSchema(known.document, library: known.library)
         return CompatibilityReport(
-            level: level, versions: versions, breaks: level.verdict(on: new, against: earlier).breaks)
+            level: level, versions: versions, latest: latest, breaks: level.verdict(on: new, against: earlier).breaks)
     }
 }

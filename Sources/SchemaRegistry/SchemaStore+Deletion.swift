@@ -95,7 +95,8 @@ extension SchemaStore {
         let name = version.map { "\(subject) version \($0)" } ?? subject
         return RegistryFailure(
             version == nil ? .subjectSoftDeleted : .versionSoftDeleted, "\(name) was deleted already",
-            hint: "to remove it for good: millrace schema delete \(subject)\(version.map { "@\($0)" } ?? "") --permanent")
+            hint:
+                "to remove it for good: millrace schema delete \(subject)\(version.map { "@\($0)" } ?? "") --permanent")
     }
 
     private static func notSoftlyDeleted(
@@ -104,6 +105,8 @@ extension SchemaStore {
         RegistryFailure(
             isSubject ? .subjectNotSoftDeleted : .versionNotSoftDeleted,
             "\(subject) version \(version) is not deleted yet",
-            hint: "delete it first, and then for good: millrace schema delete \(subject)\(isSubject ? "" : "@\(version)")")
+            hint:
+                "delete it first, and then for good: millrace schema delete \(subject)\(isSubject ? "" : "@\(version)")"
+        )
     }
 }

@@ -30,8 +30,8 @@ extension SchemaStore {
         return before
     }
 
-    /// The mode that was set for a subject, nil where none was; without a subject, the one that holds where no other was
-    /// set.
+    /// The mode that was set for a subject, nil where none was; without a subject, the one that holds where no other
+    /// was set.
     package func mode(of subject: String?) throws(RegistryFailure) -> RegistryMode? {
         let mode = try record(of: subject).mode
         return subject == nil ? mode ?? .standard : mode
@@ -43,8 +43,8 @@ extension SchemaStore {
         return try record(of: nil).mode ?? .standard
     }
 
-    /// Sets the mode of a subject or of the registry. Schemas are imported only where there are none yet, unless `force`
-    /// says that somebody knows better.
+    /// Sets the mode of a subject or of the registry. Schemas are imported only where there are none yet, unless
+    /// `force` says that somebody knows better.
     package func setMode(
         _ mode: RegistryMode, of subject: String?, force: Bool = false
     ) throws(RegistryFailure) {

@@ -132,9 +132,10 @@ private struct RecordReader {
     func value(at pointer: String) -> JSONValue? {
         var value: JSONValue? = document
         for step in pointer.split(separator: "/") {
-            value = value?.array.flatMap { list in
-                Int(step).flatMap { list.indices.contains($0) ? list[$0] : nil }
-            } ?? value?[String(step)]
+            value =
+                value?.array.flatMap { list in
+                    Int(step).flatMap { list.indices.contains($0) ? list[$0] : nil }
+                } ?? value?[String(step)]
         }
         return value
     }

@@ -4,6 +4,7 @@ import ConnectorKit
 import EventLog
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 struct EventLogTests {
@@ -184,6 +185,25 @@ struct EventLogTests {
         #expect(failure?.code == "log.in_use")
         #expect(failure?.message.contains("pid \(getpid())") == true)
         try await log.appendOrders(sampleBatch(commit: 1))
+    }
+
+    /// A descriptor that is closed twice may be another's by then.
+    @Test func aRefusedWriterClosesNothingOfOthers() async throws {
+        let log = try EventLog(directory: folder.log)
+        let isOver = Atomic(false)
+        let directory = folder.log
+        async let closedByOthers = Task.detached {
+            var count = 0
+            while !isOver.load(ordering: .relaxed) {
+                let files = (0..<64).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }
+                for file in files where close(file) != 0 { count += 1 }
+            }
+            return count
+        }.value
+        for _ in 0..<1000 { #expect(throws: ConnectorFailure.self) { _ = try EventLog(directory: directory) } }
+        isOver.store(true, ordering: .relaxed)
+        #expect(await closedByOthers == 0)
+        await log.close()
     }
 
     @Test func theFolderIsForItsOwnerOnly() throws {

@@ -13,6 +13,8 @@ struct ListenerTests {
     private final class Workplace: Sendable {
         let listener: HTTPListener
         let gate: AsyncStream<Void>.Continuation
+        /// Tells of each request to `/wait` that is being answered.
+        let arrivals: AsyncStream<Void>
 
         init(port: Int = 0, _ change: (inout ListenerLimits) -> Void = { _ in }) {
             var limits = ListenerLimits()
@@ -20,10 +22,13 @@ struct ListenerTests {
             change(&limits)
             let (waits, gate) = AsyncStream.makeStream(of: Void.self)
             self.gate = gate
+            let (arrivals, arrival) = AsyncStream.makeStream(of: Void.self)
+            self.arrivals = arrivals
             let routes = [
                 Route(.get, "echo") { _, _ in APIReply(["bytes": 0]) },
                 Route(.post, "echo") { request, _ in APIReply(["bytes": .number(JSONNumber(request.body.count))]) },
                 Route(.get, "wait") { _, _ in
+                    arrival.yield()
                     for await _ in waits {}
                     return APIReply(["waited": true])
                 },
@@ -176,6 +181,7 @@ struct ListenerTests {
         #expect(try idle.receiveAnswer().status == 200)
         let busy = try HTTPConnection(port: port)
         busy.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for await _ in place.arrivals { break }
         let stopping = Task { await place.listener.stop(within: .seconds(60)) }
         #expect(try idle.receiveAll().isEmpty)
         #expect(throws: ChildFailure.self) { try HTTPConnection(port: port) }
@@ -188,6 +194,7 @@ struct ListenerTests {
         let place = Workplace()
         let busy = try HTTPConnection(port: try await place.listener.start())
         busy.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for await _ in place.arrivals { break }
         await place.listener.stop(within: .milliseconds(200))
         place.gate.finish()
     }

@@ -119,7 +119,7 @@ struct ListenerRunTests {
             let result = try runProgram(MillraceProgram.executable, command, folder: second.folder.url)
             #expect(result.exitCode == 3)
             #expect(result.errors.contains("error[http.address_in_use]"), "\(result.errors)")
-            #expect(result.errors.contains("server.listen, millrace.yaml:8"), "\(result.errors)")
+            #expect(result.errors.contains("server.listen, millrace.yaml:7:18"), "\(result.errors)")
         }
         let nowhere = try shop("server: {listen: \"192.0.2.1:0\", token: \(token)}").run("run")
         #expect(nowhere.exitCode == 3 && nowhere.errors.contains("error[http.listen]"), "\(nowhere.errors)")
@@ -131,8 +131,19 @@ struct ListenerRunTests {
         let program = try shop("")
         let process = try program.start("run")
         try process.waitForError(containing: "capturing")
-        let sockets = try runProgram("/usr/bin/env", ["sh", "-c", "ls -l /proc/\(process.id)/fd"])
-        #expect(sockets.exitCode == 0 && !sockets.output.contains("socket:"), "\(sockets.output)")
+        let folder = "/proc/\(process.id)"
+        let open = try FileManager.default.contentsOfDirectory(atPath: folder + "/fd").compactMap {
+            try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/fd/\($0)")
+        }
+        #expect(open.count > 3)
+        for table in ["tcp", "tcp6"] {
+            // Of each socket the state (0A: listening) is the fourth word, and the number the tenth.
+            for line in try String(contentsOfFile: "\(folder)/net/\(table)", encoding: .utf8).split(separator: "\n") {
+                let words = line.split(separator: " ")
+                guard words.count > 9, words[3] == "0A" else { continue }
+                #expect(!open.contains("socket:[\(words[9])]"), "\(line)")
+            }
+        }
         process.send(SIGTERM)
         _ = try process.finish()
         #expect(!process.errorText.contains("listening for HTTP"))

@@ -200,7 +200,9 @@ struct RegistryRESTTests {
         #expect(try place.outcome("GET", "/subjects/s/versions") == "200 [4]")
         #expect(try place.client.ask("GET", "/schemas/ids/17").status == 200)
         let other = Place.body(Place.schema("b"), #", "id": 17, "version": 1"#)
-        #expect(try place.outcome("POST", "/subjects/t/versions", other) == "422 42207")
+        #expect(try place.outcome("POST", "/subjects/t/versions", other) == "422 42205", "an id stays what it is")
+        let renamed = Place.body(Place.schema("a"), #", "id": 18, "version": 4"#)
+        #expect(try place.outcome("POST", "/subjects/s/versions", renamed) == "422 42207", "and so does a schema")
     }
 
     @Test func compatibilityIsToldWithItsReasons() throws {

@@ -20,6 +20,7 @@ struct SchemaHistoryTests {
                     tables: [public.*]
                     slot: \(database.name)
                     publication: \(database.name)
+                    snapshot: never
                 sinks:
                   all:
                     file: {path: out/all.jsonl}

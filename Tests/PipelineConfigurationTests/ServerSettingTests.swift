@@ -52,7 +52,7 @@ struct ServerSettingTests {
         let hint = "(openssl rand -hex 32 prints a good one)"
         #expect(
             problems(withServer("server: {listen: \"[::]:1\", token: hunter2}\n")) == [
-                "config.bad_value server.token 3:34 the token is shorter than 16 characters \(hint)"
+                "config.bad_value server.token 3:35 the token is shorter than 16 characters \(hint)"
             ])
         #expect(
             problems(withServer("server: {token: \"0123456789 abcdef\", listen: example.org}\n")) == [

@@ -43,7 +43,7 @@ import Testing
         let place = try Workplace()
         _ = try place.folder.register(derivedFrom: relation(width: 1), subject: "s")
         for name in [
-            "s/subject.json", "s/v07.schema.json", "s/v0.schema.json", "s/v+2.schema.json", "s/vx.schema.json",
+            "s/notes.txt", "s/v07.schema.json", "s/v0.schema.json", "s/v+2.schema.json", "s/vx.schema.json",
         ] {
             try place.write("not JSON", name)
         }

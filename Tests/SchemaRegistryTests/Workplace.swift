@@ -7,6 +7,9 @@ final class Workplace {
     let path: String
     var folder: SchemaFolder { SchemaFolder(directory: path + "/deep/Schemas") }
 
+    /// A registry over the folder that has read nothing yet.
+    var store: SchemaStore { SchemaStore(directory: folder.directory) }
+
     init() throws {
         path = FileManager.default.temporaryDirectory.path + "/millrace-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -36,4 +39,22 @@ func relation(width: Int) -> Relation {
     relation(
         [Column(name: "id", type: .int64, typeName: "bigint", keyPosition: 0, isNullable: false)]
             + (0..<width).map { Column(name: "c\($0)", type: .text, typeName: "text") })
+}
+
+/// An object schema of members with their types, all of them required where `required` says nothing else.
+func schema(_ members: [String: String], required: [String] = []) -> SubmittedSchema {
+    let properties = members.sorted { $0.key < $1.key }.map { "\"\($0.key)\": {\"type\": \"\($0.value)\"}" }
+    let names = required.map { "\"\($0)\"" }.joined(separator: ", ")
+    return SubmittedSchema(
+        "{\"type\": \"object\", \"properties\": {\(properties.joined(separator: ", "))}, \"required\": [\(names)]}")
+}
+
+/// The code of the failure that a call ends with; nil when it does not fail.
+func code<Result>(_ body: () throws -> Result) -> RegistryFailure.Code? {
+    do {
+        _ = try body()
+        return nil
+    } catch {
+        return (error as? RegistryFailure)?.code
+    }
 }

@@ -16,6 +16,27 @@ package struct SchemaComparison: Sendable {
         reader: JSONValue, writer: JSONValue, readerLibrary: SchemaLibrary = SchemaLibrary(),
         writerLibrary: SchemaLibrary = SchemaLibrary(), policy: ComparisonPolicy = .lenient
     ) {
-        breaks = []
+        let (mine, theirs): (ComparedSchema, ComparedSchema)
+        do throws(SchemaProblem) { mine = try ComparedSchema(reader, readerLibrary) } catch {
+            breaks = [Self.unusable(error, isReader: true)]
+            return
+        }
+        do throws(SchemaProblem) { theirs = try ComparedSchema(writer, writerLibrary) } catch {
+            breaks = [Self.unusable(error, isReader: false)]
+            return
+        }
+        if mine.isEquivalent(to: theirs) {
+            breaks = []
+            return
+        }
+        let proof = InclusionProof(SpotTable(reader: mine, writer: theirs), policy)
+        proof.run()
+        breaks = proof.breaks
+    }
+
+    private static func unusable(_ problem: SchemaProblem, isReader: Bool) -> SchemaBreak {
+        SchemaBreak(
+            .schemaNotUsable, path: problem.location, instancePath: "", reader: nil, writer: nil,
+            sentence: "the \(isReader ? "reader" : "writer")'s schema cannot be used: \(problem.message)")
     }
 }
