@@ -149,7 +149,7 @@ extension Examination {
         } catch {
             return add(error)
         }
-        add(.ok, "postgres.table_missing", "\(selection.tables.count) tables to capture")
+        add(.ok, "postgres.table_missing", "\(counted(selection.tables.count, "table")) to capture")
         for line in selection.idlePatterns { add(.warning, "postgres.no_tables", line) }
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }

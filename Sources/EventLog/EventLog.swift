@@ -23,6 +23,7 @@ package actor EventLog {
     let retention: LogRetention
     private var lock: LogLock?
     private var connection: DatabaseQueue?
+    private var presence: LogPresence
     /// What the file says, while nothing failed; nil makes the next call read it again.
     private var knownPosition: LogPosition?
     /// What the last sync made durable.
@@ -44,6 +45,7 @@ package actor EventLog {
         relations = RelationStore()
         let (connection, position) = try Self.open(path, relations)
         self.connection = connection
+        presence = LogPresence(database: path)
         knownPosition = position
         try folder.syncNames()
     }
@@ -104,12 +106,15 @@ package actor EventLog {
 
     /// Makes everything that was appended before durable, by one commit that waits for the disk, and returns the
     /// checkpoint that may now be confirmed to the source. Costs nothing when nothing was appended since the last call.
+    ///
+    /// Throws `log.replaced` when the files are not where they were, since then nothing of it is durable.
     package func sync() throws(ConnectorFailure) -> SourceCheckpoint? {
         guard hasUnsynced else { return durableCheckpoint }
         let covered = try position().checkpoint
         try write("sync the log", durably: true) { db in
             try db.execute(sql: "UPDATE position SET sync_count = sync_count + 1")
         }
+        try presence.check()
         hasUnsynced = false
         durableCheckpoint = covered
         Self.syncedPoint.reached()

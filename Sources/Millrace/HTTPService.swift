@@ -27,11 +27,12 @@ struct HTTPService {
                 let status = try? await desk.report().get()
                 return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
             })
-        self.init(server, service, project, counts, logger)
+        let store = SchemaStore(directory: project.schemasDirectory)
+        self.init(server, service, store, project.configuration.name, counts, logger)
     }
 
     /// The listener of `millrace schema serve`: the registry and the program's health.
-    init(_ server: ServerConfiguration, registryOf project: Project, _ logger: Logger) {
+    init(_ server: ServerConfiguration, registry: SchemaStore, name: String, _ logger: Logger) {
         let counts = ReplyCounts()
         let service = ServiceAPI(
             readiness: { .ready },
@@ -40,16 +41,14 @@ struct HTTPService {
                 text.addProgram(counts.now)
                 return text
             })
-        self.init(server, service, project, counts, logger)
+        self.init(server, service, registry, name, counts, logger)
     }
 
     private init(
-        _ server: ServerConfiguration, _ service: ServiceAPI, _ project: Project, _ counts: ReplyCounts,
-        _ logger: Logger
+        _ server: ServerConfiguration, _ service: ServiceAPI, _ store: SchemaStore, _ name: String,
+        _ counts: ReplyCounts, _ logger: Logger
     ) {
-        let registry = RegistryAPI(
-            SchemaStore(directory: project.schemasDirectory), pipelineName: project.configuration.name,
-            version: Version.text)
+        let registry = RegistryAPI(store, pipelineName: name, version: Version.text)
         listener = HTTPListener(
             host: server.listen.host, port: server.listen.port, token: server.token,
             routes: RouteTable(service.routes + registry.routes), logger: logger)

@@ -38,7 +38,7 @@ final class ProgressDisplay: Sendable {
         _ now: PipelineProgress.Snapshot, since last: PipelineProgress.Snapshot, seconds: Double
     ) -> String {
         let rate = Double(now.capturedCount - last.capturedCount) / seconds
-        var line = "\(now.capturedCount) changes captured, \(Int(rate))/s"
+        var line = "\(counted(now.capturedCount, "change")) captured, \(Int(rate))/s"
         for (sink, cursor) in now.cursors.sorted(by: { $0.key < $1.key }) {
             let lag = now.nextOffset.map { $0 > cursor ? $0 - cursor : 0 } ?? 0
             line += " · \(sink): \(lag == 0 ? "up to date" : "\(lag) behind")"

@@ -75,14 +75,15 @@ struct StatusReport: Sendable {
         for (name, cursor) in sinks {
             let behind = lag(of: cursor)
             let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
-            lines.append("sink      \(name): \(place)\(behind == 0 ? "up to date" : "\(behind) events behind")")
+            lines.append(
+                "sink      \(name): \(place)\(behind == 0 ? "up to date" : "\(counted(behind, "event")) behind")")
             if let error = cursor?.lastError {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
             }
         }
         for group in log.deadLetters where group.changeCount > 0 {
             let since = group.since.map { " since \(UTCTime.text($0))" } ?? ""
-            lines.append("aside     \(group.changeCount) changes of \(group.subject) wait\(since)")
+            lines.append("aside     \(counted(group.changeCount, "change")) of \(group.subject) waiting\(since)")
             if let code = group.code, let message = group.message { lines.append("          [\(code)] \(message)") }
         }
         return lines.joined(separator: "\n")

@@ -1,3 +1,4 @@
+import ConnectorKit
 import JSONText
 import Synchronization
 import Verification
@@ -14,11 +15,13 @@ struct VerificationText {
         let count = report.tables.reduce(0) { $0 + $1.differenceCount }
         let tables = report.tables.count { $0.obstacle == nil }
         let offsets = "offsets \(report.offsets.lowerBound) to \(report.offsets.upperBound)"
-        let more = report.unloggedCount > 0 ? " and \(report.unloggedCount) changes that the log does not have yet" : ""
+        let more =
+            report.unloggedCount > 0
+            ? " and \(counted(report.unloggedCount, "change")) that the log does not have yet" : ""
         lines.append(
             count == 0
-                ? "no difference in \(tables) tables (\(offsets)\(more))"
-                : "\(count) differences in \(tables) tables (\(offsets)\(more))")
+                ? "no difference in \(counted(tables, "table")) (\(offsets)\(more))"
+                : "\(counted(count, "difference")) in \(counted(tables, "table")) (\(offsets)\(more))")
         return lines
     }
 
@@ -31,7 +34,8 @@ struct VerificationText {
             (table.differentCount, "different"), (table.onlyInTableCount, "only in the table"),
             (table.onlyInLogCount, "only in the log"),
         ] where count > 0 { counts.append("\(count) \(what)") }
-        return ["\(word)\(table.name): \(table.rowCount) rows: \(counts.joined(separator: ", "))"] + remarks(table)
+        return ["\(word)\(table.name): \(counted(table.rowCount, "row")): \(counts.joined(separator: ", "))"]
+            + remarks(table)
             + table.differences.map(line)
     }
 
@@ -97,7 +101,7 @@ final class VerificationDisplay: Sendable {
         case .folding(let done, let all):
             let part = all == 0 ? 100 : done * 100 / all
             Terminal.showProgress("folding events \(Self.bar(part)) \(part) %  \(done) of \(all)")
-        case .comparing(let table, let rows): Terminal.showProgress("comparing \(table): \(rows) rows")
+        case .comparing(let table, let rows): Terminal.showProgress("comparing \(table): \(counted(rows, "row"))")
         }
     }
 

@@ -53,7 +53,7 @@ extension CaptureStage {
                 isDone = isDone && step.refusal == nil
                 break
             }
-            lines.append("\(count) changes of \(subject) were released")
+            lines.append("\(counted(count, "change")) of \(subject) released")
         }
         desk.answer(request, RequestOutcome(isDone: isDone, text: lines.joined(separator: "; ")))
     }
@@ -63,7 +63,7 @@ extension CaptureStage {
         _ subject: String, through last: Int64, asIn request: OperatorRequest
     ) async throws(ConnectorFailure) {
         let count = try await quarantine.discard(subject, through: last)
-        desk.answer(request, RequestOutcome(isDone: true, text: "\(count) changes of \(subject) were discarded"))
+        desk.answer(request, RequestOutcome(isDone: true, text: "\(counted(count, "change")) of \(subject) discarded"))
     }
 
     private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {

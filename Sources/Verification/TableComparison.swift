@@ -115,11 +115,11 @@ final class TableComparison {
         if !partlyKnown.isEmpty {
             let names = partlyKnown.sorted().map { table.relation.columns[$0].name }.joined(separator: ", ")
             report.remarks.append(
-                "\(report.partlyEqualCount) rows were not compared in \(names): no event since the column is as it is "
-                    + "now has its value")
+                "\(counted(report.partlyEqualCount, "row")) not compared in \(names): no event since the column "
+                    + "is as it is now has its value")
         }
         if report.unjudgedCount > 0, case .changed(let why) = coverage {
-            report.remarks.append("\(report.unjudgedCount) rows have no event and need none: \(why)")
+            report.remarks.append("\(counted(report.unjudgedCount, "row")) without an event that need none: \(why)")
         }
         return report
     }

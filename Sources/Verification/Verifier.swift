@@ -179,10 +179,11 @@ package struct Verifier: Sendable {
         let fold = try folds.claim(table.relation)
         if let letters = end.deadLetters(of: table.relation) {
             if letters.changeCount > 0 {
-                table.obstacle = "\(letters.changeCount) changes of it are set aside (millrace deadletters list)"
+                table.obstacle = "\(counted(letters.changeCount, "change")) of it set aside (millrace deadletters list)"
             }
             if letters.discardedCount > 0 {
-                table.remarks.append("\(letters.discardedCount) changes of it were discarded by millrace deadletters")
+                table.remarks.append(
+                    "\(counted(letters.discardedCount, "change")) of it discarded by millrace deadletters")
             }
         }
         if let obstacle = table.obstacle ?? fold.obstacle {

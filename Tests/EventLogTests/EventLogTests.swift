@@ -187,6 +187,24 @@ struct EventLogTests {
         try await log.appendOrders(sampleBatch(commit: 1))
     }
 
+    @Test(arguments: ["log.sqlite", "log.sqlite-wal", ""])
+    func aLogThatIsMovedAwayUnderItsWriterConfirmsNothingMore(file: String) async throws {
+        let log = try EventLog(directory: folder.log)
+        try await log.appendOrders(sampleBatch(commit: 1))
+        #expect(try await log.sync()?.last?.commit == 1)
+        let path = folder.log + (file.isEmpty ? "" : "/" + file)
+        #expect(rename(path, folder.path + "/aside") == 0)
+        try await log.appendOrders(sampleBatch(commit: 2))
+        #expect(await failureCode { _ = try await log.sync() } == "log.replaced")
+        // A copy in its place is not what the process writes to.
+        try FileManager.default.copyItem(atPath: folder.path + "/aside", toPath: path)
+        #expect(await failureCode { _ = try await log.sync() } == "log.replaced")
+        try FileManager.default.removeItem(atPath: path)
+        #expect(rename(folder.path + "/aside", path) == 0)
+        #expect(try await log.sync()?.last?.commit == 2)
+        await log.close()
+    }
+
     /// A descriptor that is closed twice may be another's by then.
     @Test func aRefusedWriterClosesNothingOfOthers() async throws {
         let log = try EventLog(directory: folder.log)

@@ -102,7 +102,7 @@ struct QuarantineKillTests {
             try program.catchUp()
         }
         let list = try program.run("deadletters", "list").output
-        #expect(list.contains("changes wait"))
+        #expect(list.contains("changes waiting"))
         if point.hasPrefix("schema") {
             let victim = try program.start("schema", "accept", "shop.public.a", haltAt: point)
             try victim.waitForError(containing: "halted at")
@@ -138,7 +138,7 @@ struct QuarantineKillTests {
         next.send(SIGTERM)
         _ = try next.finish()
         let list = try program.run("deadletters", "list").output
-        #expect(list.contains("1 changes wait"))
+        #expect(list.contains("1 change waiting"))
         #expect(list.contains("1 discarded"))
     }
 

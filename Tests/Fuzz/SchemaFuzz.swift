@@ -2,7 +2,8 @@ import ByteKit
 import JSONSchema
 import JSONText
 
-/// A schema and a document, with a zero byte between them, give a verdict or an error, the same with reasons and without.
+/// A schema and a document, with a zero byte between them, give a verdict or an error, the same with reasons and
+/// without.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func schemaFuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let input = Array(UnsafeBufferPointer(start: start, count: count))

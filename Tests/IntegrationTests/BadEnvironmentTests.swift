@@ -134,6 +134,25 @@ struct BadEnvironmentTests {
         #expect(try program.events(in: "out/orders.jsonl").map(\.sequence) == (try ledger.changes()))
     }
 
+    /// With the log back in its place, what happened meanwhile is still there to be read.
+    @Test func aLogThatIsMovedAwayUnderARunningProgramStopsItAndLosesNothing() throws {
+        let database = try PostgresDatabase()
+        try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status text)")
+        let program = try MillraceProgram(configuration: configuration(database))
+        let running = try program.start("run")
+        try database.sql("INSERT INTO orders VALUES (1, 'a')")
+        try running.wait(for: "the first") { try program.loggedEvents().count == 1 }
+        let log = program.folder.path(".millrace")
+        try FileManager.default.moveItem(atPath: log, toPath: log + ".aside")
+        try database.sql("INSERT INTO orders VALUES (2, 'b')")
+        let result = try running.finish()
+        #expect(result.exitCode == 3)
+        #expect(result.errors.contains("error[log.replaced]"))
+        try FileManager.default.moveItem(atPath: log + ".aside", toPath: log)
+        try program.catchUp()
+        #expect(try program.loggedEvents().map(\.key) == ["id=1", "id=2"])
+    }
+
     private func expect(
         _ result: ChildResult, _ code: String, hint: String, exitCode: Int32 = 3,
         at location: SourceLocation = #_sourceLocation

@@ -108,7 +108,7 @@ struct OutboxTests {
         try program.catchUp()
         #expect(try lines(of: "out/outbox.event.Order.jsonl").compactMap { $0["type"] as? String } == ["A", "C"])
         let list = try program.run("deadletters", "list").output
-        #expect(list.contains("shop.public.outbox#rows: 1 changes wait"), "\(list)")
+        #expect(list.contains("shop.public.outbox#rows: 1 change waiting"), "\(list)")
         #expect(list.contains("[outbox.bad_row] a row of outbox table public.outbox makes no event: type is NULL"))
         #expect(!list.contains("secret"))
         #expect(try program.run("deadletters", "show", "public.outbox", "--data").output.contains("\"secret\":1"))

@@ -131,11 +131,11 @@ struct SchemaChangeTests {
         )
         // The last update has the accepted form again, and waits behind the one that has not.
         try running.wait(for: "both updates") {
-            try program.run("deadletters", "list").output.contains("2 changes wait")
+            try program.run("deadletters", "list").output.contains("2 changes waiting")
         }
         let list = try program.run("deadletters", "list").output
         #expect(list.contains("[schema.changed] table public.orders is not as version 1"))
-        #expect(try program.run("status").output.contains("2 changes of shop.public.orders wait"))
+        #expect(try program.run("status").output.contains("2 changes of shop.public.orders waiting"))
         let shown = try program.run("deadletters", "show", "orders").output
         #expect(
             shown.contains(" update public.orders version 0\n") && shown.contains(" update public.orders version 1\n"))
@@ -171,13 +171,15 @@ struct SchemaChangeTests {
         let unsure = try program.run("deadletters", "discard", "orders")
         #expect(unsure.exitCode == 2 && unsure.errors.contains("deadletters.not_confirmed"))
         #expect(try program.run("deadletters", "discard", "nothing").output == "nothing waits\n")
-        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("1 changes of"))
+        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("1 change of"))
         // The running process does the same when it is asked.
         let running = try program.start("run")
         try running.waitForError(containing: "capturing")
         try database.sql("INSERT INTO orders VALUES (3, 'new', 3, 'y')")
-        try running.wait(for: "the change") { try program.run("deadletters", "list").output.contains("1 changes wait") }
-        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("1 changes of"))
+        try running.wait(for: "the change") {
+            try program.run("deadletters", "list").output.contains("1 change waiting")
+        }
+        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("1 change of"))
         #expect(try program.run("schema", "accept", "shop.public.orders").exitCode == 0)
         try database.sql("INSERT INTO orders VALUES (4, 'new', 4, 'z')")
         try running.wait(for: "the next change") { try program.loggedEvents().count == 2 }
@@ -198,7 +200,7 @@ struct SchemaChangeTests {
         #expect(try program.run("schema", "accept", "shop.public.orders").exitCode == 0)
         #expect(
             try program.run("deadletters", "retry", "orders").output
-                == "1 changes of shop.public.orders were released\n")
+                == "1 change of shop.public.orders released\n")
         #expect(try program.loggedEvents().map(\.table) == ["public.orders"])
         // What is accepted between two runs is released by the next one.
         #expect(try program.run("schema", "accept", "shop.public.lines").exitCode == 0)
@@ -269,7 +271,7 @@ struct SchemaChangeTests {
         }
         try database.sql("INSERT INTO lines VALUES (1, 'behind')")
         try running.waitForError(containing: "log.deadletters_full")
-        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains("were discarded"))
+        #expect(try program.run("deadletters", "discard", "orders", "--yes").output.contains(" discarded"))
         try running.wait(for: "what is behind") {
             try program.loggedEvents().contains { $0.table == "public.lines" }
         }
@@ -301,7 +303,7 @@ struct SchemaChangeTests {
         try sqlite("UPDATE t SET a = 'changed' WHERE id <= 10; DELETE FROM t WHERE id = 500")
         try program.catchUp()
         #expect(try program.loggedEvents().isEmpty)
-        #expect(try program.run("deadletters", "list").output.contains("511 changes wait"))
+        #expect(try program.run("deadletters", "list").output.contains("511 changes waiting"))
         #expect(try program.run("schema", "accept", "shop.main.t").exitCode == 0)
         try program.catchUp()
         let events = try events(program)

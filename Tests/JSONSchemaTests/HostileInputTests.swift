@@ -90,7 +90,8 @@ struct HostileInputTests {
     @Test func workThatMultipliesEndsInAnError() throws {
         let branches = (0..<30).map { ##"{"$ref":"#/$defs/d\##($0)"}"## }
         let levels = (0..<30).map { level in
-            #""d\#(level)":{"allOf":[\#(branches.dropFirst(level + 1).joined(separator: ","))\#(level < 29 ? "" : "true")]}"#
+            let deeper = branches.dropFirst(level + 1).joined(separator: ",")
+            return #""d\#(level)":{"allOf":[\#(deeper)\#(level < 29 ? "" : "true")]}"#
         }
         let text = ##"{"$ref":"#/$defs/d0","$defs":{\##(levels.joined(separator: ","))}}"##
         #expect(throws: ValidationLimit.steps) { try schema(text).accepts(tape("1")) }

@@ -38,7 +38,8 @@ struct SchemaProblemTests {
         (#"{"pattern":"\\Z"}"#, #"#/pattern: it is no regular expression of ECMA-262: "\Z" is no escape"#),
         (
             #"{"patternProperties":{"[":{}}}"#,
-            "#/patternProperties: it is no regular expression that is supported: missing terminating ] for character class"
+            "#/patternProperties: it is no regular expression that is supported: missing terminating ] for character "
+                + "class"
         ),
         (#"{"properties":{"a":{},"a":{}}}"#, "#/properties/a: the name is there twice"),
         (#"{"type":"null","type":"string"}"#, "#/type: the name is there twice"),

@@ -63,7 +63,7 @@ struct FoldTests {
         #expect(report.isEqual && !report.isComplete)
         #expect(report.partlyEqualCount == 1 && report.unjudgedCount == 1)
         #expect(report.remarks.count == 2)
-        #expect(report.remarks[0].contains("1 rows were not compared in note"))
+        #expect(report.remarks[0].contains("1 row not compared in note"))
         #expect(try trial.compare([["1", "WRONG", "large"]]).differentCount == 1)
     }
 

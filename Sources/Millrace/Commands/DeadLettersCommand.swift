@@ -62,7 +62,8 @@ struct DeadLettersListCommand: ParsableCommand {
         var line = "\(group.subject): "
         if let since = group.since {
             line +=
-                "\(group.changeCount) changes wait (\(ByteCount.text(group.byteCount))), since \(UTCTime.text(since))"
+                "\(counted(group.changeCount, "change")) waiting (\(ByteCount.text(group.byteCount))), "
+                + "since \(UTCTime.text(since))"
         } else {
             line += "nothing waits"
         }

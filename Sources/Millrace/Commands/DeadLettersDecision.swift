@@ -48,7 +48,7 @@ struct DeadLettersRetryCommand: AsyncParsableCommand {
                 refusal = refusal ?? step.refusal
                 isUnfinished = step.isUnfinished
             }
-            Terminal.printLine("\(count) changes of \(subject) were released")
+            Terminal.printLine("\(counted(count, "change")) of \(subject) released")
         }
         try await writer.end()
         if let refusal { throw project.located(refusal) }
@@ -99,7 +99,7 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
         }
         let count = try await writer.quarantine.discard(subject, through: last)
         try await writer.end()
-        Terminal.printLine("\(count) changes of \(subject) were discarded")
+        Terminal.printLine("\(counted(count, "change")) of \(subject) discarded")
     }
 }
 
