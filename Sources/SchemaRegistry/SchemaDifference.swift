@@ -1,3 +1,4 @@
+package import JSONSchema
 package import JSONText
 
 /// What changed in a table between two versions of its contract.
@@ -14,19 +15,31 @@ package struct SchemaDifference: Sendable {
 
     /// A line for each difference, such as `column price: numeric(10,2) → text`; empty when the tables are alike.
     package let lines: [String]
-    /// Whom it breaks, as far as names, JSON types, nullability and keys tell.
-    package let breakage: Breakage
+    /// What it breaks: by the comparison of the schemas, and by what JSON cannot say of a table.
+    package let breaks: [CompatibilityBreak]
 
     /// The differences of `new` from `old`.
     package init(from old: JSONValue, to new: JSONValue) {
-        self.init(from: TableContract(old), to: TableContract(new))
+        self.init(from: VersionedSchema(old), to: VersionedSchema(new))
     }
 
-    init(from old: TableContract, to new: TableContract) {
-        var comparison = Comparison(old: old, new: new)
+    /// The differences of two versions, which may refer to other schemas.
+    package init(from old: VersionedSchema, to new: VersionedSchema, policy: ComparisonPolicy = .lenient) {
+        var comparison = Comparison(old: TableContract(old.schema), new: TableContract(new.schema))
         comparison.run()
         lines = comparison.lines
-        breakage = comparison.breakage
+        breaks =
+            CompatibilityDirection.allCases.flatMap { direction in
+                direction.breaks(from: old, to: new, policy: policy).map {
+                    CompatibilityBreak(direction: direction, version: old.version, reason: $0)
+                }
+            }
+            + comparison.breaks.map { CompatibilityBreak(direction: $0, version: old.version, reason: $1) }
+    }
+
+    /// Whom it breaks.
+    package var breakage: Breakage {
+        breaks.reduce(into: []) { $0.insert($1.direction == .backward ? .oldEvents : .oldConsumers) }
     }
 
     /// True when nothing that the database knows differs.
@@ -56,7 +69,8 @@ private struct Comparison {
     let old: TableContract
     let new: TableContract
     var lines: [String] = []
-    var breakage: SchemaDifference.Breakage = []
+    /// What JSON cannot say.
+    var breaks: [(CompatibilityDirection, SchemaBreak)] = []
 
     mutating func run() {
         compareNames()
@@ -64,11 +78,12 @@ private struct Comparison {
             if let now = new.column(column.name) { compare(column, now) }
         }
         if !old.key.elementsEqual(new.key, by: { $0.utf8.elementsEqual($1.utf8) }) {
-            note("key: \(Self.list(old.key)) → \(Self.list(new.key))", [.oldEvents, .oldConsumers])
+            let line = "key: \(Self.list(old.key)) → \(Self.list(new.key))"
+            note(line, .keyChanged, CompatibilityDirection.allCases, Self.list(old.key), Self.list(new.key))
         }
         let common = old.columns.map(\.name).filter { new.column($0) != nil }
         let now = new.columns.map(\.name).filter { old.column($0) != nil }
-        if common != now { note("order of columns: \(Self.list(common)) → \(Self.list(now))", []) }
+        if common != now { note("order of columns: \(Self.list(common)) → \(Self.list(now))") }
     }
 
     /// A database that renames a column says so nowhere: a name that is gone and a new one of the same type in its
@@ -79,46 +94,43 @@ private struct Comparison {
             let there = place < new.columns.count ? new.columns[place] : nil
             if let there, old.column(there.name) == nil, there.type == column.type {
                 renamed.insert(there.name)
-                note(
+                drop(
                     "column \(column.name): dropped (\(column.type)), and \(there.name) added in its place: renamed?",
-                    added(there).union(.oldConsumers))
+                    column.type)
             } else {
-                note("column \(column.name): dropped (\(column.type))", .oldConsumers)
+                drop("column \(column.name): dropped (\(column.type))", column.type)
             }
         }
         for column in new.columns where old.column(column.name) == nil && !renamed.contains(column.name) {
-            note("column \(column.name): added (\(column.type))", added(column))
+            note("column \(column.name): added (\(column.type))")
         }
     }
 
-    /// Events of the old version do not have the column: that matters where it is required.
-    private func added(_ column: TableContract.Column) -> SchemaDifference.Breakage {
-        new.key.contains(column.name) ? .oldEvents : []
-    }
+    /// Whoever knows the column waits for it, whether or not the schema requires it.
+    private mutating func drop(_ line: String, _ type: String) { note(line, .columnDropped, [.forward], type, nil) }
 
     private mutating func compare(_ before: TableContract.Column, _ now: TableContract.Column) {
         if before.type != now.type {
-            note("column \(before.name): \(before.type) → \(now.type)", retyped(before, now))
+            let line = "column \(before.name): \(before.type) → \(now.type)"
+            note(line, .columnRetyped, retyped(before, now), before.type, now.type)
         } else {
             compareInside(before.property, now.property, "column \(before.name)")
         }
-        if before.isNullable && !now.isNullable { note("column \(before.name): no longer null", .oldEvents) }
-        if !before.isNullable && now.isNullable { note("column \(before.name): may be null", .oldConsumers) }
+        if before.isNullable && !now.isNullable { note("column \(before.name): no longer null") }
+        if !before.isNullable && now.isNullable { note("column \(before.name): may be null") }
     }
 
     /// Values whose JSON has one form may still say other things: as a string, only text takes what every type writes.
-    private func retyped(
-        _ before: TableContract.Column, _ now: TableContract.Column
-    ) -> SchemaDifference.Breakage {
-        guard before.property.withoutNull.isEquivalentType(to: now.property.withoutNull) else {
-            return [.oldEvents, .oldConsumers]
-        }
-        if before.property.withoutNull["type"]?.string != "string" || before.typeWord == now.typeWord { return [] }
+    private func retyped(_ before: TableContract.Column, _ now: TableContract.Column) -> [CompatibilityDirection] {
+        // Other types of JSON are the schemas' own difference.
+        guard before.property.withoutNull.isEquivalentType(to: now.property.withoutNull),
+            before.property.withoutNull["type"]?.string == "string", before.typeWord != now.typeWord
+        else { return [] }
         switch (before.isText, now.isText) {
         case (true, true): return []
-        case (false, true): return .oldConsumers
-        case (true, false): return .oldEvents
-        case (false, false): return [.oldEvents, .oldConsumers]
+        case (false, true): return [.forward]
+        case (true, false): return [.backward]
+        case (false, false): return [.backward, .forward]
         }
     }
 
@@ -126,33 +138,54 @@ private struct Comparison {
     private mutating func compareInside(_ before: JSONValue, _ now: JSONValue, _ place: String) {
         if let old = before["x-millrace"]?["labels"]?.array, let new = now["x-millrace"]?["labels"]?.array {
             let (gone, come) = (old.filter { !new.contains($0) }, new.filter { !old.contains($0) })
-            if !gone.isEmpty { note("\(place): labels \(Self.labels(gone)) are gone", .oldEvents) }
-            if !come.isEmpty { note("\(place): labels \(Self.labels(come)) are new", .oldConsumers) }
+            if !gone.isEmpty {
+                note(
+                    "\(place): labels \(Self.labels(gone)) are gone", .labelUnknown, [.backward], Self.labels(gone), nil
+                )
+            }
+            if !come.isEmpty {
+                note("\(place): labels \(Self.labels(come)) are new", .labelUnknown, [.forward], nil, Self.labels(come))
+            }
         }
         if let old = before["items"], let new = now["items"] { compareInside(old, new, "\(place)[]") }
         guard let old = before["properties"]?.object, let new = now["properties"]?.object else { return }
         for member in old.members {
             let inner = "\(place).\(member.name)"
             guard let other = new[member.name] else {
-                note("\(inner): dropped", .oldConsumers)
+                drop("\(inner): dropped", Self.word(member.value))
                 continue
             }
             if member.value.isEquivalentType(to: other) {
                 compareInside(member.value, other, inner)
             } else {
-                note("\(inner): another type", [.oldEvents, .oldConsumers])
+                note("\(inner): another type")
             }
         }
-        for member in new.members where old[member.name] == nil { note("\(place).\(member.name): added", []) }
+        for member in new.members where old[member.name] == nil { note("\(place).\(member.name): added") }
     }
 
     private static func labels(_ labels: [JSONValue]) -> String {
         labels.map { "'\($0.string ?? $0.compactText)'" }.joined(separator: ", ")
     }
 
-    private mutating func note(_ line: String, _ breaks: SchemaDifference.Breakage) {
+    private static func word(_ property: JSONValue) -> String { property["type"]?.compactText ?? "any value" }
+
+    private mutating func note(_ line: String) { lines.append(line) }
+
+    /// Notes a difference with what it breaks beyond what the schemas say; its line is the sentence.
+    private mutating func note(
+        _ line: String, _ rule: SchemaRule, _ directions: [CompatibilityDirection], _ before: String?, _ now: String?
+    ) {
         lines.append(line)
-        breakage.formUnion(breaks)
+        for direction in directions {
+            let (reader, writer) = direction == .backward ? (now, before) : (before, now)
+            breaks.append(
+                (
+                    direction,
+                    SchemaBreak(
+                        rule, path: "/x-millrace", instancePath: "", reader: reader, writer: writer, sentence: line)
+                ))
+        }
     }
 
     private static func list(_ names: [String]) -> String {

@@ -116,6 +116,9 @@ package struct CompatibilityVerdict: Sendable {
     /// Every reason against it; empty when it is compatible.
     package var breaks: [CompatibilityBreak]
 
+    /// A verdict of its reasons.
+    package init(breaks: [CompatibilityBreak]) { self.breaks = breaks }
+
     /// True without a break.
     package var isCompatible: Bool { breaks.isEmpty }
 }

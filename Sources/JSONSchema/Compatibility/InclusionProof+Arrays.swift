@@ -14,7 +14,9 @@ extension InclusionProof {
             }
             if let rest = facts.unevaluatedItems, isNeverEvaluated(index, by: spot) { found.append(rest) }
         }
-        return self.set(of: found)
+        return self.set(of: found, inside: set) { facts in
+            facts.prefix + [facts.items, facts.unevaluatedItems, facts.contains?.spot].compactMap { $0 }
+        }
     }
 
     /// True when nothing beside `unevaluatedItems` can look at the elements of an index.

@@ -34,7 +34,10 @@ extension InclusionProof {
             }
             if let rest = facts.unevaluatedProperties, isNeverEvaluated(name, by: spot) { found.append(rest) }
         }
-        return self.set(of: found)
+        return self.set(of: found, inside: set) { facts in
+            let named = [facts.spotOfProperty[name], facts.additional, facts.unevaluatedProperties].compactMap { $0 }
+            return named + facts.patternProperties.map(\.spot)
+        }
     }
 
     private func isRefused(_ name: [UInt8], _ names: Spot) -> Bool {
@@ -110,7 +113,12 @@ extension InclusionProof {
             if choices.isEmpty || choices.contains([]) || alternatives.count * choices.count > 64 { continue }
             alternatives = alternatives.flatMap { known in choices.map { known + $0 } }
         }
-        return alternatives.map { self.set(of: $0) }.filter { !$0.kinds.isEmpty }
+        return alternatives.map { found in
+            self.set(of: found, inside: set) { facts in
+                let others = [facts.additional, facts.unevaluatedProperties].compactMap { $0 }
+                return others + facts.patternProperties.map(\.spot) + facts.properties.map(\.spot)
+            }
+        }.filter { !$0.kinds.isEmpty }
     }
 
     /// True when the set's subschemas say nothing about a name, not even under a condition.

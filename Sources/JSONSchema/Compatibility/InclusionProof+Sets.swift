@@ -74,12 +74,23 @@ extension InclusionProof {
         return summary
     }
 
+    /// The values that fit all of some subschemas, which stand one step inside of another set's: `others` finds what
+    /// its other subschemas in place may say there.
+    func set(of found: [Spot], inside outer: ValueSet, others: (SchemaFacts) -> [Spot]) -> ValueSet {
+        var set = set(of: found)
+        guard isLenient else { return set }
+        for spot in inPlace(outer) where !outer.spots.contains(spot) {
+            for other in others(facts(spot)) where !set.spots.contains(other) { set.insert(possible: other) }
+        }
+        return set
+    }
+
     /// All subschemas that look at the values of a set in any way, without going into them.
     func inPlace(_ set: ValueSet) -> [Spot] {
         if let known = inPlaceSpots[set] { return known }
         var found: [Spot] = []
-        var seen = Set(set.spots)
-        var waiting = set.spots
+        var seen = Set(set.spots + set.possible)
+        var waiting = set.spots + set.possible
         while let spot = waiting.popLast() {
             guard spend(1) else { break }
             found.append(spot)

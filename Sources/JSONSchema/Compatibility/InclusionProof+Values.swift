@@ -58,8 +58,8 @@ extension InclusionProof {
         guard theirs != nil, let text = boundText(set, isLower) else {
             return "the reader's \(word) bound is \(mine), the writer has none"
         }
-        return
-            "the reader's \(word) bound is \(keyword.hasPrefix("e") ? "exclusive " : "")\(mine), the writer's \(other)\(text)"
+        let own = keyword.hasPrefix("exclusive") ? "exclusive " : ""
+        return "the reader's \(word) bound is \(own)\(mine), the writer's \(other)\(text)"
     }
 
     private func boundText(_ set: ValueSet, _ isLower: Bool) -> String? {
@@ -118,9 +118,8 @@ extension InclusionProof {
     }
 
     private func lengths(_ word: String, _ mine: Int, _ theirs: Int) -> String {
-        let isBounded = theirs > 0 && theirs < Int.max
-        return
-            "the reader asks for \(word) \(mine) characters, the writer for \(isBounded ? "\(word) \(theirs)" : "any number")"
+        let other = theirs > 0 && theirs < Int.max ? "\(word) \(theirs)" : "any number"
+        return "the reader asks for \(word) \(mine) characters, the writer for \(other)"
     }
 
     private func checkPattern(_ set: ValueSet, _ spot: Spot, _ facts: SchemaFacts) -> Bool {

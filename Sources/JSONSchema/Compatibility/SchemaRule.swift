@@ -58,7 +58,8 @@ package enum SchemaRule: String, Sendable, Hashable, CaseIterable {
     case conditionNarrowed = "condition-narrowed"
 
     // Of a table, in the database's words
+    case columnDropped = "column-dropped"
     case columnRetyped = "column-retyped"
-    case labelRemoved = "label-removed"
+    case labelUnknown = "label-unknown"
     case keyChanged = "key-changed"
 }

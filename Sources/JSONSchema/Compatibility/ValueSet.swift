@@ -1,5 +1,5 @@
-/// A set of JSON values, by what is known of them: their kinds, the subschemas that all of them fit, and those that none
-/// of them fits. Always at least the values that it stands for, never less.
+/// A set of JSON values, by what is known of them: their kinds, the subschemas that all of them fit, and those that
+/// none of them fits. Always at least the values that it stands for, never less.
 struct ValueSet: Hashable {
     typealias Spot = Int32
     typealias Name = Int32
@@ -9,6 +9,9 @@ struct ValueSet: Hashable {
     private(set) var spots: [Spot] = []
     /// Subschemas that no value fits, in rising order.
     private(set) var excluded: [Spot] = []
+    /// Subschemas that some values may fit under conditions, in rising order; kept for the lenient policy only, which
+    /// asks which members are named at all.
+    private(set) var possible: [Spot] = []
     /// Members that every object has, in rising order.
     private(set) var present: [Name] = []
     /// Members that no object has, in rising order.
@@ -30,6 +33,7 @@ struct ValueSet: Hashable {
 
     mutating func insert(_ spot: Spot) { Self.insert(spot, &spots) }
     mutating func exclude(_ spot: Spot) { Self.insert(spot, &excluded) }
+    mutating func insert(possible spot: Spot) { Self.insert(spot, &possible) }
     mutating func setPresent(_ name: Name) { Self.insert(name, &present) }
     mutating func setAbsent(_ name: Name) { Self.insert(name, &absent) }
     mutating func decide(_ choice: Int64) { Self.insert(choice, &decided) }
