@@ -69,6 +69,22 @@ package struct SQLiteDoctor: Sendable {
         }
     }
 
+    /// The captured tables as a run that starts now would know them, before it has read anything of them.
+    package func relations() throws(ConnectorFailure) -> [Relation] {
+        do throws(SQLiteError) {
+            guard DatabaseFileWatch.exists(settings.path) else {
+                throw SQLiteError(refusal: .fileMissing(settings.path))
+            }
+            let connection = try SQLiteConnection(path: settings.path, reading: true)
+            connection.setBusyTimeout(milliseconds: 1000)
+            var notices: [String] = []
+            let installer = CaptureInstaller(connection: connection, patterns: settings.tables)
+            return try installer.chooseTables(&notices).map { $0.relation(capture: 0) }
+        } catch {
+            throw ConnectorFailure(error, path: settings.path, while: "looking at the tables")
+        }
+    }
+
     /// Whether the file goes on where the log ends, or is an older copy or another database.
     private func past(_ log: LogMemory, _ connection: SQLiteConnection) throws(SQLiteError) -> Finding {
         try CaptureSession.checkResumes(after: log.checkpoint, of: log.identity, connection)

@@ -21,7 +21,7 @@ struct EvaluationMarks {
 
 extension SchemaRun {
     /// Runs a node that asks what its other keywords evaluated.
-    func checkAndMark(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
+    mutating func checkAndMark(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
         let wasMarking = isMarking
         isMarking = true
         marks.append(EvaluationMarks())
@@ -39,12 +39,12 @@ extension SchemaRun {
     }
 
     /// Adds what was looked at inside to what is asked for around it.
-    func addMarks(_ inner: EvaluationMarks) {
+    mutating func addMarks(_ inner: EvaluationMarks) {
         _ = spend((inner.names.count + inner.items.count) >> 2)
         marks[marks.count - 1].add(inner)
     }
 
-    private func checkRest(
+    private mutating func checkRest(
         _ operation: Operation, _ node: Node, _ value: Int32, _ element: JSONTape.Node
     ) -> Bool {
         switch (operation.code, element.kind) {
@@ -54,7 +54,7 @@ extension SchemaRun {
         }
     }
 
-    private func checkRestOfMembers(
+    private mutating func checkRestOfMembers(
         _ operation: Operation, _ node: Node, _ value: Int32, _ element: JSONTape.Node
     ) -> Bool {
         let known = marks[marks.count - 1]
@@ -63,21 +63,26 @@ extension SchemaRun {
         let names = Set(known.names)
         var (isValid, name) = (true, value + 1)
         while name < element.next {
-            let (member, key) = (name + 1, nodes[Int(name)])
+            let (member, key) = (name + 1, tape.nodes[Int(name)])
             if !names.contains(name) {
-                isValid =
-                    isForbidden(operation)
-                    ? stepping(into: key) { failUnknown(node, operation) }
-                    : checkMember(operation.a, member, named: key) && isValid
+                let fits: Bool
+                if isForbidden(operation) {
+                    let outside = enter(key)
+                    fits = failUnknown(node, operation)
+                    leave(to: outside)
+                } else {
+                    fits = checkMember(operation.a, member, named: key)
+                }
+                isValid = fits && isValid
                 if !isValid && !isExplaining { return false }
             }
-            name = nodes[Int(member)].next
+            name = tape.nodes[Int(member)].next
         }
         marks[marks.count - 1].hasAllNames = true
         return isValid
     }
 
-    private func checkRestOfItems(
+    private mutating func checkRestOfItems(
         _ operation: Operation, _ node: Node, _ value: Int32, _ element: JSONTape.Node
     ) -> Bool {
         let known = marks[marks.count - 1]
@@ -87,13 +92,18 @@ extension SchemaRun {
         var (isValid, place, index) = (true, value + 1, 0)
         while place < element.next {
             if index >= known.firstItems && !single.contains(index) {
-                isValid =
-                    isForbidden(operation)
-                    ? stepping(into: index) { failUnknown(node, operation) }
-                    : checkElement(operation.a, place, at: index) && isValid
+                let fits: Bool
+                if isForbidden(operation) {
+                    let outside = enter(index)
+                    fits = failUnknown(node, operation)
+                    leave(to: outside)
+                } else {
+                    fits = checkElement(operation.a, place, at: index)
+                }
+                isValid = fits && isValid
                 if !isValid && !isExplaining { return false }
             }
-            place = nodes[Int(place)].next
+            place = tape.nodes[Int(place)].next
             index += 1
         }
         marks[marks.count - 1].hasAllItems = true
@@ -105,7 +115,7 @@ extension SchemaRun {
         isExplaining && programNodes[Int(operation.a)].allowsNothing
     }
 
-    private func failUnknown(_ node: Node, _ operation: Operation) -> Bool {
+    private mutating func failUnknown(_ node: Node, _ operation: Operation) -> Bool {
         fail(node, operation, "must not be there: no other keyword knows it")
     }
 }

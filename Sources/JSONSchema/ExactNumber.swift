@@ -37,6 +37,8 @@ struct ExactNumber: Sendable, Hashable {
         (self.digits, self.exponent) = (digits, exponent)
     }
 
+    init(_ number: Int) { self.init(Array(String(number).utf8)) }
+
     private static func exponent(_ text: some Collection<UInt8>) -> Int {
         var (value, isNegative) = (0, false)
         for byte in text {
@@ -47,6 +49,13 @@ struct ExactNumber: Sendable, Hashable {
             }
         }
         return isNegative ? -value : value
+    }
+
+    /// Digits and exponent in JSON's grammar.
+    var shortestText: [UInt8] {
+        if digits.isEmpty { return [48] }
+        let end = exponent == 0 ? [] : Array("e\(exponent)".utf8)
+        return (isNegative ? [UInt8(ascii: "-")] : []) + digits.map { $0 + 48 } + end
     }
 
     /// True for a number without a fraction.

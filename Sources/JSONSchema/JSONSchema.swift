@@ -9,7 +9,7 @@ package struct JSONSchema: Sendable {
     /// The draft of a schema that does not name one by `$schema`.
     package enum Draft: Sendable { case draft7, draft2020 }
 
-    private let compiled: CompiledSchema
+    let compiled: CompiledSchema
 
     /// The text of a schema may be this long.
     package static let byteCountMax = 16 << 20
@@ -49,8 +49,10 @@ package struct JSONSchema: Sendable {
 
     /// True when the document is valid. Throws when deciding would take too long.
     package func accepts(_ document: JSONTape) throws(ValidationLimit) -> Bool {
-        let run = SchemaRun(compiled, document, failuresMax: 0)
+        var run = SchemaRun(compiled, document)
+        run.begin()
         let verdict = run.check(compiled.program.root, 0)
+        run.end()
         if let limit = run.limit { throw limit }
         return verdict
     }
@@ -59,8 +61,10 @@ package struct JSONSchema: Sendable {
     /// deciding would take too long.
     package func failures(of document: JSONTape, most: Int = 100) throws(ValidationLimit) -> [ValidationFailure] {
         if try accepts(document) { return [] }
-        let run = SchemaRun(compiled, document, failuresMax: max(1, most))
+        var run = SchemaRun(compiled, document)
+        run.begin(failuresMax: max(1, most))
         _ = run.check(compiled.program.root, 0)
+        run.end()
         if let limit = run.limit { throw limit }
         return run.failures
     }

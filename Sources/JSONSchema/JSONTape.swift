@@ -29,8 +29,8 @@ package struct JSONTape: Sendable {
         var byteCount: Int { Int(end &- start) }
     }
 
-    let bytes: [UInt8]
-    let nodes: [Node]
+    var bytes: [UInt8]
+    var nodes: [Node]
 
     /// Longer documents are refused.
     package static let byteCountMax = Int(Int32.max) - 1
@@ -47,7 +47,7 @@ package struct JSONTape: Sendable {
             throw JSONError(message: "the document is not JSON", line: 1, column: 1)
         }
         self.bytes = bytes
-        nodes = scanner.nodes
+        nodes = scanner.takeNodes()
     }
 
     /// The document of a value.
@@ -64,16 +64,9 @@ package struct JSONTape: Sendable {
     /// The value of a number node.
     func number(_ node: Node) -> ExactNumber { ExactNumber(raw(node)) }
 
-    /// The value of a number node that is written as an integer of up to 18 digits.
-    func smallInteger(_ node: Node) -> Int? {
-        guard node.flag, node.byteCount <= 18 else { return nil }
-        let text = bytes.rawBytes
-        let isNegative = text.byte(Int(node.start)) == UInt8(ascii: "-")
-        var value = 0
-        for place in (Int(node.start) + (isNegative ? 1 : 0))..<Int(node.end) {
-            value = value &* 10 &+ Int(text.byte(place) &- 48)
-        }
-        return isNegative ? -value : value
+    /// The value of a number node that is written with up to 18 characters and without an exponent.
+    func shortNumber(_ node: Node) -> ShortNumber? {
+        ShortNumber(bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)))
     }
 
     /// How many code points a string node has.
@@ -101,9 +94,9 @@ package struct JSONTape: Sendable {
     }
 
     /// True when a string node has exactly these characters.
-    func equals(_ node: Node, _ text: [UInt8]) -> Bool {
-        if node.flag { return characters(node).rawBytes.hasSameBytes(as: text.rawBytes) }
-        return bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)).hasSameBytes(as: text.rawBytes)
+    func equals(_ node: Node, _ text: RawSpan) -> Bool {
+        if node.flag { return characters(node).rawBytes.hasSameBytes(as: text) }
+        return bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)).hasSameBytes(as: text)
     }
 
     /// The place of a string node's characters in a table, -1 when they are not in it.

@@ -2,7 +2,7 @@ internal import ByteKit
 
 /// Fills the nodes of a ``JSONTape``. It says only whether the bytes are JSON; why not is another parser's business.
 struct JSONTapeScanner {
-    private(set) var nodes: [JSONTape.Node] = []
+    private var nodes: [JSONTape.Node] = []
     private let depthMax: Int
 
     init(byteCount: Int, depthMax: Int) {
@@ -10,11 +10,22 @@ struct JSONTapeScanner {
         nodes.reserveCapacity(min(byteCount / 6 + 8, 1 << 20))
     }
 
-    /// True when `bytes` are one JSON document.
-    mutating func scan(_ bytes: RawSpan) -> Bool {
+    /// A scanner that adds to nodes.
+    init(continuing nodes: [JSONTape.Node], depthMax: Int) {
+        (self.nodes, self.depthMax) = (nodes, depthMax)
+    }
+
+    /// Gives the nodes away.
+    mutating func takeNodes() -> [JSONTape.Node] {
+        defer { nodes = [] }
+        return nodes
+    }
+
+    /// True when `bytes` are one JSON document from `start` on.
+    mutating func scan(_ bytes: RawSpan, from start: Int = 0) -> Bool {
         // RFC 8259, section 8.1: a byte order mark may be passed over.
-        let hasMark = bytes.byte(0) == 0xEF && bytes.byte(1) == 0xBB && bytes.byte(2) == 0xBF
-        var place = hasMark ? 3 : 0
+        let hasMark = bytes.byte(start) == 0xEF && bytes.byte(start + 1) == 0xBB && bytes.byte(start + 2) == 0xBF
+        var place = hasMark ? start + 3 : start
         Self.skipSpace(bytes, &place)
         guard value(bytes, &place, depth: 0) else { return false }
         Self.skipSpace(bytes, &place)
@@ -100,23 +111,29 @@ struct JSONTapeScanner {
 
     private mutating func number(_ bytes: RawSpan, _ place: inout Int) -> Bool {
         let start = place
-        _ = Self.take(UInt8(ascii: "-"), bytes, &place)
-        if !Self.take(UInt8(ascii: "0"), bytes, &place) {
-            guard Self.digits(bytes, &place) else { return false }
+        guard let isInteger = Self.passNumber(bytes, &place) else { return false }
+        add(.number, flag: isInteger, start, place)
+        return true
+    }
+
+    /// Passes a number; true for one that is written as an integer, nil for none.
+    static func passNumber(_ bytes: RawSpan, _ place: inout Int) -> Bool? {
+        _ = take(UInt8(ascii: "-"), bytes, &place)
+        if !take(UInt8(ascii: "0"), bytes, &place) {
+            guard digits(bytes, &place) else { return nil }
         }
         var isInteger = true
-        if Self.take(UInt8(ascii: "."), bytes, &place) {
+        if take(UInt8(ascii: "."), bytes, &place) {
             isInteger = false
-            guard Self.digits(bytes, &place) else { return false }
+            guard digits(bytes, &place) else { return nil }
         }
         if bytes.byte(place) | 0x20 == UInt8(ascii: "e") {
             isInteger = false
             place += 1
-            if !Self.take(UInt8(ascii: "+"), bytes, &place) { _ = Self.take(UInt8(ascii: "-"), bytes, &place) }
-            guard Self.digits(bytes, &place) else { return false }
+            if !take(UInt8(ascii: "+"), bytes, &place) { _ = take(UInt8(ascii: "-"), bytes, &place) }
+            guard digits(bytes, &place) else { return nil }
         }
-        add(.number, flag: isInteger, start, place)
-        return true
+        return isInteger
     }
 
     private mutating func string(_ bytes: RawSpan, _ place: inout Int) -> Bool {

@@ -35,17 +35,11 @@ extension KeywordReader {
     private mutating func addLiterals(
         _ values: [JSONValue], _ keyword: String, _ code: SchemaProgram.Code, _ compiler: inout SchemaCompiler
     ) throws(SchemaProblem) {
-        let texts = values.compactMap { $0.string.map { Array($0.utf8) } }
-        var tapes: [JSONTape] = []
-        if texts.count < values.count {
-            for value in values {
-                do throws(JSONError) { tapes.append(try JSONTape(value)) } catch {
-                    throw problem(keyword, error.message, compiler)
-                }
-            }
+        let literals: Literals
+        do throws(JSONError) { literals = try Literals(values, summary: Self.summary(values)) } catch {
+            throw problem(keyword, error.message, compiler)
         }
-        let table = texts.count < values.count ? nil : NameTable(Array(Set(texts)))
-        compiler.program.literals.append(Literals(texts: table, values: tapes, summary: Self.summary(values)))
+        compiler.program.literals.append(literals)
         any.append(operation(code, keyword, &compiler, a: Int32(compiler.program.literals.count - 1)))
     }
 
@@ -77,7 +71,7 @@ extension KeywordReader {
                 }
             }
             compiler.program.bounds.append(exact)
-            compiler.program.smallBounds.append(text.utf8.count <= 18 ? Int(text) : nil)
+            compiler.program.shortBounds.append(ShortNumber(exact))
             compiler.program.boundTexts.append(text.utf8.count <= 40 ? text : String(text.prefix(40)) + "…")
             numbers.append(operation(code, keyword, &compiler, a: Int32(compiler.program.bounds.count - 1)))
         }

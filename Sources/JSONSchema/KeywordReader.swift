@@ -47,18 +47,13 @@ struct KeywordReader {
 
     /// Puts the operations behind each other into the program.
     func store(in program: inout SchemaProgram, _ number: Int) {
-        func run(_ list: [Operation]) -> SchemaProgram.Run {
-            let start = Int32(program.operations.count)
-            program.operations += list
-            return SchemaProgram.Run(start: start, end: Int32(program.operations.count))
-        }
         program.nodes[number].types = types
-        program.nodes[number].any = run(any)
-        program.nodes[number].object = run(objects)
-        program.nodes[number].array = run(arrays)
-        program.nodes[number].string = run(strings)
-        program.nodes[number].number = run(numbers)
-        program.nodes[number].last = run(last)
+        program.nodes[number].any = program.append(any)
+        program.nodes[number].object = program.append(objects)
+        program.nodes[number].array = program.append(arrays)
+        program.nodes[number].string = program.append(strings)
+        program.nodes[number].number = program.append(numbers)
+        program.nodes[number].last = program.append(last)
     }
 }
 

@@ -43,7 +43,10 @@ struct NameTable: Sendable {
     }
 
     /// The name at a place.
-    func name(_ place: Int) -> String { String(decoding: bytes[start(place)..<Int(ends[place])], as: UTF8.self) }
+    func name(_ place: Int) -> String { String(decoding: bytes(place), as: UTF8.self) }
+
+    /// The bytes of the name at a place.
+    func bytes(_ place: Int) -> [UInt8] { Array(bytes[start(place)..<Int(ends[place])]) }
 
     private func start(_ place: Int) -> Int { place == 0 ? 0 : Int(ends[place - 1]) }
 

@@ -9,6 +9,9 @@ struct PatternDialect {
     /// True directly behind something in a class that stands for many characters.
     private var isBehindSet = false
 
+    /// A count with its closing brace is not longer.
+    static let countLengthMax = 64
+
     private init(_ source: String) { rest = Substring(source).unicodeScalars }
 
     /// The expression in PCRE2's words.
@@ -66,7 +69,8 @@ struct PatternDialect {
 
     /// `{2}`, `{2,}` or `{2,3}` behind the brace.
     private mutating func takeCount() -> String? {
-        guard let end = rest.firstIndex(of: "}") else { return nil }
+        // Longer ones are no counts that are supported, and a brace far away is not looked for again and again.
+        guard let end = rest.prefix(Self.countLengthMax).firstIndex(of: "}") else { return nil }
         let text = String(rest[..<end])
         let parts = text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
         guard parts.count <= 2, let first = parts.first, !first.isEmpty,

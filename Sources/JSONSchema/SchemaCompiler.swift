@@ -126,33 +126,13 @@ struct SchemaCompiler {
 // MARK: - Checks over the whole program
 
 extension SchemaCompiler {
-    /// Nodes that see the same value as node `number`.
-    private func neighbours(of number: Int) -> [Int32] {
-        let node = program.nodes[number]
-        var found: [Int32] = []
-        for run in [node.any, node.object] {
-            for place in run.start..<run.end {
-                let operation = program.operations[Int(place)]
-                switch operation.code {
-                case .allOf, .anyOf, .oneOf:
-                    found += program.nodeLists[Int(operation.a)..<Int(operation.b)]
-                case .not, .reference, .dynamicReference: found.append(operation.a)
-                case .ifThenElse: found += [operation.a, operation.b, operation.c].filter { $0 >= 0 }
-                case .dependentSchemas: found += program.dependencies[Int(operation.a)].map(\.node)
-                default: break
-                }
-            }
-        }
-        return found
-    }
-
     /// A schema that applies itself to the same value again would never end. What a dynamic reference leads to at last
     /// is only known in a run, which has a limit of its own.
     private func checkForLoops() throws(SchemaProblem) {
         enum State { case new, open, done }
         var state = [State](repeating: .new, count: program.nodes.count)
         for start in program.nodes.indices where state[start] == .new {
-            var stack: [(node: Int, open: [Int32])] = [(start, neighbours(of: start))]
+            var stack: [(node: Int, open: [Int32])] = [(start, program.neighbours(of: start))]
             state[start] = .open
             while let top = stack.last {
                 guard let next = top.open.last else {
@@ -168,7 +148,7 @@ extension SchemaCompiler {
                         "the schema refers to itself for the same value, without end")
                 case .new:
                     state[Int(next)] = .open
-                    stack.append((Int(next), neighbours(of: Int(next))))
+                    stack.append((Int(next), program.neighbours(of: Int(next))))
                 case .done: break
                 }
             }
@@ -180,7 +160,7 @@ extension SchemaCompiler {
         var users: [[Int32]] = Array(repeating: [], count: program.nodes.count)
         var open: [Int32] = []
         for number in program.nodes.indices {
-            for other in neighbours(of: number) { users[Int(other)].append(Int32(number)) }
+            for other in program.neighbours(of: number) { users[Int(other)].append(Int32(number)) }
             if marksByItself(number) { open.append(Int32(number)) }
         }
         while let next = open.popLast() {

@@ -86,8 +86,8 @@ struct SchemaProgram: Sendable {
     var dependencies: [[Dependency]] = []
     var patterns: [TextPattern] = []
     var bounds: [ExactNumber] = []
-    /// The bounds that are integers of up to 18 digits.
-    var smallBounds: [Int?] = []
+    /// The bounds that are short.
+    var shortBounds: [ShortNumber?] = []
     /// The bounds as the schema has them.
     var boundTexts: [String] = []
     var literals: [Literals] = []
@@ -98,6 +98,35 @@ struct SchemaProgram: Sendable {
     var locations: [String] = []
     var root: Int32 = 0
     var hasDynamicReferences = false
+}
+
+extension SchemaProgram {
+    /// Puts operations behind those that are there.
+    mutating func append(_ list: [Operation]) -> Run {
+        let start = Int32(operations.count)
+        operations += list
+        return Run(start: start, end: Int32(operations.count))
+    }
+
+    /// Nodes that see the same value as node `number`.
+    func neighbours(of number: Int) -> [Int32] {
+        let node = nodes[number]
+        var found: [Int32] = []
+        for run in [node.any, node.object] {
+            for place in run.start..<run.end {
+                let operation = operations[Int(place)]
+                switch operation.code {
+                case .allOf, .anyOf, .oneOf:
+                    found += nodeLists[Int(operation.a)..<Int(operation.b)]
+                case .not, .reference, .dynamicReference: found.append(operation.a)
+                case .ifThenElse: found += [operation.a, operation.b, operation.c].filter { $0 >= 0 }
+                case .dependentSchemas: found += dependencies[Int(operation.a)].map(\.node)
+                default: break
+                }
+            }
+        }
+        return found
+    }
 }
 
 /// A program that does not change any more, with what its runs use in turn.
@@ -123,18 +152,4 @@ struct Dependency: Sendable {
     var name: [UInt8]
     var required: [[UInt8]] = []
     var node: Int32 = -1
-}
-
-/// The values of `enum` or `const`.
-final class Literals: Sendable {
-    /// The characters of all values, when all are strings: the common case.
-    let texts: NameTable?
-    /// Without ``texts``: the values.
-    let values: [JSONTape]
-    /// The values as a message lists them.
-    let summary: String
-
-    init(texts: NameTable?, values: [JSONTape], summary: String) {
-        (self.texts, self.values, self.summary) = (texts, values, summary)
-    }
 }

@@ -1,6 +1,6 @@
 /// Keywords for values of any type.
 extension SchemaRun {
-    func checkAny(_ node: Node, _ value: Int32) -> Bool {
+    mutating func checkAny(_ node: Node, _ value: Int32) -> Bool {
         var isValid = true
         for place in node.any.start..<node.any.end {
             let operation = operations[Int(place)]
@@ -12,7 +12,7 @@ extension SchemaRun {
         return isValid
     }
 
-    private func checkAny(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
+    private mutating func checkAny(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
         switch operation.code {
         case .constant, .enumeration:
             let literals = schema.program.literals[Int(operation.a)]
@@ -30,7 +30,7 @@ extension SchemaRun {
         }
     }
 
-    private func checkAll(_ operation: Operation, _ value: Int32) -> Bool {
+    private mutating func checkAll(_ operation: Operation, _ value: Int32) -> Bool {
         var isValid = true
         for place in operation.a..<operation.b where !check(nodeLists[Int(place)], value) {
             guard isExplaining else { return false }
@@ -39,7 +39,7 @@ extension SchemaRun {
         return isValid
     }
 
-    private func checkAnyOf(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
+    private mutating func checkAnyOf(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
         var isValid = false
         for place in operation.a..<operation.b where branching(nodeLists[Int(place)], value) {
             isValid = true
@@ -50,7 +50,7 @@ extension SchemaRun {
             || fail(node, operation, "must fit one of \(operation.b - operation.a) schemas at least, and fits none")
     }
 
-    private func checkOneOf(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
+    private mutating func checkOneOf(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
         var count = 0
         for place in operation.a..<operation.b where branching(nodeLists[Int(place)], value) {
             count += 1
@@ -61,7 +61,7 @@ extension SchemaRun {
     }
 
     /// Asks whether a value fits; what the branch evaluated counts only when it does.
-    private func branching(_ number: Int32, _ value: Int32) -> Bool {
+    private mutating func branching(_ number: Int32, _ value: Int32) -> Bool {
         guard isMarking, !programNodes[Int(number)].marksNothing else { return asksUnmarked(number, value) }
         marks.append(EvaluationMarks())
         let isValid = asks(number, value)
@@ -70,20 +70,24 @@ extension SchemaRun {
         return isValid
     }
 
-    private func asksUnmarked(_ number: Int32, _ value: Int32) -> Bool {
+    private mutating func asksUnmarked(_ number: Int32, _ value: Int32) -> Bool {
         let wasMarking = isMarking
         isMarking = false
         defer { isMarking = wasMarking }
         return asks(number, value)
     }
 
-    private func isAny(of literals: Literals, _ value: Int32) -> Bool {
-        let element = nodes[Int(value)]
-        if let texts = literals.texts {
-            return element.kind == .string && spend(element.byteCount >> 6) && tape.place(of: element, in: texts) >= 0
-        }
-        return literals.values.contains { literal in
-            spend(1 + (element.byteCount >> 4)) && TapeComparison(tape, literal).isEqual(value, 0)
+    private mutating func isAny(of literals: Literals, _ value: Int32) -> Bool {
+        let element = tape.nodes[Int(value)]
+        switch element.kind {
+        case .null: return literals.hasNull
+        case .bool: return element.flag ? literals.hasTrue : literals.hasFalse
+        case .string: return spend(element.byteCount >> 6) && tape.place(of: element, in: literals.texts) >= 0
+        case .number: return spend(element.byteCount >> 5) && literals.contains(number: element, of: tape)
+        case .array, .object:
+            return literals.containers.contains { literal in
+                spend(1 + element.byteCount >> 4) && TapeComparison(tape, literal: literal).isEqual(value, 0)
+            }
         }
     }
 }

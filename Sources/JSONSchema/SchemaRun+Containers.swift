@@ -1,6 +1,8 @@
+internal import ByteKit
+
 /// Keywords for objects and arrays.
 extension SchemaRun {
-    func checkObject(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
+    mutating func checkObject(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
         var isValid = true
         for place in node.object.start..<node.object.end {
             let operation = operations[Int(place)]
@@ -28,19 +30,20 @@ extension SchemaRun {
     }
 
     /// One pass over the members: their schemas, those of patterns and of the rest, names, and what is required.
-    private func checkMembers(
+    private mutating func checkMembers(
         _ rules: ObjectRules, _ node: Node, _ element: JSONTape.Node, _ value: Int32
     ) -> Bool {
+        guard spend(Int(element.count) >> 2) else { return false }
         var isValid = true
         var found = RequiredSet(count: rules.requiredCount)
         var name = value + 1
         while name < element.next {
-            let key = nodes[Int(name)]
+            let key = tape.nodes[Int(name)]
             let slot = rules.names.isEmpty ? -1 : tape.place(of: key, in: rules.names)
             if slot >= 0 { found.insert(rules.slots[slot].required) }
             isValid = checkMember(slot, rules, node, name, key) && isValid
             if !isValid && !isExplaining { return false }
-            name = nodes[Int(name + 1)].next
+            name = tape.nodes[Int(name + 1)].next
         }
         if found.isComplete { return isValid }
         guard isExplaining else { return false }
@@ -51,7 +54,7 @@ extension SchemaRun {
     }
 
     /// Checks one member by all that is said about its name.
-    private func checkMember(
+    private mutating func checkMember(
         _ slot: Int, _ rules: ObjectRules, _ node: Node, _ name: Int32, _ key: JSONTape.Node
     ) -> Bool {
         let member = name + 1
@@ -76,27 +79,28 @@ extension SchemaRun {
         return isValid
     }
 
-    private func checkAdditional(_ number: Int32, _ node: Node, _ member: Int32, _ key: JSONTape.Node) -> Bool {
+    private mutating func checkAdditional(_ number: Int32, _ node: Node, _ member: Int32, _ key: JSONTape.Node) -> Bool
+    {
         guard isExplaining, programNodes[Int(number)].allowsNothing else {
             return checkMember(number, member, named: key)
         }
-        return stepping(into: key) {
-            fail(node, "additionalProperties", "must not be there: the schema knows no such member")
-        }
+        let outside = enter(key)
+        defer { leave(to: outside) }
+        return fail(node, "additionalProperties", "must not be there: the schema knows no such member")
     }
 
-    private func hasMember(_ name: [UInt8], _ value: Int32) -> Bool {
-        let end = nodes[Int(value)].next
-        guard spend(Int(nodes[Int(value)].count) >> 2) else { return false }
+    private mutating func hasMember(_ name: [UInt8], _ value: Int32) -> Bool {
+        let end = tape.nodes[Int(value)].next
+        guard spend(Int(tape.nodes[Int(value)].count) >> 2) else { return false }
         var place = value + 1
         while place < end {
-            if tape.equals(nodes[Int(place)], name) { return true }
-            place = nodes[Int(place + 1)].next
+            if tape.equals(tape.nodes[Int(place)], name.rawBytes) { return true }
+            place = tape.nodes[Int(place + 1)].next
         }
         return false
     }
 
-    private func checkDependencies(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
+    private mutating func checkDependencies(_ operation: Operation, _ node: Node, _ value: Int32) -> Bool {
         var isValid = true
         let entries = schema.program.dependencies[Int(operation.a)]
         guard spend(entries.count) else { return false }
@@ -113,7 +117,7 @@ extension SchemaRun {
         return isValid
     }
 
-    private func checkDependentSchemas(_ operation: Operation, _ value: Int32) -> Bool {
+    private mutating func checkDependentSchemas(_ operation: Operation, _ value: Int32) -> Bool {
         var isValid = true
         let entries = schema.program.dependencies[Int(operation.a)]
         guard spend(entries.count) else { return false }
@@ -130,7 +134,7 @@ extension SchemaRun {
 // MARK: - Arrays
 
 extension SchemaRun {
-    func checkArray(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
+    mutating func checkArray(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
         var isValid = true
         for place in node.array.start..<node.array.end {
             let operation = operations[Int(place)]
@@ -158,7 +162,7 @@ extension SchemaRun {
         return isValid
     }
 
-    private func checkItems(_ operation: Operation, _ value: Int32, _ element: JSONTape.Node) -> Bool {
+    private mutating func checkItems(_ operation: Operation, _ value: Int32, _ element: JSONTape.Node) -> Bool {
         var isValid = true
         var (place, index) = (value + 1, 0)
         let prefixCount = Int(operation.b - operation.a)
@@ -169,14 +173,14 @@ extension SchemaRun {
                 guard isExplaining else { return false }
                 isValid = false
             }
-            place = nodes[Int(place)].next
+            place = tape.nodes[Int(place)].next
             index += 1
         }
         if isMarking { marks[marks.count - 1].firstItems = max(marks[marks.count - 1].firstItems, index) }
         return isValid
     }
 
-    private func checkContains(
+    private mutating func checkContains(
         _ operation: Operation, _ node: Node, _ value: Int32, _ element: JSONTape.Node
     ) -> Bool {
         var (place, index, count): (Int32, Int, Int32) = (value + 1, 0, 0)
@@ -188,7 +192,7 @@ extension SchemaRun {
                 count += 1
                 if wasMarking { fitting.append(index) }
             }
-            place = nodes[Int(place)].next
+            place = tape.nodes[Int(place)].next
             index += 1
         }
         isMarking = wasMarking
@@ -200,7 +204,7 @@ extension SchemaRun {
         return true
     }
 
-    private func hasUniqueItems(_ value: Int32, _ element: JSONTape.Node) -> Bool {
+    private mutating func hasUniqueItems(_ value: Int32, _ element: JSONTape.Node) -> Bool {
         guard element.count > 1 else { return true }
         guard spend(Int(element.next - value) + element.byteCount >> 4) else { return false }
         return TapeComparison(tape, tape).areElementsUnique(value)

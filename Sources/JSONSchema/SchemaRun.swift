@@ -1,32 +1,33 @@
-/// One document on its way through a schema.program. Used by one thread.
+/// One document on its way through a compiled schema, or many, one after the other.
 ///
 /// Every check spends steps, by the work that it does, and looks at how deep it is; when a limit is passed, all checks
 /// still open end at once.
-final class SchemaRun {
+struct SchemaRun {
     typealias Node = SchemaProgram.Node
     typealias Operation = SchemaProgram.Operation
 
     let schema: CompiledSchema
-    let tape: JSONTape
-    // The lists that are read most, each a property of its own: that costs one load instead of a copy of the whole.
-    let nodes: [JSONTape.Node]
+    // The lists that are read most, each a property of its own: that costs one load instead of two.
     let programNodes: [Node]
     let operations: [Operation]
     let nodeLists: [Int32]
     let objectRules: [ObjectRules]
+    /// The document.
+    var tape: JSONTape
     /// True to go on after a failure and write down where and why.
-    private(set) var isExplaining: Bool
+    private(set) var isExplaining = false
     private(set) var failures: [ValidationFailure] = []
     private(set) var limit: ValidationLimit?
     /// What was evaluated, innermost last; only used while somebody asks.
     var marks: [EvaluationMarks] = []
     var isMarking = false
     private var searchScratch: TextPattern.Scratch?
+    private var hasSearched = false
     private let hasDynamicReferences: Bool
-    private let failuresMax: Int
+    private var failuresMax = 0
     /// Where the value that is looked at stands, kept while explaining.
     private var path = JSONPointer()
-    private var stepsLeft: Int
+    private var stepsLeft = 0
     private var depth = 0
     /// Resources that were entered, outermost first; only used with dynamic references.
     private var scope: [Int32] = []
@@ -36,35 +37,45 @@ final class SchemaRun {
     /// Names in paths of failures are cut behind this many bytes.
     private static let nameBytesMax = 256
 
-    /// A run that explains up to `failuresMax` failures; with 0 it only asks whether there is one.
-    init(_ schema: CompiledSchema, _ tape: JSONTape, failuresMax: Int) {
+    init(_ schema: CompiledSchema, _ tape: JSONTape = JSONTape()) {
         self.schema = schema
         self.tape = tape
-        nodes = tape.nodes
         (programNodes, operations) = (schema.program.nodes, schema.program.operations)
         (nodeLists, objectRules) = (schema.program.nodeLists, schema.program.objectRules)
         hasDynamicReferences = schema.program.hasDynamicReferences
-        self.failuresMax = failuresMax
-        isExplaining = failuresMax > 0
-        stepsLeft = 1_000_000 + 50 * tape.nodes.count + tape.bytes.count
     }
 
-    /// Processor time for everything from the first pattern that takes long.
-    private var timeMax: Duration { .seconds(2) + .microseconds(tape.bytes.count / 8) }
+    /// Begins with the document that is in ``tape`` now; `path` is where it stands. Explains up to `failuresMax`
+    /// failures; with 0 it only asks whether there is one.
+    mutating func begin(failuresMax: Int = 0, at path: JSONPointer = JSONPointer()) {
+        self.failuresMax = failuresMax
+        isExplaining = failuresMax > 0
+        if !failures.isEmpty { failures = [] }
+        limit = nil
+        hasSearched = false
+        stepsLeft = 1_000_000 + 50 * tape.nodes.count + tape.bytes.count
+        if isExplaining { self.path = path }
+    }
 
-    deinit { if let searchScratch { schema.giveBack(searchScratch) } }
+    /// Gives back what other runs can use. Nothing may be checked any more.
+    mutating func end() {
+        if let searchScratch { schema.giveBack(searchScratch) }
+        searchScratch = nil
+    }
 
-    /// For patterns; fetched when the first one is met.
-    var scratch: TextPattern.Scratch {
-        if let searchScratch { return searchScratch }
-        let scratch = schema.takeScratch()
-        scratch.begin(timeMax: timeMax)
-        searchScratch = scratch
-        return scratch
+    /// Searches in a string of the document.
+    mutating func search(_ pattern: TextPattern, _ element: JSONTape.Node) -> TextPattern.Outcome {
+        let scratch = searchScratch ?? schema.takeScratch()
+        if !hasSearched {
+            searchScratch = scratch
+            hasSearched = true
+            scratch.begin(byteCount: tape.bytes.count)
+        }
+        return tape.search(pattern, element, scratch)
     }
 
     /// True when the value at index `value` of the tape fits node `number`.
-    func check(_ number: Int32, _ value: Int32) -> Bool {
+    mutating func check(_ number: Int32, _ value: Int32) -> Bool {
         guard spend(1) else { return false }
         guard depth < Self.depthMax else { return give(up: .depth) }
         depth += 1
@@ -76,8 +87,8 @@ final class SchemaRun {
         return checkInScope(node, value)
     }
 
-    private func checkInScope(_ node: Node, _ value: Int32) -> Bool {
-        let element = nodes[Int(value)]
+    private mutating func checkInScope(_ node: Node, _ value: Int32) -> Bool {
+        let element = tape.nodes[Int(value)]
         var isValid = hasType(node, element)
         if !isValid {
             guard isExplaining else { return false }
@@ -89,7 +100,7 @@ final class SchemaRun {
     }
 
     /// Runs everything but what needs to know what was evaluated.
-    func run(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
+    mutating func run(_ node: Node, _ value: Int32, _ element: JSONTape.Node) -> Bool {
         var isValid = true
         if !node.any.isEmpty {
             isValid = checkAny(node, value)
@@ -107,25 +118,29 @@ final class SchemaRun {
     }
 
     /// Checks a value inside of the current one, which stands under a member's name.
-    func checkMember(_ number: Int32, _ value: Int32, named name: JSONTape.Node) -> Bool {
+    mutating func checkMember(_ number: Int32, _ value: Int32, named name: JSONTape.Node) -> Bool {
         let wasMarking = isMarking
         isMarking = false
         defer { isMarking = wasMarking }
         guard isExplaining else { return check(number, value) }
-        return stepping(into: name) { check(number, value) }
+        let outside = enter(name)
+        defer { leave(to: outside) }
+        return check(number, value)
     }
 
     /// Checks a value inside of the current one, which stands at an index.
-    func checkElement(_ number: Int32, _ value: Int32, at index: Int) -> Bool {
+    mutating func checkElement(_ number: Int32, _ value: Int32, at index: Int) -> Bool {
         let wasMarking = isMarking
         isMarking = false
         defer { isMarking = wasMarking }
         guard isExplaining else { return check(number, value) }
-        return stepping(into: index) { check(number, value) }
+        let outside = enter(index)
+        defer { leave(to: outside) }
+        return check(number, value)
     }
 
     /// Checks without writing failures down: for keywords that only ask.
-    func asks(_ number: Int32, _ value: Int32) -> Bool {
+    mutating func asks(_ number: Int32, _ value: Int32) -> Bool {
         let wasExplaining = isExplaining
         isExplaining = false
         defer { isExplaining = wasExplaining && limit == nil }
@@ -133,14 +148,14 @@ final class SchemaRun {
     }
 
     /// The node that a dynamic reference leads to: that of the outermost resource that has the anchor.
-    func dynamicTarget(_ operation: Operation) -> Int32 {
+    mutating func dynamicTarget(_ operation: Operation) -> Int32 {
         _ = spend(scope.count >> 3)
         let anchors = schema.program.dynamicAnchors[Int(operation.b)]
         for resource in scope { if let node = anchors[resource] { return node } }
         return operation.a
     }
 
-    private func hasType(_ node: Node, _ element: JSONTape.Node) -> Bool {
+    private mutating func hasType(_ node: Node, _ element: JSONTape.Node) -> Bool {
         guard node.types & (1 << element.kind.rawValue) != 0 else { return false }
         if node.types & Node.wholeNumbers == 0 || element.kind != .number || element.flag { return true }
         return spend(element.byteCount >> 5) && tape.number(element).isWhole
@@ -152,13 +167,13 @@ final class SchemaRun {
 extension SchemaRun {
     /// Spends steps for work that is about to be done; false when there are none left.
     @inline(__always)
-    func spend(_ steps: Int) -> Bool {
+    mutating func spend(_ steps: Int) -> Bool {
         stepsLeft &-= steps
         return stepsLeft >= 0 || give(up: .steps)
     }
 
     /// Ends everything; always false, so that checks can return it.
-    func give(up reason: ValidationLimit) -> Bool {
+    mutating func give(up reason: ValidationLimit) -> Bool {
         limit = limit ?? reason
         stepsLeft = -1
         isExplaining = false
@@ -171,13 +186,13 @@ extension SchemaRun {
 extension SchemaRun {
     /// Notes a failure; always false, so that checks can return it.
     @discardableResult
-    func fail(_ node: Node, _ operation: Operation, _ reason: @autoclosure () -> String) -> Bool {
+    mutating func fail(_ node: Node, _ operation: Operation, _ reason: @autoclosure () -> String) -> Bool {
         isExplaining ? fail(node, schema.program.keywords[Int(operation.keyword)], reason()) : false
     }
 
     /// Notes a failure of a keyword; always false.
     @discardableResult
-    func fail(_ node: Node, _ keyword: String, _ reason: @autoclosure () -> String) -> Bool {
+    mutating func fail(_ node: Node, _ keyword: String, _ reason: @autoclosure () -> String) -> Bool {
         guard isExplaining else { return false }
         let place = schema.program.locations[Int(node.location)] + (keyword.isEmpty ? "" : "/" + keyword)
         failures.append(ValidationFailure(instancePath: path.text, schemaPath: place, reason: reason()))
@@ -185,8 +200,8 @@ extension SchemaRun {
         return false
     }
 
-    /// Does something one step further down, at a member.
-    func stepping(into name: JSONTape.Node, _ body: () -> Bool) -> Bool {
+    /// Goes one step further down, to a member; ``leave(to:)`` with what this returns goes back.
+    mutating func enter(_ name: JSONTape.Node) -> Int {
         let count = path.bytes.count
         let characters = tape.characters(name)
         if characters.count <= Self.nameBytesMax {
@@ -196,19 +211,20 @@ extension SchemaRun {
             while let last = cut.popLast(), last & 0xC0 == 0x80 {}
             path.append(name: Array(cut) + Array("…".utf8))
         }
-        defer { path.cut(to: count) }
-        return body()
+        return count
     }
 
-    /// Does something one step further down, at an element.
-    func stepping(into index: Int, _ body: () -> Bool) -> Bool {
+    /// Goes one step further down, to an element.
+    mutating func enter(_ index: Int) -> Int {
         let count = path.bytes.count
         path.append(name: String(index).utf8)
-        defer { path.cut(to: count) }
-        return body()
+        return count
     }
 
-    private func failType(_ node: Node) {
+    /// Goes back up.
+    mutating func leave(to outside: Int) { path.cut(to: outside) }
+
+    private mutating func failType(_ node: Node) {
         if node.allowsNothing {
             fail(node, "", "must not be there")
             return

@@ -1,12 +1,18 @@
+internal import ByteKit
+
 /// Compares values of two tapes as JSON Schema does: numbers by value, members in any order.
 struct TapeComparison {
     private let left: JSONTape
     private let right: JSONTape
+    /// True when the right tape was made of a literal: then the work is bounded by the size of the left value.
+    private let isLiteral: Bool
 
-    init(_ left: JSONTape, _ right: JSONTape) {
-        self.left = left
-        self.right = right
-    }
+    init(_ left: JSONTape, _ right: JSONTape) { (self.left, self.right, isLiteral) = (left, right, false) }
+
+    init(_ left: JSONTape, literal: JSONTape) { (self.left, right, isLiteral) = (left, literal, true) }
+
+    /// An exponent in a literal has fewer characters.
+    private static let exponentBytesMax = 20
 
     /// True for equal values.
     func isEqual(_ a: Int32, _ b: Int32) -> Bool {
@@ -15,11 +21,18 @@ struct TapeComparison {
         switch mine.kind {
         case .null: return true
         case .bool: return mine.flag == theirs.flag
-        case .number: return left.number(mine) == right.number(theirs)
-        case .string: return left.characters(mine) == right.characters(theirs)
+        case .number:
+            if isLiteral && theirs.byteCount > mine.byteCount + Self.exponentBytesMax { return false }
+            return left.number(mine) == right.number(theirs)
+        case .string: return areCharactersEqual(mine, theirs)
         case .array: return mine.count == theirs.count && areElementsEqual(a, b)
         case .object: return areMembersEqual(a, b)
         }
+    }
+
+    private func areCharactersEqual(_ mine: JSONTape.Node, _ theirs: JSONTape.Node) -> Bool {
+        if theirs.flag { return left.equals(mine, right.characters(theirs).rawBytes) }
+        return left.equals(mine, right.bytes.rawBytes.extracting(Int(theirs.start)..<Int(theirs.end)))
     }
 
     private func areElementsEqual(_ a: Int32, _ b: Int32) -> Bool {
@@ -34,6 +47,7 @@ struct TapeComparison {
 
     /// Of members with equal names the last one counts.
     private func areMembersEqual(_ a: Int32, _ b: Int32) -> Bool {
+        if isLiteral && right.nodes[Int(b)].count > left.nodes[Int(a)].count { return false }
         let (mine, theirs) = (Self.members(left, a), Self.members(right, b))
         return mine.count == theirs.count
             && mine.allSatisfy { name, value in theirs[name].map { isEqual(value, $0) } ?? false }

@@ -92,7 +92,9 @@ extension TextPattern {
         fileprivate let context: OpaquePointer?
         private var stack: OpaquePointer?
         private var quickCount = 0
-        private var clock = ThreadClock(timeMax: .seconds(1))
+        /// How many bytes the whole document has.
+        private var byteCount = 0
+        private var clock: ThreadClock?
 
         init() {
             unsafe data = unsafe pcre2_match_data_create_8(1, nil)
@@ -108,9 +110,11 @@ extension TextPattern {
             unsafe pcre2_jit_stack_free_8(stack)
         }
 
-        /// Begins a run whose searches may take a time on this thread.
-        func begin(timeMax: Duration) {
-            clock = ThreadClock(timeMax: timeMax)
+        /// Begins a run over a document: its searches together may take 2 seconds of processor time, and one more for
+        /// each 8 MB.
+        func begin(byteCount: Int) {
+            self.byteCount = byteCount
+            clock = nil
             quickCount = 0
         }
 
@@ -127,10 +131,14 @@ extension TextPattern {
         /// True while there is time. Short searches are so quick that it suffices to look now and then.
         fileprivate func hasTimeForQuickSearch() -> Bool {
             quickCount &+= 1
-            return quickCount & 15 != 0 || clock.hasTime()
+            return quickCount & 15 != 0 || hasTime()
         }
 
-        fileprivate func hasTime() -> Bool { clock.hasTime() }
+        fileprivate func hasTime() -> Bool {
+            let known = clock ?? ThreadClock(timeMax: .seconds(2) + .microseconds(byteCount / 8))
+            clock = known
+            return known.hasTime
+        }
 
         /// Gives compiled code more room than the 32 KiB that it has at first; false when it has that already.
         fileprivate func growStack() -> Bool {

@@ -4,21 +4,13 @@ import Glibc
 ///
 /// It stands still while the thread waits or the machine sleeps, so that a busy machine alone never ends anything.
 struct ThreadClock {
-    private let timeMax: Duration
-    private var began: Duration?
+    private let end: Duration
 
-    /// A clock that starts when it is asked for the first time.
-    init(timeMax: Duration) { self.timeMax = timeMax }
+    /// A clock that starts now.
+    init(timeMax: Duration) { end = Self.now + timeMax }
 
     /// True until the time is over.
-    mutating func hasTime() -> Bool {
-        let now = Self.now
-        guard let began else {
-            began = now
-            return true
-        }
-        return now - began < timeMax
-    }
+    var hasTime: Bool { Self.now < end }
 
     /// Time on a processor since the thread began.
     static var now: Duration {

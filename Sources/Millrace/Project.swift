@@ -89,6 +89,14 @@ struct Project {
         }
     }
 
+    /// The captured tables as a run that starts now would know them, masks aside.
+    func relations() async throws(ConnectorFailure) -> [Relation] {
+        switch source {
+        case .postgres(let settings): return try await TableForms(settings: settings).relations()
+        case .sqlite(let settings): return try SQLiteDoctor(settings).relations()
+        }
+    }
+
     /// A sink object for each sink of the file.
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in

@@ -81,7 +81,7 @@ struct SchemaCommandTests {
             try object(try run("check", "shop.orders", "b.json", "--json"))["breaks"] as? [[String: Any]])
         #expect(breaks.count >= 2 && breaks.allSatisfy { $0["direction"] as? String == "BACKWARD" })
         #expect(
-            Set(breaks.first?.keys ?? [:].keys).isSuperset(of: ["path", "old", "new", "rule", "reason", "version"]))
+            Set((breaks.first ?? [:]).keys).isSuperset(of: ["path", "old", "new", "rule", "reason", "version"]))
         // Nothing was written, and registering refuses for the same reason.
         #expect(try run("list").output == "shop.orders: version 1\n")
         let refused = try run("register", "shop.orders", "b.json")

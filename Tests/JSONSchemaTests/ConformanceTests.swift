@@ -44,14 +44,9 @@ struct ConformanceTests {
     /// Runs the cases of a file. Calls `failing` with each that does not come out as it should.
     @discardableResult
     static func run(_ file: CaseFile, failing: (String) -> Void) throws -> Int {
-        let library = try library.get()
         var count = 0
         for group in try value("tests/\(file.draft)/\(file.name)").array ?? [] {
-            let draft: JSONSchema.Draft = file.draft == "draft7" ? .draft7 : .draft2020
-            let schema = Result {
-                try JSONSchema(
-                    group["schema"] ?? .null, library: library, draft: draft, assertsFormats: file.assertsFormats)
-            }
+            let schema = Result { try Self.schema(group, file) }
             for test in group["tests"]?.array ?? [] {
                 count += 1
                 let document = try JSONTape(test["data"] ?? .null)
@@ -63,6 +58,20 @@ struct ConformanceTests {
             }
         }
         return count
+    }
+
+    private static func schema(_ group: JSONValue, _ file: CaseFile) throws -> JSONSchema {
+        try JSONSchema(
+            group["schema"] ?? .null, library: try library.get(), draft: file.draft == "draft7" ? .draft7 : .draft2020,
+            assertsFormats: file.assertsFormats)
+    }
+
+    /// Calls `body` with each case of a file whose schema is one, and the schema.
+    static func forEachCase(_ file: CaseFile, _ body: (JSONSchema, JSONValue) throws -> Void) throws {
+        for group in try value("tests/\(file.draft)/\(file.name)").array ?? [] {
+            guard let schema = try? Self.schema(group, file) else { continue }
+            for test in group["tests"]?.array ?? [] { try body(schema, test) }
+        }
     }
 
     @Test(arguments: files.filter { !$0.isOptional })

@@ -137,6 +137,26 @@ struct HostileInputTests {
         #expect(try schema.failures(of: tape(#"{\#(members),"x":1}"#)).map(\.instancePath) == ["/x"])
     }
 
+    @Test func manyPassesOverManyMembersEndInAnError() throws {
+        let branches = (0..<20_000).map { #"{"required":["m\#($0)"]}"# }.joined(separator: ",")
+        let members = (0..<20_000).map { #""m\#($0)":1"# }.joined(separator: ",")
+        let schema = try schema(#"{"allOf":[\#(branches)]}"#)
+        #expect(throws: ValidationLimit.steps) { try schema.accepts(tape("{\(members)}")) }
+    }
+
+    @Test(arguments: [
+        "{" + (0..<100_000).map { #""member \#($0)":1"# }.joined(separator: ",") + "}",
+        "[" + String(repeating: "9", count: 1 << 20) + "]", "[\"" + String(repeating: "x", count: 1 << 20) + "\"]",
+    ])
+    func largeLiteralCostsASmallValueNothing(_ literal: String) throws {
+        let schema = try schema(#"{"items":{"enum":[0,\#(literal)]}}"#)
+        let small = literal.hasPrefix("{") ? "{}" : literal.hasPrefix("[9") ? "[9]" : #"["x"]"#
+        let document = try tape("[" + Array(repeating: "0", count: 200_000).joined(separator: ",") + ",\(literal)]")
+        #expect(try schema.accepts(document))
+        let others = try self.schema(#"{"items":{"not":{"enum":[0,\#(literal)]}}}"#)
+        #expect(try others.accepts(tape("[" + Array(repeating: small, count: 100_000).joined(separator: ",") + "]")))
+    }
+
     @Test func longChainOfReferencesIsCompiled() throws {
         let chain = (0..<20_000).map { ##""d\##($0)":{"$ref":"#/$defs/d\##($0 + 1)"}"## }.joined(separator: ",")
         let text = ##"{"$defs":{\##(chain),"d20000":{"properties":{"a":true}}}}"##
@@ -215,7 +235,7 @@ struct HostileInputTests {
     @Test func searchInPartsFindsWhatStandsAtTheirSeams() throws {
         let pattern = try TextPattern("(?<=é)z|^y")
         let scratch = TextPattern.Scratch()
-        scratch.begin(timeMax: .seconds(60))
+        scratch.begin(byteCount: 480_000_000)
         for count in 120..<400 {
             let text = String(repeating: "é", count: count)
             for (tail, isFound) in [("z", true), ("y", false), ("éz", true), ("az", false)] {
@@ -240,6 +260,12 @@ struct HostileInputTests {
             try schema(#"{"properties":{\#(members.joined(separator: ","))}}"#)
         }
         #expect(problem?.message == "all patterns together take more than 64 MiB")
+    }
+
+    @Test func manyBracesThatRepeatNothingAreReadSoon() throws {
+        let braces = String(repeating: "{", count: 15_000)
+        let members = (0..<200).map { #""p\#($0)":{"pattern":"\#($0)\#(braces)"}"# }
+        #expect(try schema(#"{"properties":{\#(members.joined(separator: ","))}}"#).accepts(tape("{}")))
     }
 
     // MARK: Numbers and text

@@ -68,9 +68,15 @@ struct JSONTapeTests {
         #expect(TapeComparison(both, both).areElementsUnique(0) == !isEqual)
     }
 
-    @Test(arguments: ["0", "-1", "999999999999999999", "-999999999999999999", "1000000000000000000", "1.0"])
-    func smallIntegersAreRead(_ text: String) throws {
-        let tape = try tape(text)
-        #expect(tape.smallInteger(tape.nodes[0]) == (text.utf8.count <= 18 ? Int(text) : nil))
+    @Test(arguments: [
+        ("null", "null"), (#"{"a":2,"a":1}"#, #"{"a":1}"#), (#"{"a":1}"#, #"{"a":2,"a":1e0}"#),
+        ("[1.50,10]", "[1.5,1e1]"),
+        (#"["\u00e9\n"]"#, "[\"é\\n\"]"), ("[0.0]", "[-0]"), ("1000000000000000000000", "1e21"),
+        ("1e21", "1000000000000000000000"),
+    ])
+    func literalIsEqualToEveryWayToWriteIt(_ document: String, _ literal: String) throws {
+        let value = try JSONValue(parsing: literal)
+        let comparison = TapeComparison(try tape(document), literal: try JSONTape(literal: value))
+        #expect(comparison.isEqual(0, 0))
     }
 }

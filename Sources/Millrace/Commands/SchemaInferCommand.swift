@@ -22,27 +22,22 @@ struct SchemaInferCommand: AsyncParsableCommand {
     func run() async throws {
         let project = try Project.load(shared.config)
         let pattern = TablePattern(table)
-        let reader = project.makeTableReader()
-        let view: TableView
-        do throws(ConnectorFailure) {
-            view = try await reader.open(of: nil) { pattern.matches(schema: $0.schema, table: $0.name) }
-        } catch {
-            await reader.close()
-            throw project.located(error)
-        }
-        await reader.close()
-        guard let found = view.tables.first, view.tables.count == 1 else {
-            let names = view.tables.map(\.relation.qualifiedName).joined(separator: ", ")
-            throw ConnectorFailure(
-                "schema.unknown_table", .stop,
-                view.tables.isEmpty ? "no captured table is called \(table)" : "\(table) is several tables: \(names)",
-                hint: view.tables.isEmpty
-                    ? "see which are captured: millrace doctor" : "name one with its schema", exitCode: 2)
-        }
         let relation: Relation
-        do throws(ConnectorFailure) { relation = try project.masks.masked(found.relation) } catch {
+        do throws(ConnectorFailure) {
+            let found = try await project.relations().filter { pattern.matches(schema: $0.schema, table: $0.name) }
+            guard let only = found.first, found.count == 1 else { throw unknown(found) }
+            relation = try project.masks.masked(only)
+        } catch {
             throw project.located(error)
         }
         Terminal.printText(SchemaFolder.schema(derivedFrom: relation).prettyText)
+    }
+
+    private func unknown(_ found: [Relation]) -> ConnectorFailure {
+        let names = found.map(\.qualifiedName).joined(separator: ", ")
+        return ConnectorFailure(
+            "schema.unknown_table", .stop,
+            found.isEmpty ? "no captured table is called \(table)" : "\(table) is several tables: \(names)",
+            hint: found.isEmpty ? "see which are captured: millrace doctor" : "name one with its schema", exitCode: 2)
     }
 }
