@@ -16,16 +16,18 @@ extension Examination {
         guard let checkpoint = log.checkpoint else { return }
         let notes = try SourceNotes(decoding: checkpoint.notes)
         let position = LSN(max(checkpoint.resume.value, checkpoint.last?.commit ?? 0))
-        if let before = notes.timeline, let now = replication?.timeline,
+        if notes.standby != facts.started, let before = notes.timeline, let now = replication?.timeline,
             let why = before.obstacle(to: now, readUpTo: position)
         {
             add(PostgresFailure.timelineChanged(from: before.number, to: now.number, why))
         }
         let end = try WALEnd(side).position
         if end.value < checkpoint.resume.value {
+            let (server, log) = (end.description, LSN(checkpoint.resume.value).description)
             add(
-                PostgresFailure.serverBehind(
-                    server: end.description, checkpoint: LSN(checkpoint.resume.value).description))
+                facts.isInRecovery
+                    ? PostgresFailure.standbyBehind(standby: server, checkpoint: log)
+                    : PostgresFailure.serverBehind(server: server, checkpoint: log))
         }
         try lookAtMemory(notes.publication, facts)
         if let slot = try SlotState.find(settings.slot, side) {

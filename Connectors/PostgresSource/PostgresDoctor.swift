@@ -53,6 +53,7 @@ struct Examination {
             lookAtServer(facts)
             try lookAtLimits()
             let replication = lookAtReplication(facts)
+            try lookAtStandby(facts, replication)
             try lookAtTables(facts)
             try lookAtSlot(facts)
             try lookAtLog(facts, replication)
@@ -89,7 +90,7 @@ extension Examination {
             if facts.versionNumber < 160_000 {
                 add(PostgresFailure.standby())
             } else {
-                add(.warning, "postgres.standby", "the server is a standby: publications must be made on its primary")
+                add(.warning, "postgres.standby", "the server is a standby: publications are made on its primary")
             }
         }
         headroom("max_wal_senders", facts.sendersUsed, facts.sendersMax, code: "postgres.too_many_connections")
@@ -235,7 +236,9 @@ extension Examination {
         let name = settings.publication
         if difference.isEmpty { add(.ok, "postgres.object_missing", "publication \"\(name)\" holds all of them") }
         for step in difference.steps {
-            if publication.isOwned || !publication.exists {
+            if facts.isInRecovery {
+                add(PostgresFailure.publicationOnStandby(step, mark: PublicationOrigin.statement(name)))
+            } else if publication.isOwned || !publication.exists {
                 add(
                     .ok, "postgres.object_missing",
                     "publication \"\(name)\" will be \(publication.exists ? "changed" : "made"): \(step.statement)")
@@ -267,6 +270,7 @@ extension Examination {
         if let reason = slot.lostBecause {
             return add(PostgresFailure.slotLost(name, why: reason, try SlotLimits(side)))
         }
+        try lookAtFailover(facts, slot)
         let kept = slot.retainedBytes.map { "\($0 >> 20) MiB of WAL kept" } ?? "nothing kept"
         switch slot.walStatus {
         case "unreserved":

@@ -28,15 +28,22 @@ extension PostgresFailure {
 
     static func snapshotOnStandby() -> ConnectorFailure {
         ConnectorFailure(
-            "postgres.snapshot_standby", .stop, "rows cannot be read for snapshots by way of a standby alone",
+            "postgres.snapshot_standby", .stop, "rows cannot be read for snapshots by way of standbys alone",
             setting: "source.postgres.snapshot_url",
             hint: "set snapshot_url to the primary, where the stream's positions can be marked, or set snapshot: never")
     }
 
     static func snapshotElsewhere() -> ConnectorFailure {
         ConnectorFailure(
-            "postgres.snapshot_elsewhere", .stop, "snapshot_url leads to another database than url",
-            setting: "source.postgres.snapshot_url", hint: "name the primary of the server and database in url")
+            "postgres.snapshot_elsewhere", .stop, "snapshot_url leads to another database or timeline than url",
+            setting: "source.postgres.snapshot_url",
+            hint: "name the primary, or a standby, of the server and database in url")
+    }
+
+    static func snapshotStandbyGone() -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.promoted", .retry, "the standby that rows are read on was promoted, or follows another timeline",
+            setting: "source.postgres.snapshot_url", hint: "nothing: both servers are looked at again")
     }
 
     static func damagedSnapshot() -> ConnectorFailure {

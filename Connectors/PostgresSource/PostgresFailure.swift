@@ -61,7 +61,12 @@ enum PostgresFailure {
         case "08P01" where message.contains("startup parameter"): pooler(message)
         case "42501": privilege(message, activity)
         case "55006": slotActive(message)
-        case "55P03", "57014":
+        case "40001":
+            ConnectorFailure(
+                "postgres.recovery_conflict", .retry, "the standby cancelled a query: \(message)",
+                hint: "hot_standby_feedback = on, or a larger max_standby_streaming_delay, on the standby makes it rare"
+            )
+        case "55P03", "57014", "40P01":
             ConnectorFailure(
                 "postgres.locked", .retry, "the server did not get to it in time: \(message)",
                 hint: "look in pg_stat_activity and pg_locks for who holds the tables")

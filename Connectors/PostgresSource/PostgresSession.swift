@@ -44,23 +44,24 @@ actor PostgresSession {
         var preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
         preparation.recovery = Recovery(isAllowed: recovers)
         let facts = try preparation.checkServer()
+        preparation.isStandby = facts.isInRecovery
         let replication = try preparation.connectReplication(facts)
         let identity = Self.identity(facts, replication, slot: settings.slot)
         if let expected, identity != expected { throw PostgresFailure.otherDatabase(identity, expected: expected) }
         var notes = try SourceNotes(decoding: checkpoint?.notes ?? [])
-        try preparation.checkTimeline(replication.timeline, after: checkpoint, notes)
+        try preparation.checkTimeline(replication.timeline, after: checkpoint, notes, facts)
         notes.timeline = replication.timeline
+        notes.standby = facts.isInRecovery ? facts.started : nil
+        let place = SnapshotPlace(settings, facts, replication)
+        rowsPlace = place
+        if checkpoint == nil && settings.readsOldRows { try place.check() }
         let publication = try preparation.preparePublication(
             isResuming: checkpoint != nil, memory: notes.publication, version: facts.versionNumber)
         notes.publication = publication
-        let confirmed = try preparation.prepareSlot(
-            resumingAfter: checkpoint, facts, replication)
+        let confirmed = try preparation.prepareSlot(resumingAfter: checkpoint, facts, replication)
         let senderTimeout = try preparation.senderTimeout(replication.connection)
         let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
-        let transport: any ReplicationTransport =
-            replication.connection.isEncrypted || settings.readsThroughLibPQ
-            ? LibPQTransport(replication.connection, slot: settings.slot)
-            : SocketTransport(replication.connection, slot: settings.slot)
+        let transport = transport(replication.connection)
         didRecover = preparation.recovery.scope != .nothing
         var input = OutputBuffer(capacity: 64 << 10)
         try transport.start(startCommand(start), into: &input)
@@ -70,11 +71,11 @@ actor PostgresSession {
             before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows,
             renewed: preparation.recovery.scope)
         notes.snapshot = snapshot
-        rowsPlace = SnapshotPlace(settings: settings, facts: facts, systemIdentifier: replication.systemIdentifier)
-        if !snapshot.isFinished { try rowsPlace?.check() }
+        if !snapshot.isFinished && checkpoint != nil { try place.check() }
         guard let wakeUp = WakeUp(),
             let crew = SnapshotCrew(
-                snapshot, plan, settings, streamWakeUp: wakeUp, notice: notice, warning: warning)
+                snapshot, plan, settings, timeline: replication.timeline.number, streamWakeUp: wakeUp, notice: notice,
+                warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         if checkpoint == nil { crew.coordinator.becomeStrict() }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
@@ -97,16 +98,22 @@ actor PostgresSession {
         reading.withLock { $0 = crew }
         crew.start { failure in mailbox.end(failure) }
         stream.start { [ended] in ended.open() }
-        watch(crew, mailbox, publication, facts, process: replication.connection.processID)
+        watch(crew, mailbox, publication, facts, replication)
         return identity
+    }
+
+    private func transport(_ connection: PostgresConnection) -> any ReplicationTransport {
+        connection.isEncrypted || settings.readsThroughLibPQ
+            ? LibPQTransport(connection, slot: settings.slot) : SocketTransport(connection, slot: settings.slot)
     }
 
     private func watch(
         _ crew: SnapshotCrew, _ mailbox: BatchMailbox, _ publication: PublicationMemory, _ facts: ServerFacts,
-        process: Int
+        _ replication: ServerPreparation.Replication
     ) {
         let watch = ServerWatch(
-            settings: settings, version: facts.versionNumber, walsender: process, mailbox: mailbox,
+            settings: settings, version: facts.versionNumber, walsender: replication.connection.processID,
+            standbyTimeline: facts.isInRecovery ? replication.timeline.number : nil, mailbox: mailbox,
             publication: publication, coordinator: crew.coordinator,
             readsOldRows: settings.readsOldRows && (rowsPlace?.isPossible ?? false), notice: notice, warning: warning)
         watching.withLock { $0 = Task { await watch.run() } }

@@ -14,6 +14,8 @@ package struct PostgresSettings: Sendable {
     var choices: TableChoices
     /// The logical replication slot.
     package var slot: String
+    /// True to have a new slot carried over to standbys by servers that can.
+    var isFailoverWanted: Bool
     /// The publication.
     package var publication: String
     /// How often the server hears from us at least.
@@ -67,6 +69,11 @@ package struct PostgresSettings: Sendable {
             "slot", .text,
             "The logical replication slot; made if missing. By default `millrace_` and the pipeline's name."),
         Setting(
+            "failover", .flag,
+            "Whether a slot that is made on a server from 17 on is carried over to its standbys, as far as they keep "
+                + "slots in step (`sync_replication_slots`).",
+            default: .flag(true)),
+        Setting(
             "publication", .text,
             "The publication; made for the named tables if missing, and missing tables are added to it. By default "
                 + "`millrace_` and the pipeline's name."),
@@ -98,8 +105,8 @@ package struct PostgresSettings: Sendable {
             default: .text("initial")),
         Setting(
             "snapshot_url", .text,
-            "Where rows are read for snapshots when `url` is a standby, on which nothing can be marked: its primary. "
-                + "By default `url`.",
+            "Where rows are read for snapshots: a standby of `url`, to spare it; or the primary of `url` when that is a "
+                + "standby, on which nothing can be marked. By default `url`.",
             isSecret: true),
         Setting(
             "snapshot_connections", .integer(1...16),
@@ -129,6 +136,7 @@ package struct PostgresSettings: Sendable {
         excluded = try Self.patterns(values.list("exclude") ?? [], "exclude")
         choices = try TableChoices(values.groups("choices") ?? [])
         slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
+        isFailoverWanted = values.flag("failover") ?? true
         publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         readsOldRows = values.text("snapshot") != "never"
         snapshotURL = values.text("snapshot_url")

@@ -157,6 +157,11 @@ struct FilterCondition: Equatable {
         do throws(ConnectorFailure) {
             rows = try side.query(Self.query(written, table.identifier)).all
         } catch {
+            if error.code == "postgres.read_only" {
+                throw PostgresFailure.whereUnavailable(
+                    table, "the server is a standby, which cannot say what the condition means",
+                    hint: "take the condition out here: the one that the publication has on the primary holds")
+            }
             guard ["postgres.server_error", "postgres.unsupported"].contains(error.code) else { throw error }
             throw PostgresFailure.whereInvalid(table, error.message)
         }

@@ -8,6 +8,8 @@ struct ServerPreparation {
     let side: SideConnection
     let notice: @Sendable (String) -> Void
     let warning: @Sendable (String) -> Void
+    /// True on a standby, where nothing but the slot can be made.
+    var isStandby = false
     /// What may be overcome, and was.
     var recovery = Recovery(isAllowed: false)
 
@@ -84,10 +86,16 @@ struct ServerPreparation {
     }
 
     /// Refuses a server that took another way than the one that was read, unless nothing of it was passed over.
+    ///
+    /// A slot on a standby lives through its promotion, and the stream goes on over it.
     mutating func checkTimeline(
-        _ now: TimelineMemory, after checkpoint: SourceCheckpoint?, _ notes: SourceNotes
+        _ now: TimelineMemory, after checkpoint: SourceCheckpoint?, _ notes: SourceNotes, _ facts: ServerFacts
     ) throws(ConnectorFailure) {
         guard let checkpoint, let before = notes.timeline, before != now else { return }
+        if notes.standby == facts.started {
+            return notice(
+                "the server is on timeline \(now.number) now, not \(before.number); it is the standby that was read")
+        }
         let position = LSN(max(checkpoint.resume.value, checkpoint.last?.commit ?? 0))
         if let why = before.obstacle(to: now, readUpTo: position) {
             let loss = PostgresFailure.timelineChanged(from: before.number, to: now.number, why)
@@ -198,6 +206,10 @@ extension ServerPreparation {
     /// Executes statements about the publication, each shown before.
     private func apply(_ steps: [PublicationDifference.Step], hasGap: Bool = false) throws(ConnectorFailure) {
         for step in steps {
+            if isStandby {
+                throw PostgresFailure.publicationOnStandby(
+                    step, mark: PublicationOrigin.statement(settings.publication))
+            }
             let gap = hasGap && step.kind == .addition ? "; what changed there until now is not captured" : ""
             notice("\(step.why)\(gap): \(step.statement)")
             // One implicit transaction: a publication without its mark would never be recognised as ours.
@@ -285,6 +297,7 @@ extension ServerPreparation {
             return try newSlot(replacing: nil, checkpoint, facts, replication)
         }
         try checkBelongsToUs(slot, facts)
+        if isStandby && slot.isSynced { throw PostgresFailure.slotSynced(name) }
         if let reason = slot.lostBecause {
             let loss = PostgresFailure.slotLost(name, why: reason, try SlotLimits(side))
             try recovery.overcome(loss, needsNewSlot: true, warning)
@@ -322,7 +335,7 @@ extension ServerPreparation {
             let statement = "SELECT pg_catalog.pg_drop_replication_slot(\(SQLText.literal(settings.slot)))"
             try execute(statement, "slot \"\(settings.slot)\" is of no use any more")
         }
-        let position = try createSlot(replication.connection, role: facts.role)
+        let position = try createSlot(replication.connection, facts)
         if let checkpoint {
             warning(
                 "GAP: changes between \(LSN(checkpoint.resume.value)), where the log ends, and \(position), where the "
@@ -331,12 +344,15 @@ extension ServerPreparation {
         return position
     }
 
-    /// A server that was restored from a copy would pass over everything up to the checkpoint without a word.
+    /// A server that was restored from a copy would pass over everything up to the checkpoint without a word. A standby
+    /// may only lag, or be starting.
     private func checkServerHasReached(_ checkpoint: SourceCheckpoint) throws(ConnectorFailure) {
         let end = try WALEnd(side).position
         guard end.value < checkpoint.resume.value else { return }
-        throw PostgresFailure.serverBehind(
-            server: end.description, checkpoint: LSN(checkpoint.resume.value).description)
+        let (server, log) = (end.description, LSN(checkpoint.resume.value).description)
+        throw isStandby
+            ? PostgresFailure.standbyBehind(standby: server, checkpoint: log)
+            : PostgresFailure.serverBehind(server: server, checkpoint: log)
     }
 
     /// The slot, after a moment's patience with a walsender that is about to let go of it.
@@ -351,17 +367,22 @@ extension ServerPreparation {
     /// The server waits for every transaction that runs now; the wait is shown, and ends when the task is cancelled. A
     /// slot that is not complete then goes with the connection.
     private func createSlot(
-        _ connection: PostgresConnection, role: String
+        _ connection: PostgresConnection, _ facts: ServerFacts
     ) throws(ConnectorFailure) -> LSN {
         let name = settings.slot
-        let command = "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput NOEXPORT_SNAPSHOT"
+        let isCarriedOver = settings.isFailoverWanted && facts.versionNumber >= 170_000 && !facts.isInRecovery
+        let command =
+            "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput "
+            + (isCarriedOver ? "(SNAPSHOT 'nothing', FAILOVER)" : "NOEXPORT_SNAPSHOT")
         notice("slot \"\(name)\" is missing: \(command)")
         var shown = 0
+        var primary = isStandby ? settings.snapshotURL.map { PrimaryNudge(url: $0, settings) } : nil
         do throws(ServerError) {
             let result = try connection.execute(command, within: .seconds(86_400)) { waited in
+                primary?.nudge(after: waited)
                 if waited.components.seconds >= shown + 10 {
                     shown = Int(waited.components.seconds)
-                    notice("slot \"\(name)\" waits for transactions that were running before it (\(shown) s so far)")
+                    notice("slot \"\(name)\" waits for \(Self.slotsWait(isStandby)) (\(shown) s so far)")
                 }
                 return true
             }
@@ -370,8 +391,15 @@ extension ServerPreparation {
             }
             return position
         } catch {
-            if error.sqlState == "42501" { throw PostgresFailure.noReplicationPrivilege(role: role) }
+            if error.sqlState == "42501" { throw PostgresFailure.noReplicationPrivilege(role: facts.role) }
             throw PostgresFailure.because(of: error, .creatingSlot(name))
         }
+    }
+
+    /// What a new slot waits for. A primary without work tells its standbys nothing.
+    private static func slotsWait(_ isStandby: Bool) -> String {
+        isStandby
+            ? "the primary's word on running transactions: SELECT pg_log_standby_snapshot(); there makes it come"
+            : "transactions that were running before it"
     }
 }

@@ -14,6 +14,8 @@ actor ServerWatch {
     private let version: Int
     /// The process that serves the stream.
     private let walsender: Int
+    /// The timeline that the stream began on, on a standby; nil on a primary.
+    private let standbyTimeline: UInt32?
     private let mailbox: BatchMailbox
     /// Is told which tables are captured.
     private let coordinator: SnapshotCoordinator
@@ -42,13 +44,14 @@ actor ServerWatch {
     private static let blindPatience = Duration.seconds(120)
 
     init(
-        settings: PostgresSettings, version: Int, walsender: Int, mailbox: BatchMailbox,
+        settings: PostgresSettings, version: Int, walsender: Int, standbyTimeline: UInt32?, mailbox: BatchMailbox,
         publication: PublicationMemory, coordinator: SnapshotCoordinator, readsOldRows: Bool,
         notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
         self.version = version
         self.walsender = walsender
+        self.standbyTimeline = standbyTimeline
         self.mailbox = mailbox
         self.publication = publication
         self.coordinator = coordinator
@@ -74,6 +77,7 @@ actor ServerWatch {
 
     private func look() {
         do throws(ConnectorFailure) {
+            try lookAtStandby()
             try lookAtPublication()
             try lookAtSlot()
             if isBlindSaid { notice("the server can be looked at again") }
@@ -90,6 +94,23 @@ actor ServerWatch {
     }
 }
 
+// MARK: - Standby
+
+extension ServerWatch {
+    /// A standby that was promoted, or follows another primary now, is opened again, so that the log knows its timeline
+    /// before the server is stopped.
+    private func lookAtStandby() throws(ConnectorFailure) {
+        guard let standbyTimeline, let row = try side.query(Self.standbyQuery).first else { return }
+        let timeline = row.integer("timeline_id") ?? 0
+        if row.flag("in_recovery"), timeline <= Int(standbyTimeline) { return }
+        mailbox.end(PostgresFailure.promoted())
+    }
+
+    private static let standbyQuery = """
+        SELECT pg_catalog.pg_is_in_recovery() AS in_recovery, c.timeline_id FROM pg_catalog.pg_control_checkpoint() c
+        """
+}
+
 // MARK: - Publication
 
 extension ServerWatch {
@@ -100,14 +121,16 @@ extension ServerWatch {
         }
         let review = look.review(publication)
         if review.isLoss { return mailbox.end(PostgresFailure.unpublished(review, settings)) }
-        let preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
+        var preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
+        preparation.isStandby = standbyTimeline != nil
         preparation.announce(review)
         warnOfKeyless(look.tables(review.keyless), review)
         remember(review.memory)
         guard !review.missing.isEmpty else { return try readNewTables() }
         let refused = try preparation.add(look.tables(review.missing), to: look.state, version: version)
         for (table, failure) in refused where refusalsSaid.insert(table.id).inserted {
-            warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)")
+            let hint = failure.hint.map { "; " + $0 } ?? ""
+            warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)\(hint)")
         }
         if refused.count < review.missing.count {
             let look = try PublicationLook(settings, side, version: version, memory: publication)

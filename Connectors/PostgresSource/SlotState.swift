@@ -11,8 +11,13 @@ struct SlotState {
     var restart: LSN?
     /// reserved, extended, unreserved or lost.
     var walStatus: String?
-    /// Why the server gave it up (server 17 on), or `conflict` (16).
+    /// Why the server gave it up, from 17 on in its own words. 16 says only that it did, also when it removed WAL: that
+    /// alone takes `restart_lsn` away.
     var invalidation: String?
+    /// True when standbys that keep slots in step have it too (server 17 on).
+    var isFailover: Bool
+    /// True when it came from a primary in this way; on a primary that means nothing.
+    var isSynced: Bool
     /// Bytes that may be written before the slot is in danger; nil when there is no limit.
     var safeBytes: Int?
     /// Bytes of WAL that are kept for it.
@@ -31,7 +36,10 @@ struct SlotState {
         confirmed = row["confirmed_flush_lsn"].flatMap { LSN($0) }
         restart = row["restart_lsn"].flatMap { LSN($0) }
         walStatus = row["wal_status"]
-        invalidation = row["invalidation_reason"] ?? (row.flag("conflicting") ? "conflict with recovery" : nil)
+        let isConflicting = row.flag("conflicting") && restart != nil
+        invalidation = row["invalidation_reason"] ?? (isConflicting ? "conflict with recovery" : nil)
+        isFailover = row.flag("failover")
+        isSynced = row.flag("synced")
         safeBytes = row.integer("safe_wal_size")
         retainedBytes = row.integer("retained")
     }

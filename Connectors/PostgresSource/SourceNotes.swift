@@ -13,6 +13,7 @@ struct SourceNotes: Equatable {
         case snapshot = 1
         case publication = 2
         case timeline = 3
+        case standby = 4
     }
 
     /// The progress of snapshots; nil when an older version read this source.
@@ -21,6 +22,9 @@ struct SourceNotes: Equatable {
     var publication: PublicationMemory?
     /// The line of the server's history that was read; nil before the first start that wrote it down.
     var timeline: TimelineMemory?
+    /// When the server that was read was started, if it was a standby then: as long as it runs on, it may change its
+    /// timeline under the stream, and nothing is passed over. Nil for a primary.
+    var standby: String?
 
     /// Notes that say nothing yet.
     init() {}
@@ -38,6 +42,7 @@ extension SourceNotes {
         if let snapshot { out.section(Section.snapshot.rawValue, snapshot.encoded) }
         if let publication { out.section(Section.publication.rawValue, publication.encoded) }
         if let timeline { out.section(Section.timeline.rawValue, timeline.encoded) }
+        if let standby { out.section(Section.standby.rawValue, Array(standby.utf8)) }
         return out.bytes
     }
 
@@ -66,6 +71,7 @@ extension SourceNotes {
                     throw PostgresFailure.notesUnreadable("the timeline")
                 }
                 timeline = memory
+            case .standby: standby = String(decoding: content, as: UTF8.self)
             case nil: throw PostgresFailure.notesUnreadable("section \(number)")
             }
         }

@@ -12,9 +12,15 @@ struct WALEnd {
     var flushed: LSN?
 
     init(_ side: SideConnection) throws(ConnectorFailure) {
-        guard let row = try side.query(Self.query).first, let end = row["end"].flatMap({ LSN($0) }) else {
+        guard let row = try side.query(Self.query).first, let end = WALEnd(row) else {
             throw PostgresFailure.connectionLost("no answer about the end of WAL")
         }
+        self = end
+    }
+
+    /// Reads the answer to ``query``; nil when it says nothing.
+    init?(_ row: QueryResult.Row) {
+        guard let end = row["end"].flatMap({ LSN($0) }) else { return nil }
         isInRecovery = row.flag("in_recovery")
         let reachable = Self.reachable(
             end, pageBytes: UInt64(row.integer("page") ?? 8192),
@@ -36,7 +42,7 @@ struct WALEnd {
         return used <= header ? LSN(end.value - used) : end
     }
 
-    private static let query = """
+    static let query = """
         SELECT pg_is_in_recovery() AS in_recovery,
             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS end,
             CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn() END AS flushed,

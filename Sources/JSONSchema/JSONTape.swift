@@ -100,15 +100,21 @@ package struct JSONTape: Sendable {
     }
 
     /// The place of a string node's characters in a table, -1 when they are not in it.
-    func place(of node: Node, in table: NameTable) -> Int {
+    func place(of node: Node, in table: NameTable, guess: Int = -1) -> Int {
         if node.flag { return table.place(of: characters(node).rawBytes) }
-        return table.place(of: bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)))
+        return table.place(of: bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)), guess: guess)
     }
 
     /// Searches a string node's characters.
     func search(_ pattern: TextPattern, _ node: Node, _ scratch: TextPattern.Scratch) -> TextPattern.Outcome {
         if node.flag { return pattern.search(characters(node).rawBytes, scratch) }
         return pattern.search(bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)), scratch)
+    }
+
+    /// Searches a string node's characters.
+    func search(_ automaton: PatternAutomaton, _ node: Node) -> Bool {
+        if node.flag { return automaton.isFound(in: characters(node).rawBytes) }
+        return automaton.isFound(in: bytes.rawBytes.extracting(Int(node.start)..<Int(node.end)))
     }
 
     /// True when a string node's characters have a format.

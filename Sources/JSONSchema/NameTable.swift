@@ -1,13 +1,13 @@
 internal import ByteKit
 
 /// A set of different names that knows the place of each, asked with bytes that stand somewhere in a document.
-struct NameTable: Sendable {
+final class NameTable: Sendable {
     /// The names one behind the other.
-    private var bytes: [UInt8] = []
-    /// Where each name ends.
-    private var ends: [Int32] = []
+    private let bytes: [UInt8]
+    /// Where each name ends, behind a zero.
+    private let ends: [Int32]
     /// Open addressing: place of a name plus one; 0 for none. Its length is a power of two.
-    private var slots: [Int32]
+    private let slots: [Int32]
     /// Different in each table, so that nobody can choose names that fall together.
     private let seed = UInt64.random(in: .min ... .max)
 
@@ -15,48 +15,53 @@ struct NameTable: Sendable {
     init(_ names: [[UInt8]]) {
         var size = 8
         while size < names.count * 2 { size *= 2 }
-        slots = [Int32](repeating: 0, count: size)
+        var slots = [Int32](repeating: 0, count: size)
+        var (bytes, ends): ([UInt8], [Int32]) = ([], [0])
         for (index, name) in names.enumerated() {
             bytes += name
             ends.append(Int32(truncatingIfNeeded: bytes.count))
-            var slot = firstSlot(name.rawBytes)
+            var slot = Self.hash(name.rawBytes, seed) & (size - 1)
             while slots[slot] != 0 { slot = (slot + 1) & (size - 1) }
             slots[slot] = Int32(truncatingIfNeeded: index + 1)
         }
+        (self.bytes, self.ends, self.slots) = (bytes, ends, slots)
     }
 
-    var isEmpty: Bool { ends.isEmpty }
+    var isEmpty: Bool { ends.count == 1 }
 
-    /// The place of a name, -1 for one that is not here.
-    func place(of name: RawSpan) -> Int {
-        var slot = firstSlot(name)
+    /// The place of a name, -1 for one that is not here. It is looked for at `guess` first: members often come in the
+    /// order of the names.
+    func place(of name: RawSpan, guess: Int = -1) -> Int {
+        if guess >= 0 && guess < ends.count - 1 && hasName(name, at: guess) { return guess }
+        var slot = Self.hash(name, seed) & (slots.count - 1)
         while slots[slot] != 0 {
             let place = Int(slots[slot]) - 1
-            let start = self.start(place)
-            let end = Int(ends[place])
-            if end - start == name.byteCount, bytes.rawBytes.extracting(start..<end).hasSameBytes(as: name) {
-                return place
-            }
+            if hasName(name, at: place) { return place }
             slot = (slot + 1) & (slots.count - 1)
         }
         return -1
+    }
+
+    @inline(__always)
+    private func hasName(_ name: RawSpan, at place: Int) -> Bool {
+        let (start, end) = (Int(ends[place]), Int(ends[place + 1]))
+        let bytes = bytes
+        return end - start == name.byteCount && bytes.rawBytes.extracting(start..<end).hasSameBytes(as: name)
     }
 
     /// The name at a place.
     func name(_ place: Int) -> String { String(decoding: bytes(place), as: UTF8.self) }
 
     /// The bytes of the name at a place.
-    func bytes(_ place: Int) -> [UInt8] { Array(bytes[start(place)..<Int(ends[place])]) }
-
-    private func start(_ place: Int) -> Int { place == 0 ? 0 : Int(ends[place - 1]) }
+    func bytes(_ place: Int) -> [UInt8] { Array(bytes[Int(ends[place])..<Int(ends[place + 1])]) }
 
     /// Multiplies word by word and folds the product, over all bytes.
-    private func firstSlot(_ name: RawSpan) -> Int {
+    private static func hash(_ name: RawSpan, _ seed: UInt64) -> Int {
         let count = name.byteCount
         var hash = seed ^ UInt64(truncatingIfNeeded: count)
         var position = 0
         while position &+ 8 <= count {
-            hash = Self.mixed(hash, unsafe name.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self))
+            hash = mixed(hash, unsafe name.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self))
             position &+= 8
         }
         if position < count {
@@ -69,9 +74,9 @@ struct NameTable: Sendable {
                     position &+= 1
                 }
             }
-            hash = Self.mixed(hash, word)
+            hash = mixed(hash, word)
         }
-        return Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        return Int(truncatingIfNeeded: hash)
     }
 
     @inline(__always)

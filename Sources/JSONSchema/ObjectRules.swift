@@ -9,20 +9,42 @@ final class ObjectRules: Sendable {
     }
 
     let names: NameTable
+    let hasNames: Bool
     /// What is said about each name.
     let slots: [Slot]
     let patterns: [(pattern: TextPattern, node: Int32)]
+    let hasPatterns: Bool
     /// The schema of other members; -1 for none.
     let additional: Int32
     /// The schema of names; -1 for none.
     let nameNode: Int32
     let requiredCount: Int32
 
-    init(_ draft: ObjectRulesDraft) {
-        names = NameTable(draft.names)
-        (slots, patterns) = (draft.slots, draft.patterns)
-        (additional, nameNode) = (draft.additional, draft.nameNode)
-        requiredCount = draft.requiredCount
+    convenience init(_ draft: ObjectRulesDraft) {
+        self.init(
+            NameTable(draft.names), draft.slots, draft.patterns, additional: draft.additional, nameNode: draft.nameNode,
+            requiredCount: draft.requiredCount)
+    }
+
+    private init(
+        _ names: NameTable, _ slots: [Slot], _ patterns: [(pattern: TextPattern, node: Int32)], additional: Int32,
+        nameNode: Int32, requiredCount: Int32
+    ) {
+        (self.names, self.slots, self.patterns) = (names, slots, patterns)
+        (hasNames, hasPatterns) = (!names.isEmpty, !patterns.isEmpty)
+        (self.additional, self.nameNode, self.requiredCount) = (additional, nameNode, requiredCount)
+    }
+}
+
+extension ObjectRules {
+    /// The same with other nodes.
+    convenience init(_ rules: ObjectRules, _ renamed: (Int32) -> Int32) {
+        self.init(
+            rules.names,
+            rules.slots.map { Slot(node: $0.node < 0 ? -1 : renamed($0.node), required: $0.required) },
+            rules.patterns.map { ($0.pattern, renamed($0.node)) },
+            additional: rules.additional < 0 ? -1 : renamed(rules.additional),
+            nameNode: rules.nameNode < 0 ? -1 : renamed(rules.nameNode), requiredCount: rules.requiredCount)
     }
 }
 

@@ -27,6 +27,10 @@ struct PatternDialect {
         if scalar == "\\" { return try takeEscape() }
         if isInClass { return takeInClass(scalar, wasBehindSet) }
         switch scalar {
+        case "[" where rest.first == "]":
+            // PCRE2 does not repeat a class of nothing, not even no times, unless it stands in a group.
+            rest.removeFirst()
+            add("(?:[])")
         case "[":
             isInClass = true
             add("[")

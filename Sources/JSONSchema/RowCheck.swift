@@ -13,6 +13,8 @@ package final class RowCheck {
     /// The row that is being built. It begins with the bytes of all names.
     private var row = JSONTape()
     private let nameRanges: [Range<Int32>]
+    /// For each column: the subschemas that a value has to fit.
+    private let nodes: [[Int32]]
     private let namesEnd: Int
     private var memberCount: Int32 = 0
     private var isRowOpen = false
@@ -28,6 +30,7 @@ package final class RowCheck {
             ranges.append(start..<Int32(truncatingIfNeeded: row.bytes.count))
         }
         (nameRanges, namesEnd) = (ranges, row.bytes.count)
+        nodes = schema.columns.map(\.nodes)
     }
 
     deinit { run.end() }
@@ -37,15 +40,8 @@ package final class RowCheck {
     /// True when a value of the column at an index fits all that is said of the column. False for bytes that are not
     /// what `form` says. Throws when deciding would take too long.
     package func accepts(column: Int, _ form: JSONForm, _ text: RawSpan) throws(ValidationLimit) -> Bool {
-        run.tape.removeAll()
-        guard run.tape.append(form, text) else { return false }
-        run.begin()
-        for node in schema.columns[column].nodes where !run.check(node, 0) {
-            if let limit = run.limit { throw limit }
-            return false
-        }
-        if let limit = run.limit { throw limit }
-        return true
+        guard let verdict = run.accepts(form, text, nodes[column]) else { throw run.limit ?? .steps }
+        return verdict
     }
 
     /// Why a value does not fit, at most `most` reasons; empty for one that does. Throws when deciding would take too
@@ -61,7 +57,7 @@ package final class RowCheck {
             return [ValidationFailure(instancePath: path.text, schemaPath: "", reason: Self.misfit(form))]
         }
         run.begin(failuresMax: max(1, most), at: path)
-        for node in schema.columns[column].nodes { _ = run.check(node, 0) }
+        for node in nodes[column] { _ = run.check(node, 0) }
         if let limit = run.limit { throw limit }
         return run.failures
     }
@@ -103,13 +99,8 @@ package final class RowCheck {
         closeRow()
         swap(&run.tape, &row)
         defer { swap(&run.tape, &row) }
-        run.begin()
-        for node in schema.rest where !run.check(node, 0) {
-            if let limit = run.limit { throw limit }
-            return false
-        }
-        if let limit = run.limit { throw limit }
-        return true
+        guard let verdict = run.accepts(schema.rest) else { throw run.limit ?? .steps }
+        return verdict
     }
 
     /// Why the row does not fit, at most `most` reasons; empty for one that does. Throws when deciding would take too

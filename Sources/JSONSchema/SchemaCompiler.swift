@@ -14,6 +14,8 @@ struct SchemaCompiler {
     private var dynamicAnchorNumbers: [[UInt8]: Int32] = [:]
     private var patternNumbers: [[UInt8]: Int32] = [:]
     private var patternBytes = 0
+    /// What all automata together may still cost.
+    private var automatonWork = 5_000_000
 
     /// More subschemas than this are refused.
     static let nodesMax = 200_000
@@ -34,6 +36,7 @@ struct SchemaCompiler {
         try fillWaiting()
         try resolveDynamicAnchors()
         try checkForLoops()
+        program.passReferences()
         markEvaluation()
     }
 
@@ -78,7 +81,7 @@ struct SchemaCompiler {
     mutating func pattern(_ source: String) throws(PatternProblem) -> Int32 {
         let key = Array(source.utf8)
         if let known = patternNumbers[key] { return known }
-        let pattern = try TextPattern(source)
+        let pattern = try TextPattern(source, work: &automatonWork)
         patternBytes += pattern.byteCount
         guard patternBytes <= Self.patternBytesMax else {
             throw PatternProblem(message: "all patterns together take more than \(Self.patternBytesMax >> 20) MiB")

@@ -23,6 +23,9 @@ struct SchemaProgram: Sendable {
         static let allTypes: UInt8 = 0x3F
         static let wholeNumbers: UInt8 = 0x80
 
+        /// True when the types are all that is asked for.
+        var isTypeAlone = false
+
         /// True for the schema `false`.
         var allowsNothing: Bool { types & Node.allTypes == 0 }
     }

@@ -37,9 +37,10 @@ extension SchemaRun {
         var isValid = true
         var found = RequiredSet(count: rules.requiredCount)
         var name = value + 1
+        var slot = -1
         while name < element.next {
             let key = tape.nodes[Int(name)]
-            let slot = rules.names.isEmpty ? -1 : tape.place(of: key, in: rules.names)
+            slot = rules.hasNames ? tape.place(of: key, in: rules.names, guess: slot + 1) : -1
             if slot >= 0 { found.insert(rules.slots[slot].required) }
             isValid = checkMember(slot, rules, node, name, key) && isValid
             if !isValid && !isExplaining { return false }
@@ -64,7 +65,7 @@ extension SchemaRun {
             isKnown = true
             isValid = checkMember(rules.slots[slot].node, member, named: key)
         }
-        if isValid || isExplaining, !rules.patterns.isEmpty {
+        if rules.hasPatterns, isValid || isExplaining {
             for entry in rules.patterns where matches(entry.pattern, key) {
                 isKnown = true
                 isValid = checkMember(entry.node, member, named: key) && isValid
@@ -94,7 +95,8 @@ extension SchemaRun {
         guard spend(Int(tape.nodes[Int(value)].count) >> 2) else { return false }
         var place = value + 1
         while place < end {
-            if tape.equals(tape.nodes[Int(place)], name.rawBytes) { return true }
+            let key = tape.nodes[Int(place)]
+            if key.flag || key.byteCount == name.count, tape.equals(key, name.rawBytes) { return true }
             place = tape.nodes[Int(place + 1)].next
         }
         return false

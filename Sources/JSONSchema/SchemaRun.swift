@@ -57,6 +57,19 @@ struct SchemaRun {
         if isExplaining { self.path = path }
     }
 
+    /// Whether a value by itself fits nodes; nil when a limit was passed.
+    mutating func accepts(_ form: JSONForm, _ text: RawSpan, _ nodes: [Int32]) -> Bool? {
+        tape.removeAll()
+        return tape.append(form, text) ? accepts(nodes) : false
+    }
+
+    /// Whether the document fits nodes; nil when a limit was passed.
+    mutating func accepts(_ nodes: [Int32]) -> Bool? {
+        begin()
+        for node in nodes where !check(node, 0) { return limit == nil ? false : nil }
+        return limit == nil ? true : nil
+    }
+
     /// Gives back what other runs can use. Nothing may be checked any more.
     mutating func end() {
         if let searchScratch { schema.giveBack(searchScratch) }
@@ -65,6 +78,7 @@ struct SchemaRun {
 
     /// Searches in a string of the document.
     mutating func search(_ pattern: TextPattern, _ element: JSONTape.Node) -> TextPattern.Outcome {
+        if let automaton = pattern.automaton { return tape.search(automaton, element) ? .found : .notFound }
         let scratch = searchScratch ?? schema.takeScratch()
         if !hasSearched {
             searchScratch = scratch
@@ -77,6 +91,12 @@ struct SchemaRun {
     /// True when the value at index `value` of the tape fits node `number`.
     mutating func check(_ number: Int32, _ value: Int32) -> Bool {
         guard spend(1) else { return false }
+        if programNodes[Int(number)].isTypeAlone {
+            let element = tape.nodes[Int(value)]
+            if hasType(programNodes[Int(number)], element) { return true }
+            if isExplaining { failType(programNodes[Int(number)]) }
+            return false
+        }
         guard depth < Self.depthMax else { return give(up: .depth) }
         depth += 1
         defer { depth -= 1 }

@@ -8,7 +8,8 @@ struct PatternProblem: Error {
 
 /// A regular expression in the dialect of ECMA-262 with its Unicode flag, compiled once and shared by all threads.
 ///
-/// PCRE2 does the work (pcre2api(3)); what it reads differently is rewritten first.
+/// An automaton searches for most expressions, and PCRE2 (pcre2api(3)) for the others; what that reads differently is
+/// rewritten first.
 @safe final class TextPattern: @unchecked Sendable {
     /// How a search ended.
     enum Outcome { case found, notFound, gaveUp }
@@ -17,6 +18,8 @@ struct PatternProblem: Error {
     let source: String
     /// Memory that the compiled expression takes.
     let byteCount: Int
+    /// For most expressions: what searches for it without PCRE2.
+    let automaton: PatternAutomaton?
     private let code: OpaquePointer
     /// True for an expression that can begin to match in one place only.
     private let isAnchored: Bool
@@ -24,26 +27,27 @@ struct PatternProblem: Error {
     /// Longer expressions are refused.
     static let sourceBytesMax = 16 << 10
 
-    /// Compiles an expression.
-    convenience init(_ source: String) throws(PatternProblem) {
+    /// Compiles an expression. Takes from `work` what an automaton for it costs; without any left it has none.
+    convenience init(_ source: String, work: inout Int) throws(PatternProblem) {
         guard source.utf8.count <= Self.sourceBytesMax else {
             throw PatternProblem(message: "the expression is longer than \(Self.sourceBytesMax >> 10) KiB")
         }
-        try self.init(pcre: try PatternDialect.pcre(source), source)
+        let pcre = try PatternDialect.pcre(source)
+        try self.init(pcre: pcre, source, PatternAutomaton(source, work: &work))
     }
 
     /// Compiles an expression in PCRE2's own words.
-    init(pcre: String, _ source: String = "") throws(PatternProblem) {
-        self.source = source
+    init(pcre: String, _ source: String = "", _ automaton: PatternAutomaton? = nil) throws(PatternProblem) {
+        (self.source, self.automaton) = (source, automaton)
         let code = try unsafe Self.compiled(pcre)
         unsafe self.code = code
         // Where no memory may be executed this fails, and the interpreter does the work.
-        _ = unsafe pcre2_jit_compile_8(code, UInt32(PCRE2_JIT_COMPLETE))
+        if automaton == nil { _ = unsafe pcre2_jit_compile_8(code, UInt32(PCRE2_JIT_COMPLETE)) }
         var (size, jitSize, options) = (0, 0, UInt32(0))
         _ = unsafe pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_SIZE), &size)
         _ = unsafe pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_JITSIZE), &jitSize)
         _ = unsafe pcre2_pattern_info_8(code, UInt32(PCRE2_INFO_ALLOPTIONS), &options)
-        byteCount = size + jitSize
+        byteCount = size + jitSize + (automaton?.byteCount ?? 0)
         isAnchored = options & UInt32(PCRE2_ANCHORED) != 0
     }
 
@@ -158,7 +162,8 @@ extension TextPattern {
 
     /// Searches in valid UTF-8.
     func search(_ text: RawSpan, _ scratch: Scratch) -> Outcome {
-        unsafe text.withUnsafeBytes { text in
+        if let automaton { return automaton.isFound(in: text) ? .found : .notFound }
+        return unsafe text.withUnsafeBytes { text in
             let bytes = unsafe text.bindMemory(to: UInt8.self)
             if bytes.count <= Self.quickBytesMax {
                 guard scratch.hasTimeForQuickSearch() else { return .gaveUp }

@@ -193,9 +193,10 @@ struct HostileInputTests {
     // MARK: Regular expressions
 
     @Test(arguments: [
-        ("(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"),
-        ("^(?:a|a)*b?$", String(repeating: "a", count: 200) + "c"),
-        ("(?:x+x+)+[yz]", String(repeating: "x", count: 60)), ("^(?=(a+)+[bc])", String(repeating: "a", count: 60)),
+        ("(?!c)(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"),
+        ("^(?!c)(?:a|a)*b?$", String(repeating: "a", count: 200) + "c"),
+        ("(?!c)(?:x+x+)+[yz]", String(repeating: "x", count: 60)),
+        ("^(?=(a+)+[bc])", String(repeating: "a", count: 60)),
     ])
     func exponentialExpressionEndsInAnError(_ pattern: String, _ text: String) throws {
         let schema = try JSONSchema(["pattern": .string(pattern)])
@@ -205,7 +206,7 @@ struct HostileInputTests {
         #expect(throws: ValidationLimit.pattern) { try negated.accepts(tape("\"\(text)\"")) }
     }
 
-    @Test(arguments: ["[ \\t]+$", "^.*x.*y.*z"])
+    @Test(arguments: ["(?!q)[ \\t]+$", "^(?!q).*x.*y.*z"])
     func expressionThatIsSlowOnLongTextEnds(_ pattern: String) throws {
         let schema = try JSONSchema(["pattern": .string(pattern)])
         let document = try tape("\"" + String(repeating: " ", count: 1 << 20) + "x\"")
@@ -214,7 +215,7 @@ struct HostileInputTests {
     }
 
     @Test func manySlowSearchesEndInAnErrorTogether() throws {
-        let schema = try JSONSchema(["items": ["pattern": "(?:a|aa)+[bc]|x"]])
+        let schema = try JSONSchema(["items": ["pattern": "(?!q)(?:a|aa)+[bc]|x"]])
         let text = "\"" + String(repeating: "a", count: 24) + "x\""
         let document = try tape("[" + Array(repeating: text, count: 100_000).joined(separator: ",") + "]")
         #expect(throws: ValidationLimit.pattern) { try schema.accepts(document) }
@@ -222,8 +223,7 @@ struct HostileInputTests {
 
     @Test(arguments: [
         "^([A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==)?$", "^(?:[A-Za-z0-9]+ ?)+$", "^[a-z]+$", "(x|y)z$",
-        "[0-9]{3}-[0-9]|xz",
-        "^(.)+$",
+        "[0-9]{3}-[0-9]|xz", "^(.)+$", "(?!q)(x|y)z$", "^(?!q)(?:[A-Za-z0-9]+ ?)+$",
     ])
     func everydayExpressionsSearchLongText(_ pattern: String) throws {
         let schema = try JSONSchema(["pattern": .string(pattern)])

@@ -7,8 +7,12 @@ import Testing
 /// Regular expressions mean what they mean in ECMA-262 with its Unicode flag.
 struct PatternDialectTests {
     private func isFound(_ pattern: String, _ text: String) throws -> Bool {
-        let pattern = try TextPattern(pattern)
-        return pattern.search(Array(text.utf8).rawBytes, TextPattern.Scratch()) == .found
+        let bytes = Array(text.utf8)
+        let scratch = TextPattern.Scratch()
+        let outcome = try TextPattern(pattern).search(bytes.rawBytes, scratch)
+        // With an automaton and without one.
+        #expect(try TextPattern(pcre: try PatternDialect.pcre(pattern)).search(bytes.rawBytes, scratch) == outcome)
+        return outcome == .found
     }
 
     @Test(arguments: [
@@ -20,7 +24,8 @@ struct PatternDialectTests {
         ("^(?<year>\\d{4})-\\k<year>$", "2026-2026"), ("^(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)\\10$", "abcdefghijj"),
         ("(?<=a)b", "ab"), ("(?<!a)b", "cb"), ("a(?!b)", "ac"), ("^\\/\\-$", "/-"), ("^{x}$", "{x}"),
         ("^a{,2}$", "a{,2}"),
-        ("^]$", "]"), ("^[\\w-.]+$", "a-."), ("^[\\s-]$", "-"), ("^[[:alpha:]$", ":"), ("^\\@\\_$", "@_"),
+        ("^]$", "]"), ("^[]?a$", "a"), ("^(?!b)[]*$", ""), ("^[\\w-.]+$", "a-."), ("^[\\s-]$", "-"),
+        ("^[[:alpha:]$", ":"), ("^\\@\\_$", "@_"),
         ("^a{2}?$", "aa"),
         ("^[\\b]$", "\u{8}"), ("^(?:\\1)?(a)$", "a"), ("^a|b$", "b"), ("", ""), ("^$", ""), ("^\\0$", "\u{0}"),
     ])

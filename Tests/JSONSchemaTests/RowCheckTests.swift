@@ -222,7 +222,7 @@ struct RowCheckTests {
 
     @Test func valueThatTakesTooLongHasNoVerdict() throws {
         let checker = Checker(
-            check: RowCheck(try parts(#"{"properties":{"a":{"pattern":"(a+)+$"}}}"#, [("a", .anything)])))
+            check: RowCheck(try parts(#"{"properties":{"a":{"pattern":"(?!c)(a+)+$"}}}"#, [("a", .anything)])))
         let slow = Array((String(repeating: "a", count: 60) + "b").utf8)
         for _ in 0..<2 {
             #expect(throws: ValidationLimit.pattern) { try checker.accepts(0, .string, slow) }

@@ -24,7 +24,7 @@ struct PartitionTests {
         try database.run(
             """
             CREATE TABLE r3 (v text, extra int, id int NOT NULL); ALTER TABLE r3 DROP COLUMN extra;
-            INSERT INTO r3 VALUES ('unseen', 40);
+            \(TestServer.version >= 150_000 ? "INSERT INTO r3 VALUES ('unseen', 40);" : "")
             ALTER TABLE r ATTACH PARTITION r3 FOR VALUES FROM (40) TO (50);
             INSERT INTO r VALUES (41, 'c'); INSERT INTO r3 VALUES ('d', 42);
             CREATE TABLE r2b PARTITION OF r2 FOR VALUES FROM (20) TO (30); INSERT INTO r VALUES (21, 'e')
@@ -36,7 +36,8 @@ struct PartitionTests {
                 "insert public.r 41,c", "insert public.r 42,d", "insert public.r 21,e",
             ])
         // A detached partition is a table of its own that nothing publishes, until the publication is looked at again.
-        try database.run("ALTER TABLE r DETACH PARTITION r3; INSERT INTO r3 VALUES ('unpublished', 43)")
+        try database.run("ALTER TABLE r DETACH PARTITION r3")
+        if TestServer.version >= 150_000 { try database.run("INSERT INTO r3 VALUES ('unpublished', 43)") }
         try database.run("INSERT INTO r VALUES (3, 'f')")
         try await reader.catchUp()
         #expect(reader.lines() == ["insert public.r 3,f"])
@@ -45,6 +46,37 @@ struct PartitionTests {
         try database.run("INSERT INTO r3 VALUES ('own', 44)")
         try await reader.catchUp()
         #expect(reader.lines() == ["insert public.r3 own,44"])
+        await reader.source.close()
+    }
+
+    /// The server's own fault, which the manual of Millrace tells.
+    @Test(.enabled(if: TestServer.version < 150_000, "for servers before 15"))
+    func whatAPartitionIsAPartOfIsKnownAnewOnceTheStreamIsOpenedAgain() async throws {
+        let database = try TestDatabase()
+        try database.run(
+            "CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE r1 (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.r"])
+        try await reader.open()
+        try database.run(
+            """
+            INSERT INTO r1 VALUES (1); ALTER TABLE r ATTACH PARTITION r1 FOR VALUES FROM (0) TO (10);
+            INSERT INTO r VALUES (2)
+            """)
+        try await reader.catchUp()
+        #expect(reader.lines() == [])
+        await reader.source.close()
+        try await reader.open()
+        try database.run("INSERT INTO r VALUES (3)")
+        try await reader.catchUp()
+        #expect(reader.lines() == ["insert public.r 3"])
+        try database.run("ALTER TABLE r DETACH PARTITION r1; INSERT INTO r1 VALUES (4)")
+        try await reader.catchUp()
+        #expect(reader.lines() == ["insert public.r 4"])
+        await reader.source.close()
+        try await reader.open()
+        try database.run("INSERT INTO r1 VALUES (5)")
+        try await reader.catchUp()
+        #expect(reader.lines() == [])
         await reader.source.close()
     }
 
@@ -69,7 +101,8 @@ struct PartitionTests {
         #expect(failure?.message.contains("sends the changes of public.r1 under the name of public.r") == true)
     }
 
-    @Test func columnsAndConditionOfARootHoldForItsPartitions() async throws {
+    @Test(.enabled(if: TestServer.publishesParts, "column lists and conditions in publications need 15"))
+    func columnsAndConditionOfARootHoldForItsPartitions() async throws {
         let database = try TestDatabase()
         try database.run(
             """

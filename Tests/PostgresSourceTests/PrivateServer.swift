@@ -22,6 +22,44 @@ final class PrivateServer: Sendable {
         url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
     }
 
+    /// A standby of a server.
+    init(following primary: PrivateServer, _ settings: [String] = []) throws {
+        folder = "/tmp/millrace-server-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+        let lines = settings.map { " \"\($0)\"" }.joined()
+        let output = Self.shell(
+            "mkdir -p '\(folder)'; chmod 755 '\(folder)'; PGHOST=127.0.0.1 PGPORT=\(primary.port); "
+                + "postgres_follow '\(folder)'\(lines) && echo $PGPORT")
+        guard let port = Int(output) else { throw CannotStart(output: output) }
+        self.port = port
+        url = "host=127.0.0.1 port=\(port) user=postgres dbname=postgres"
+    }
+
+    /// Has `pg_ctl` do something with the server: `stop -m fast`, `restart -m immediate`, `promote`.
+    func control(_ command: String) throws {
+        let data = "\(folder)/data"
+        let output = Self.shell(
+            "as_postgres \"$(postgres_bin)/pg_ctl\" -w -D '\(data)' -l '\(data)/server.log' \(command) >/dev/null 2>&1; "
+                + "echo done")
+        guard output == "done" else { throw CannotStart(output: "pg_ctl \(command) failed") }
+    }
+
+    /// Runs SQL over a connection of its own; the first value.
+    @discardableResult
+    func run(_ sql: String) throws -> String? {
+        let client = try PostgresConnection(opening: url, for: .catalogue)
+        return try client.execute(sql, within: .seconds(120)).rows.first?.first ?? nil
+    }
+
+    /// Waits until a query says `t`.
+    func waits(for condition: String) async throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while ContinuousClock.now < deadline {
+            if try run("SELECT \(condition)") == "t" { return true }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return false
+    }
+
     private init(folder: String, port: Int) {
         self.folder = folder
         self.port = port

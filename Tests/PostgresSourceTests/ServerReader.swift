@@ -7,22 +7,28 @@ import Testing
 /// Drives a source on a server of a test's own, whose table is `public.t`.
 final class ServerReader {
     let source: PostgresSource
+    let settings: PostgresSettings
     let notices = SourceReader.Notices()
     var checkpoint: SourceCheckpoint?
     var identity: SourceIdentity?
+    /// What has come, as ``SeenChange/line``.
+    var lines: [String] = []
     private let client: PostgresConnection
 
     init(
         _ server: PrivateServer, after checkpoint: SourceCheckpoint? = nil, of identity: SourceIdentity? = nil,
-        recovers: Bool = false, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
+        recovers: Bool = false, values more: [String: SettingValue] = [:],
+        adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         client = try PostgresConnection(opening: server.url, for: .catalogue)
-        let values = SettingValues([
+        var values = SettingValues([
             "url": .text(server.url), "tables": .list(["public.t"]), "slot": .text("s"), "publication": .text("p"),
         ])
+        for (name, value) in more { values[name] = value }
         var settings = try PostgresSettings(values: values, pipelineName: "s")
         settings.watchInterval = .milliseconds(50)
         adjust(&settings)
+        self.settings = settings
         source = PostgresSource(settings: settings, notice: { [notices] in notices.add($0) }, recovers: recovers)
         (self.checkpoint, self.identity) = (checkpoint, identity)
     }
@@ -36,13 +42,16 @@ final class ServerReader {
     func open() async throws { identity = try await source.open(resumingAfter: checkpoint, of: identity) }
 
     /// The code of the failure to open; nil when it opened.
-    func refusal() async -> String? {
+    func refusal() async -> String? { await failureToOpen().map { "\($0.code): \($0.message)" } }
+
+    /// The failure to open; nil when it opened.
+    func failureToOpen() async -> ConnectorFailure? {
         do {
             try await open()
             return nil
         } catch {
             await source.close()
-            return (error as? ConnectorFailure).map { "\($0.code): \($0.message)" }
+            return error as? ConnectorFailure
         }
     }
 
@@ -53,6 +62,7 @@ final class ServerReader {
             try #require(ContinuousClock.now < deadline, "\(what) never happened; \(notices.all)")
             let batch = try await source.nextBatch(until: .now + .milliseconds(20))
             checkpoint = batch.checkpoint
+            lines += batch.seen.map(\.line)
             if let resume = batch.checkpoint?.resume { source.acknowledge(resume) }
         }
     }

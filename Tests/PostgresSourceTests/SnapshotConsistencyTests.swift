@@ -10,15 +10,20 @@ import Testing
 @Suite(.serialized)
 struct SnapshotConsistencyTests {
     @Test(arguments: 0..<3) func aSnapshotUnderRandomChangesWithRestartsTellsTheTable(round: Int) async throws {
+        try await Self.tell(round, try TestDatabase())
+    }
+
+    /// Reads a table again and again while it changes and the source is opened anew. Rows are read where
+    /// `snapshot_url` says, if it says so.
+    static func tell(_ round: Int, _ database: TestDatabase, values: [String: SettingValue] = [:]) async throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededGenerator(seed: seed)
-        let database = try TestDatabase()
         let identity = round == 1 ? "FULL" : "DEFAULT"
         try database.run(
             SnapshotScribe.table + "ALTER TABLE t REPLICA IDENTITY \(identity);"
                 + "INSERT INTO t SELECT i, nextval('versions'), 'old', CASE WHEN i % 3 = 0 THEN repeat('o', 2700) END "
                 + "FROM generate_series(0, 1999, 2) i")
-        let reader = try SourceReader(database, tables: ["public.t"], snapshot: "initial") {
+        let reader = try SourceReader(database, tables: ["public.t"], snapshot: "initial", values: values) {
             $0.chunkBytes = 6000
             $0.partBytes = 40_000
             $0.snapshotConnections = 3

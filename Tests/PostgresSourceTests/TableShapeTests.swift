@@ -187,19 +187,21 @@ struct TableShapeTests {
 
     @Test func limitsOfTypesAreKnownThroughDomains() async throws {
         let database = try TestDatabase()
+        // Before 15 a scale cannot be negative.
+        let scale = TestServer.version >= 150_000 ? -2 : 1
         try database.run(
             """
             CREATE DOMAIN name_10 AS varchar(10); CREATE DOMAIN name_again AS name_10;
             CREATE DOMAIN price AS numeric(12,2);
             CREATE TABLE t (id int PRIMARY KEY, v varchar(20), c char(3), b bit(4), d name_again, n numeric,
-                s numeric(3,-2), p price, t text)
+                s numeric(3,\(scale)), p price, t text)
             """)
         let rows = try await SampleTable.captured(
             ["INSERT INTO t (id, v) VALUES (1, '12345678901234567890')"], in: database)
         let columns = rows.relation.columns
         #expect(columns.map(\.lengthMax) == [nil, 20, 3, 4, 10, nil, nil, nil, nil])
         #expect(columns.map(\.precision) == [nil, nil, nil, nil, nil, nil, 3, 12, nil])
-        #expect(columns.map(\.scale) == [nil, nil, nil, nil, nil, nil, -2, 2, nil])
+        #expect(columns.map(\.scale) == [nil, nil, nil, nil, nil, nil, scale, 2, nil])
         try rows.checkAgainstContract()
     }
 

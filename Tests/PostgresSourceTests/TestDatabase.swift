@@ -17,8 +17,11 @@ final class TestDatabase: Sendable {
         var description: String
     }
 
-    init(encoding: String? = nil) throws {
-        guard let host = environment("PGHOST"), let port = environment("PGPORT") else {
+    /// A database on the shared server, or on one of the test's own.
+    init(encoding: String? = nil, on server: PrivateServer? = nil) throws {
+        guard let host = server.map({ _ in "127.0.0.1" }) ?? environment("PGHOST"),
+            let port = server.map({ String($0.port) }) ?? environment("PGPORT")
+        else {
             throw NoServer(description: "no PostgreSQL server: run the tests by scripts/with-postgres")
         }
         let number = Self.counter.add(1, ordering: .relaxed).newValue
@@ -79,6 +82,19 @@ final class TestDatabase: Sendable {
         }
         return false
     }
+}
+
+/// The server that PGHOST, PGPORT and PGUSER name.
+enum TestServer {
+    /// Such as 150018. Without a server every test is for it, and fails.
+    static let version: Int = {
+        guard let host = environment("PGHOST"), let port = environment("PGPORT") else { return .max }
+        let url = "host=\(host) port=\(port) user=\(environment("PGUSER") ?? "postgres") dbname=postgres"
+        let connection = try? PostgresConnection(opening: url, for: .catalogue)
+        return connection?.serverVersion ?? .max
+    }()
+    /// True from 15 on, which publishes some columns or rows of a table, and whole schemas.
+    static var publishesParts: Bool { version >= 150_000 }
 }
 
 func environment(_ name: String) -> String? {

@@ -13,12 +13,14 @@ postgres_bin() {
 }
 
 # Runs a command as a user that PostgreSQL accepts: root becomes "postgres", everybody else stays. The process id is
-# kept.
+# kept. A fetched server brings its own libpq, which its standbys need.
 as_postgres() {
+    _own=$(postgres_bin)/../lib
+    [ -e "$_own/libpq.so.5" ] || _own=${LD_LIBRARY_PATH:-}
     if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=postgres --regid=postgres --clear-groups env HOME=/tmp "$@"
+        setpriv --reuid=postgres --regid=postgres --clear-groups env HOME=/tmp LD_LIBRARY_PATH="$_own" "$@"
     else
-        "$@"
+        env LD_LIBRARY_PATH="$_own" "$@"
     fi
 }
 
@@ -43,17 +45,20 @@ postgres_start() {
     as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -l "$MILLRACE_PGDATA/server.log" -w start >/dev/null
 }
 
-# postgres_follow DIR: makes a standby of the server at PGHOST and PGPORT in DIR and starts it. Sets what postgres_start
-# sets, for the standby.
+# postgres_follow DIR [name=value …]: makes a standby of the server at PGHOST and PGPORT in DIR and starts it with these
+# extra settings. Sets what postgres_start sets, for the standby.
 postgres_follow() {
-    _dir=$1; _primary=$PGPORT
+    _dir=$1; shift; _primary=$PGPORT
     MILLRACE_PGBIN=$(postgres_bin); MILLRACE_PGDATA=$_dir/data; PGPORT=$(free_port)
     export MILLRACE_PGBIN MILLRACE_PGDATA PGPORT
     mkdir -p "$_dir"
     if [ "$(id -u)" = 0 ]; then chown postgres: "$_dir"; fi
     as_postgres "$MILLRACE_PGBIN/pg_basebackup" -h "$PGHOST" -p "$_primary" -U postgres -D "$MILLRACE_PGDATA" -R \
         -c fast --no-sync
-    printf '%s\n' "port = $PGPORT" "unix_socket_directories = '$_dir'" >"$_dir/extra.conf"
+    {
+        printf '%s\n' "port = $PGPORT" "unix_socket_directories = '$_dir'"
+        for _setting in "$@"; do printf '%s\n' "$_setting"; done
+    } >"$_dir/extra.conf"
     as_postgres sh -c "cat '$_dir/extra.conf' >>'$MILLRACE_PGDATA/postgresql.conf'"
     as_postgres "$MILLRACE_PGBIN/pg_ctl" -D "$MILLRACE_PGDATA" -l "$MILLRACE_PGDATA/server.log" -w start >/dev/null
 }

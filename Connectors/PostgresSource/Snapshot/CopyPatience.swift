@@ -6,6 +6,8 @@ internal import ConnectorKit
 /// never heard of again, and the stream may wait for these rows.
 struct CopyPatience {
     let settings: PostgresSettings
+    /// Where the server is.
+    let url: String
     let coordinator: SnapshotCoordinator
     /// The server's process.
     let processID: Int
@@ -16,8 +18,9 @@ struct CopyPatience {
     /// A server that let us in answers this soon.
     private static let answerLimit = Duration.seconds(5)
 
-    init(settings: PostgresSettings, coordinator: SnapshotCoordinator, processID: Int) {
+    init(settings: PostgresSettings, url: String, coordinator: SnapshotCoordinator, processID: Int) {
         self.settings = settings
+        self.url = url
         self.coordinator = coordinator
         self.processID = processID
     }
@@ -34,8 +37,7 @@ struct CopyPatience {
     private var isAtWork: Bool {
         do throws(ServerError) {
             let connection = try PostgresConnection(
-                opening: settings.snapshotURL ?? settings.url, for: .catalogue,
-                applicationName: settings.applicationName)
+                opening: url, for: .catalogue, applicationName: settings.applicationName)
             let answer = try connection.execute(Self.query, [String(processID)], within: Self.answerLimit)
             return answer.first?.flag("is_at_work") ?? false
         } catch {

@@ -48,6 +48,14 @@ internal import ChangeModel
         self.turn = turn
     }
 
+    /// True when it has rows of a table with a key.
+    var isOfKeys: Bool {
+        switch work {
+        case .part, .keys: true
+        case .clear, .whole: false
+        }
+    }
+
     /// Bytes of rows.
     private(set) var byteCount = 0
 

@@ -7,14 +7,16 @@ final class SnapshotCrew: Sendable {
     /// Tells the watermarks of this session from all others.
     let run: String
     private let settings: PostgresSettings
+    private let timeline: UInt32
     private let wakeUps: [WakeUp]
     private let running = Mutex<Int>(0)
     private let ended = Latch()
 
     /// Nil when the process has no descriptors left.
     init?(
-        _ notes: SnapshotNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, streamWakeUp: WakeUp,
-        notice: @escaping @Sendable (String) -> Void, warning: @escaping @Sendable (String) -> Void
+        _ notes: SnapshotNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, timeline: UInt32,
+        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
+        warning: @escaping @Sendable (String) -> Void
     ) {
         var wakeUps: [WakeUp] = []
         for _ in 0..<settings.snapshotConnections {
@@ -23,6 +25,7 @@ final class SnapshotCrew: Sendable {
         }
         self.wakeUps = wakeUps
         self.settings = settings
+        self.timeline = timeline
         run = settings.slot + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         coordinator = SnapshotCoordinator(
             notes: notes, estimates: plan.estimates, chunkBytes: settings.chunkBytes, workers: wakeUps,
@@ -34,7 +37,7 @@ final class SnapshotCrew: Sendable {
         running.withLock { $0 = wakeUps.count }
         for wakeUp in wakeUps {
             let worker = SnapshotWorker(
-                settings: settings, run: run, coordinator: coordinator, wakeUp: wakeUp, fail: fail)
+                settings: settings, timeline: timeline, run: run, coordinator: coordinator, wakeUp: wakeUp, fail: fail)
             worker.start { [self] in
                 let left = running.withLock { running in
                     running -= 1

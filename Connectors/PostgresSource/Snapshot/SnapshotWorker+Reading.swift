@@ -29,7 +29,10 @@ extension SnapshotWorker {
         let percent = min(100, max(0.0001, 100 * Double(4 << 20) / Double(max(1, shape.byteCount))))
         let sample = SnapshotChunk(number: 0, table: shape.message.relationID, work: .whole, turn: 0)
         let columns = shape.keyColumns
-        try copy(SnapshotQuery(shape).sample(percent: percent), into: sample, columnCount: columns.count) { true }
+        try copy(
+            SnapshotQuery(shape).sample(percent: percent), from: try connection(), into: sample,
+            columnCount: columns.count
+        ) { true }
         var keys: [[UInt8]] = []
         for part in 1..<parts {
             let row = sample.rows.count * part / parts
@@ -52,7 +55,9 @@ extension SnapshotWorker {
     ) throws(Obstacle) {
         try date(chunk)
         Self.beforeLow.reached()
-        let shape = try beginBehindLowMark(chunk)
+        let isBeside = readsBeside && chunk.isOfKeys
+        let shape = isBeside ? try beginOnStandby(chunk) : try beginBehindLowMark(chunk)
+        let source = isBeside ? try standbyConnection() : try connection()
         chunk.message = shape.message
         chunk.keyColumns = shape.keyColumns
         chunk.snapshot = shape.snapshot
@@ -65,7 +70,7 @@ extension SnapshotWorker {
             guard let part, try isSameKey(shape, chunk.table), let sql = query.part(part, limit: rowLimit) else {
                 throw .again
             }
-            let isWhole = try copy(sql, into: chunk, columnCount: shape.columns.count) {
+            let isWhole = try copy(sql, from: source, into: chunk, columnCount: shape.columns.count) {
                 chunk.byteCount < 2 * settings.chunkBytes
             }
             chunk.reachesEnd = isWhole && chunk.rows.count < rowLimit
@@ -75,7 +80,7 @@ extension SnapshotWorker {
             }
         case .keys:
             guard try isSameKey(shape, chunk.table), let sql = query.rows(keys) else { throw .again }
-            let isWhole = try copy(sql, into: chunk, columnCount: shape.columns.count) {
+            let isWhole = try copy(sql, from: source, into: chunk, columnCount: shape.columns.count) {
                 keys.count == 1 || chunk.byteCount < 8 * settings.chunkBytes
             }
             guard isWhole else {
@@ -87,7 +92,8 @@ extension SnapshotWorker {
         let number = chunk.number
         coordinator.hand(over: chunk)
         Self.beforeHigh.reached()
-        try execute("COMMIT; " + mark(number, .high), on: try connection())
+        if isBeside { try execute("COMMIT", on: try standbyConnection()) }
+        try execute((isBeside ? "" : "COMMIT; ") + mark(number, .high), on: try connection())
     }
 
     /// Writes the low watermark and begins the chunk's transaction.
@@ -105,12 +111,17 @@ extension SnapshotWorker {
             if coordinator.isClosing { throw .closing }
             pause(.milliseconds(100))
         }
-        let end = ContinuousClock.now + settling
+        try settle()
+        return try begin(chunk.table)
+    }
+
+    /// Waits until those see each other who were committing at the low watermark.
+    func settle() throws(Obstacle) {
+        let end = ContinuousClock.now + coordinator.settling
         while ContinuousClock.now < end {
             if coordinator.isClosing { throw .closing }
             pause(ContinuousClock.now.duration(to: end) + .milliseconds(1))
         }
-        return try begin(chunk.table)
     }
 
     /// Bounds of another key say nothing about this one.
@@ -126,12 +137,13 @@ extension SnapshotWorker {
     /// connection.
     @discardableResult
     private func copy(
-        _ sql: [UInt8], into chunk: SnapshotChunk, columnCount: Int, while hasRoom: () -> Bool
+        _ sql: [UInt8], from connection: PostgresConnection, into chunk: SnapshotChunk, columnCount: Int,
+        while hasRoom: () -> Bool
     ) throws(Obstacle) -> Bool {
-        let connection = try connection()
         let checksText = connection.parameter("client_encoding") == "SQL_ASCII"
         var isWellFormed = true
-        var patience = CopyPatience(settings: settings, coordinator: coordinator, processID: connection.processID)
+        var patience = CopyPatience(
+            settings: settings, url: url(of: connection), coordinator: coordinator, processID: connection.processID)
         do throws(ServerError) {
             _ = try connection.execute(bytes: sql) { patience.mayWait($0) }
             while true {
@@ -146,7 +158,7 @@ extension SnapshotWorker {
                 case .row:
                     if !isWellFormed { break }
                     if hasRoom() { continue }
-                    dropConnection()
+                    drop(connection)
                     return false
                 }
                 break
@@ -154,7 +166,7 @@ extension SnapshotWorker {
         } catch {
             throw .server(error)
         }
-        dropConnection()
+        drop(connection)
         if coordinator.isClosing { throw .closing }
         guard isWellFormed else { throw .failure(PostgresFailure.damagedSnapshot()) }
         throw .server(
@@ -173,7 +185,7 @@ extension SnapshotWorker {
             pause(.milliseconds(50))
         }
         var isWelcome = true
-        let isWhole = try copy(query.whole(), into: chunk, columnCount: shape.columns.count) {
+        let isWhole = try copy(query.whole(), from: try connection(), into: chunk, columnCount: shape.columns.count) {
             if chunk.byteCount >= Self.blockBytes { isWelcome = offer(chunk) }
             return isWelcome
         }

@@ -14,6 +14,8 @@ private import Glibc
     static let beforeHigh = HaltPoint("snapshot.before_high")
 
     let settings: PostgresSettings
+    /// The timeline of the server that is streamed from.
+    let timeline: UInt32
     let coordinator: SnapshotCoordinator
     let wakeUp: WakeUp
     private let run: String
@@ -21,6 +23,12 @@ private import Glibc
     private var held: PostgresConnection?
     /// Writes watermarks while ``held`` is in the middle of a transaction.
     private var second: PostgresConnection?
+    /// Reads rows on a standby, if `snapshot_url` is one.
+    private var beside: PostgresConnection?
+    /// True when rows of tables with a key are read on a standby; known once ``held`` is there.
+    private(set) var readsBeside = false
+    /// True after a word about a standby that lags, until it has caught up.
+    var isLagSaid = false
     private var epoch = 0
     private var horizon: UInt64 = 0
     private var places: [UInt32: TablePlace] = [:]
@@ -43,15 +51,18 @@ private import Glibc
         case gone
         /// Something changed meanwhile; it is read again.
         case again
+        /// The standby that is read has not replayed what it must show.
+        case lagging(behind: String)
         /// The source is closed.
         case closing
     }
 
     init(
-        settings: PostgresSettings, run: String, coordinator: SnapshotCoordinator, wakeUp: WakeUp,
+        settings: PostgresSettings, timeline: UInt32, run: String, coordinator: SnapshotCoordinator, wakeUp: WakeUp,
         fail: @escaping @Sendable (ConnectorFailure) -> Void
     ) {
         self.settings = settings
+        self.timeline = timeline
         self.run = run
         self.coordinator = coordinator
         self.wakeUp = wakeUp
@@ -64,7 +75,7 @@ private import Glibc
             while !coordinator.isClosing {
                 if let assignment = coordinator.next() { carryOut(assignment) } else { idle() }
             }
-            (held, second) = (nil, nil)
+            (held, second, beside) = (nil, nil, nil)
             ended()
         }
     }
@@ -72,7 +83,7 @@ private import Glibc
     /// Sleeps until there may be work. Without any, no connection is kept.
     private func idle() {
         let isTracking = coordinator.state.withLock { $0.isTracking }
-        if !isTracking { (held, second) = (nil, nil) }
+        if !isTracking { (held, second, beside) = (nil, nil, nil) }
         pause(.milliseconds(isTracking ? 50 : 60_000))
     }
 
@@ -113,6 +124,7 @@ private import Glibc
             held = nil
         }
         if second?.isBroken ?? false { second = nil }
+        beside = nil
         places[table] = nil
         var pause: Duration?
         var sleeps = false
@@ -129,6 +141,10 @@ private import Glibc
         case .server(let error):
             pause = weigh(error, table, name)
             sleeps = true
+        case .lagging(let end):
+            (pause, sleeps) = (Self.lockedPause, true)
+            if !isLagSaid { coordinator.notice("snapshot of \(name) waits: the standby has not replayed \(end) yet") }
+            isLagSaid = true
         case .again, .closing: break
         }
         switch assignment {
@@ -145,7 +161,10 @@ private import Glibc
     /// ends the source.
     private func weigh(_ error: ServerError, _ table: UInt32, _ name: String) -> Duration? {
         let failure = PostgresFailure.because(of: error, .snapshot(of: name))
-        let mayPass = ["postgres.locked", "postgres.too_many_connections", "postgres.server_starting"]
+        let mayPass = [
+            "postgres.locked", "postgres.too_many_connections", "postgres.server_starting",
+            "postgres.recovery_conflict",
+        ]
         guard error.isConnectionLost || mayPass.contains(failure.code) else {
             if failure.remedy == .stop || backoff >= .seconds(5) {
                 backoff = .zero
@@ -180,14 +199,38 @@ extension SnapshotWorker {
         return fresh
     }
 
-    /// Gives the connection up in the middle of a result.
-    func dropConnection() { held = nil }
+    /// The connection to the standby that rows are read on.
+    func standbyConnection() throws(Obstacle) -> PostgresConnection {
+        if let beside, !beside.isBroken { return beside }
+        let fresh = try open(settings.snapshotURL ?? settings.url)
+        try checkStandby(fresh)
+        beside = fresh
+        return fresh
+    }
 
+    /// Gives a connection up in the middle of a result.
+    func drop(_ connection: PostgresConnection) {
+        if connection === held { held = nil } else if connection === beside { beside = nil }
+    }
+
+    /// Where a connection leads to.
+    func url(of connection: PostgresConnection) -> String {
+        readsBeside && connection !== beside ? settings.url : settings.snapshotURL ?? settings.url
+    }
+
+    /// Connects to where watermarks are written: what `snapshot_url` names, unless that is a standby.
     private func connect() throws(Obstacle) -> PostgresConnection {
+        guard let url = settings.snapshotURL else { return try open(settings.url) }
+        let named = try open(url)
+        readsBeside =
+            try execute("SELECT pg_catalog.pg_is_in_recovery() AS it_is", on: named).first?.flag("it_is") ?? false
+        return readsBeside ? try open(settings.url) : named
+    }
+
+    private func open(_ url: String) throws(Obstacle) -> PostgresConnection {
         do throws(ServerError) {
             let connection = try PostgresConnection(
-                opening: settings.snapshotURL ?? settings.url, for: .snapshot, applicationName: settings.applicationName
-            )
+                opening: url, for: .snapshot, applicationName: settings.applicationName)
             if connection.parameter("server_encoding") == "SQL_ASCII" {
                 _ = try connection.execute("SET client_encoding TO 'SQL_ASCII'")
             }
@@ -212,9 +255,10 @@ extension SnapshotWorker {
 
     /// The SQL that writes a watermark by a transaction of its own. Only the high one must be on disk at once, to be
     /// streamed; it takes the low one with it.
-    func mark(_ number: UInt64, _ bound: SnapshotMark.Bound) -> String {
+    func mark(_ number: UInt64, _ bound: SnapshotMark.Bound, isWaitedFor: Bool = false) -> String {
         let text = SQLText.literal(SnapshotMark(run: run, number: number, bound: bound).text)
-        return "BEGIN; SET LOCAL synchronous_commit TO \(bound == .low ? "off" : "local"); "
+        let isOnDisk = bound == .high || isWaitedFor
+        return "BEGIN; SET LOCAL synchronous_commit TO \(isOnDisk ? "local" : "off"); "
             + "SELECT pg_catalog.pg_logical_emit_message(true, '\(SnapshotMark.prefix)', \(text)); COMMIT; "
     }
 
@@ -247,9 +291,11 @@ extension SnapshotWorker {
     /// Begins a transaction that holds the table as it is, before it takes its snapshot: TRUNCATE and rewrites empty a
     /// table for older snapshots too. What is to be done `first` is sent along, since each word to the server and back
     /// takes its time.
-    func begin(_ table: UInt32, after first: String = "") throws(Obstacle) -> TableShape {
+    func begin(
+        _ table: UInt32, after first: String = "", on standby: PostgresConnection? = nil
+    ) throws(Obstacle) -> TableShape {
         let place = try place(table)
-        let connection = try connection()
+        let connection = if let standby { standby } else { try self.connection() }
         let shape: TableShape?
         do throws(Obstacle) {
             let rows = try execute(
@@ -260,7 +306,7 @@ extension SnapshotWorker {
         } catch .server(let error) where ["42P01", "3F000"].contains(error.sqlState) {
             throw .again
         }
-        guard let shape else { throw .gone }
+        guard let shape else { throw standby == nil ? .gone : .again }
         // Another table may have taken the name meanwhile, and would be the one that is locked.
         guard shape.schema == place.schema, shape.name == place.name else { throw .again }
         return shape

@@ -63,7 +63,9 @@ struct ComparedSchema {
         guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count else {
             return .unknown
         }
-        let run = SchemaRun(compiled, value, failuresMax: 0)
+        var run = SchemaRun(compiled, value)
+        run.begin()
+        defer { run.end() }
         let isValid = run.check(node, 0)
         if run.limit != nil { return .unknown }
         return isValid ? .valid : .invalid
@@ -72,7 +74,9 @@ struct ComparedSchema {
     /// The first reason why a value is not valid at a place.
     mutating func firstFailure(of value: JSONTape, at place: SchemaPlace) -> ValidationFailure? {
         guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count else { return nil }
-        let run = SchemaRun(compiled, value, failuresMax: 1)
+        var run = SchemaRun(compiled, value)
+        run.begin(failuresMax: 1)
+        defer { run.end() }
         _ = run.check(node, 0)
         return run.failures.first
     }

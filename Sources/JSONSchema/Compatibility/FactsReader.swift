@@ -138,7 +138,9 @@ struct FactsReader {
             facts.spotOfProperty[property.name] = property.spot
         }
         for member in object["patternProperties"]?.object?.members ?? [] {
-            guard let pattern = try? TextPattern(member.name) else { continue }
+            // Few names are looked for: an automaton would not pay.
+            var automatonWork = 0
+            guard let pattern = try? TextPattern(member.name, work: &automatonWork) else { continue }
             facts.patternProperties.append(
                 SchemaFacts.PatternProperty(
                     source: Array(member.name.utf8), pattern: pattern,

@@ -5,10 +5,11 @@ extension InclusionProof {
     func checkLogic(_ set: ValueSet, _ spot: Spot, _ facts: SchemaFacts) -> Bool {
         var holds = true
         if facts.hasUnknownReference {
-            fail(
-                .notComparable, spot, "", set,
-                "where a dynamic reference leads depends on the way to it, which is not compared")
-            holds = false
+            holds = require(set, .all, spot, { _ in false }) { set in
+                fail(
+                    .notComparable, spot, "", set,
+                    "where a dynamic reference leads depends on the way to it, which is not compared")
+            }
         }
         for target in facts.references + facts.allOf {
             if !holds && !isReporting { return false }

@@ -59,7 +59,7 @@ final class InclusionProof {
     init(_ spots: SpotTable, _ policy: ComparisonPolicy) {
         self.spots = spots
         isLenient = policy == .lenient
-        scratch.begin(timeMax: .seconds(5))
+        scratch.begin(byteCount: 24_000_000)
     }
 
     func facts(_ spot: Spot) -> SchemaFacts { spots.facts(spot) }

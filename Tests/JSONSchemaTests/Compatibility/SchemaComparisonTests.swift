@@ -1,3 +1,4 @@
+import Foundation
 import JSONText
 import Testing
 
@@ -162,6 +163,14 @@ struct SchemaComparisonTests {
         ]
         let missing = SchemaRule.allCases.filter { !seen.contains($0.rawValue) && !elsewhere.contains($0) }
         #expect(missing == [])
+    }
+
+    @Test func everyRuleIsExplainedInTheManual() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let manual = try String(contentsOf: root.appending(path: "docs/reference/compatibility.md"), encoding: .utf8)
+        let rows = manual.split(separator: "\n").compactMap { $0.firstMatch(of: /^\| `([a-z-]+)` \|/) }
+        #expect(rows.map { String($0.1) }.sorted() == SchemaRule.allCases.map(\.rawValue).sorted())
     }
 
     /// Writer, reader: nothing breaks.
