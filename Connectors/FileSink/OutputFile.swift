@@ -25,6 +25,12 @@ final class OutputFile {
     private var begunLength = 0
     /// So many bytes are told to it at a time: less would have it write pages that are not full yet.
     private static let begunBytesMin = 1 << 20
+    /// So many bytes between two syncs are bulk. Whoever follows the file reads less than that from the page cache.
+    private static let bulkBytesMin = 8 << 20
+    /// Where the file ended at the last sync.
+    private var syncedLength = 0
+    /// Bytes before which the page cache need not hold what was written in bulk.
+    private var forgottenLength = 0
     /// When the file was last written to, as the number of the batch.
     var lastUse: UInt64 = 0
     /// Places in the current batch that go to this file: whole lines, in order.
@@ -100,6 +106,7 @@ final class OutputFile {
             mayBeTorn = true
         }
         begunLength = length
+        (syncedLength, forgottenLength) = (length, length)
     }
 
     /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may
@@ -143,6 +150,16 @@ final class OutputFile {
         guard fdatasync(descriptor) == 0 else { throw FileFailure.system("sync", path, errno) }
         isDirty = false
         begunLength = length
+        if length - syncedLength >= Self.bulkBytesMin { forgetCache(syncedLength..<length) }
+        syncedLength = length
+    }
+
+    /// Lets go of the memory that holds what was written and is on the disk by now: else a snapshot
+    /// or a backlog would push everything else out of the page cache, a database's pages among it, and each page taken
+    /// anew costs more than what is copied there. What is still on its way stays until the next sync.
+    private func forgetCache(_ range: Range<Int>) {
+        _ = posix_fadvise(descriptor, range.lowerBound, range.count, POSIX_FADV_DONTNEED)
+        forgottenLength = range.upperBound
     }
 
     /// What is durable is now covered: the next receipt says so.
@@ -251,6 +268,9 @@ final class OutputFile {
     private func beginWriting() {
         _ = sync_file_range(descriptor, begunLength, length - begunLength, UInt32(SYNC_FILE_RANGE_WRITE))
         begunLength = length
+        let start = max(forgottenLength, syncedLength)
+        let end = length - Self.bulkBytesMin / 2
+        if end - start >= Self.bulkBytesMin / 2 { forgetCache(start..<end) }
     }
 
     /// Below IOV_MAX (writev(2)).

@@ -33,6 +33,7 @@ extension PostgresConnection {
         wakeUp: WakeUp, mayWait: (Duration) -> Bool, _ body: (RawSpan) -> Void
     ) throws(ServerError) -> CopyStep {
         var start: ContinuousClock.Instant?
+        var looks = 0
         while true {
             var row: UnsafeMutablePointer<CChar>?
             let length = unsafe PQgetCopyData(libpq, &row, 1)
@@ -41,7 +42,10 @@ extension PostgresConnection {
                 let begin = start ?? .now
                 start = begin
                 guard mayWait(begin.duration(to: .now)) else { return .stopped }
-                wait(for: wakeUp)
+                // The server sends a few rows at a time. To be woken for each of these makes both sides slow, so it is
+                // looked for more first, and looked for again after a pause in which some gather.
+                if looks == 1 { rest() } else if looks > 1 { wait(for: wakeUp) }
+                looks += 1
                 if unsafe PQconsumeInput(libpq) != 1 { throw lost() }
             case -1:
                 _ = try collectResults()
@@ -55,6 +59,12 @@ extension PostgresConnection {
                 return .row
             }
         }
+    }
+
+    /// Long enough for more than one piece, and short enough for the socket's buffer to have room.
+    private func rest() {
+        var time = timespec(tv_sec: 0, tv_nsec: 300_000)
+        unsafe nanosleep(&time, nil)
     }
 
     private func wait(for wakeUp: WakeUp) {

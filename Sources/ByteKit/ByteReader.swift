@@ -100,6 +100,13 @@ extension RawSpan {
         offset >= 0 && offset < byteCount ? unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) : 0
     }
 
+    /// The eight bytes at `offset`, the first one lowest; 0 when they are not all in the span.
+    @inlinable @inline(__always)
+    public func word(_ offset: Int) -> UInt64 {
+        guard offset >= 0, offset <= byteCount &- 8 else { return 0 }
+        return UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+    }
+
     /// True when both spans hold the same bytes.
     @inlinable
     public func hasSameBytes(as other: RawSpan) -> Bool {

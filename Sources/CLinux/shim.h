@@ -1,3 +1,12 @@
-/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2), declared as glibc does for 64 bits. */
+/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2), declared as glibc does for 64 bits, and
+   O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including the header would make its
+   types those of this module. */
+#if defined(__aarch64__) || defined(__arm__)
+enum { OPEN_DIRECT = 0200000 };
+#elif defined(__powerpc__)
+enum { OPEN_DIRECT = 0400000 };
+#else
+enum { OPEN_DIRECT = 040000 };
+#endif
 enum { SYNC_FILE_RANGE_WRITE = 2 };
 extern int sync_file_range(int descriptor, long offset, long count, unsigned int flags);

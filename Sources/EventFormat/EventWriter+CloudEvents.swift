@@ -54,7 +54,10 @@ extension EventWriter {
     private mutating func appendData(_ operation: Operation, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
         let isDelete = operation == .delete
         let isBeforeWhole = images.beforeImage == .full
-        if isDelete {
+        if images.beforeImage == .none, !isDelete {
+            appendKey(images.after, plan, body, noting: nil)
+            output.append(",\"previous_key\":null,\"before\":null,\"after\":")
+        } else if isDelete {
             appendKey(images.before, plan, body, noting: .after)
             output.append(",\"previous_key\":null,\"before\":")
         } else {
@@ -67,8 +70,10 @@ extension EventWriter {
             }
             output.append(",\"before\":")
         }
-        if isBeforeWhole { appendImage(images.before, plan, body, noting: .before) } else { output.append("null") }
-        output.append(",\"after\":")
+        if images.beforeImage != .none || isDelete {
+            if isBeforeWhole { appendImage(images.before, plan, body, noting: .before) } else { output.append("null") }
+            output.append(",\"after\":")
+        }
         if images.after.isEmpty && (isDelete || operation == .truncate) {
             output.append("null,\"unchanged\":[]")
         } else {

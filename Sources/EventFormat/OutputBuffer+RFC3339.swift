@@ -39,22 +39,23 @@ extension OutputBuffer {
 
 /// The length of `YYYY-MM-DD hh:mm:ss` with up to six decimals at the front of a text; 0 without it.
 private func localTimeLength(_ text: RawSpan) -> Int {
-    guard text.byteCount >= 19 else { return 0 }
-    for place in 0..<19 {
-        let byte = text.byte(place)
-        let isRight =
-            switch place {
-            case 4, 7: byte == UInt8(ascii: "-")
-            case 10: byte == UInt8(ascii: " ")
-            case 13, 16: byte == UInt8(ascii: ":")
-            default: isDigit(byte)
-            }
-        if !isRight { return 0 }
-    }
+    // `0000-00-`, `00 00:00` and, once more from the hour on, `00:00:00`: each 0 stands for a digit.
+    guard text.byteCount >= 19, fits(text.word(0), 0x2D30_302D_3030_3030, 0x7F76_767F_7676_7676),
+        fits(text.word(8), 0x3030_3A30_3020_3030, 0x7676_7F76_767F_7676),
+        fits(text.word(11), 0x3030_3A30_303A_3030, 0x7676_7F76_767F_7676)
+    else { return 0 }
     guard text.byte(19) == UInt8(ascii: ".") else { return 19 }
     var end = 20
     while isDigit(text.byte(end)) { end &+= 1 }
     return end > 20 && end <= 26 ? end : 0
+}
+
+/// True when each byte is as many steps from that of `pattern` as it may be: none for a mark (7F in `rests`: what is
+/// left to the high bit), up to nine for a digit (76).
+@inline(__always)
+private func fits(_ word: UInt64, _ pattern: UInt64, _ rests: UInt64) -> Bool {
+    let steps = word ^ pattern
+    return ((steps & 0x7F7F_7F7F_7F7F_7F7F) &+ rests | steps) & 0x8080_8080_8080_8080 == 0
 }
 
 private func isDigit(_ byte: UInt8) -> Bool { byte &- 48 < 10 }

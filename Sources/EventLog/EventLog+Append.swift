@@ -30,10 +30,12 @@ extension EventLog {
         let last = try checkOrder(of: batch, after: next.last)
         next.last = last
         next.nextOffset = logged.nextOffset
+        let place = try storeBeside(batch)
         try write("append a batch of \(batch.changeCount) changes") { db in
-            try Self.insert(logged, db)
+            try Self.insert(logged, body: place, db)
             try next.write(db)
         }
+        if place != nil { bodyWasTold() }
         committed(next)
         Self.appendedPoint.reached()
         return logged
@@ -81,7 +83,11 @@ extension EventLog {
 
     /// Stores a batch. One that `isLate` (released dead letters) may be older than what is there; its commit time is
     /// stored as that of the batch before it at least, because times are searched by halves.
-    static func insert(_ logged: LoggedBatch, isLate: Bool = false, _ db: Database) throws {
+    ///
+    /// With a `place`, the body stands there already, durably.
+    static func insert(
+        _ logged: LoggedBatch, isLate: Bool = false, body place: BodyPlace? = nil, _ db: Database
+    ) throws {
         let batch = logged.batch
         let first = batch.identity(at: 0)
         let last = batch.identity(at: batch.changeCount - 1)
@@ -91,13 +97,15 @@ extension EventLog {
                 db, sql: "SELECT committed_at FROM batch ORDER BY first_offset DESC LIMIT 1")
             committedAt = max(committedAt, before ?? committedAt)
         }
-        let statement = try db.cachedStatement(sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let statement = try db.cachedStatement(
+            sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         try LogQueries.withBody(of: batch) { body, checksum in
             try statement.execute(arguments: [
                 Int64(bitPattern: logged.firstOffset), batch.changeCount, LogClock.now(),
                 Int64(bitPattern: first.commit), Int64(first.ordinal),
                 Int64(bitPattern: last.commit), Int64(last.ordinal), committedAt,
-                logged.versions.map { String($0.id) }.joined(separator: " "), checksum, body,
+                logged.versions.map { String($0.id) }.joined(separator: " "), checksum,
+                place == nil ? body : Data(), place?.file, place?.offset, place?.length,
             ])
         }
     }

@@ -45,6 +45,7 @@ extension EventLog {
             try db.cachedStatement(sql: "DELETE FROM batch WHERE first_offset < ?")
                 .execute(arguments: [Int64(bitPattern: first)])
         }
+        try removeUnusedBodies()
         var report = step.report
         report.firstOffset = try read("read the oldest offset") { db in try LogQueries.firstOffset(db) }
         return report
@@ -79,7 +80,11 @@ private struct RetentionScan {
     func step(_ db: Database) throws -> RetentionScan {
         var scan = self
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT first_offset, change_count, appended_at, length(body) FROM batch ORDER BY first_offset")
+            db,
+            sql: """
+                SELECT first_offset, change_count, appended_at, length(body) + coalesce(body_length, 0)
+                FROM batch ORDER BY first_offset
+                """)
         while let row = try rows.next() {
             guard let first = row[0] as Int64?, let count = row[1] as Int64?, let at = row[2] as Int64?,
                 let bytes = row[3] as Int?, first >= 0, count > 0

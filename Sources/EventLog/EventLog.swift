@@ -1,3 +1,4 @@
+import ByteKit
 package import ChangeModel
 package import ConnectorKit
 import Foundation
@@ -23,6 +24,10 @@ package actor EventLog {
     let retention: LogRetention
     private var lock: LogLock?
     private var connection: DatabaseQueue?
+    /// Bodies that are not in the database; nil once the log is closed.
+    private var bodies: BodyFiles?
+    /// True while files of bodies may be there that an earlier process left behind.
+    private var mayHaveStrayBodies: Bool
     private var presence: LogPresence
     /// What the file says, while nothing failed; nil makes the next call read it again.
     private var knownPosition: LogPosition?
@@ -47,6 +52,9 @@ package actor EventLog {
         self.connection = connection
         presence = LogPresence(database: path)
         knownPosition = position
+        let bodies = try BodyFiles(folder)
+        mayHaveStrayBodies = !bodies.numbers.isEmpty
+        self.bodies = bodies
         try folder.syncNames()
     }
 
@@ -55,6 +63,7 @@ package actor EventLog {
     package func close() {
         try? connection?.close()
         connection = nil
+        bodies = nil
         lock = nil
     }
 
@@ -118,7 +127,33 @@ package actor EventLog {
         hasUnsynced = false
         durableCheckpoint = covered
         Self.syncedPoint.reached()
+        if mayHaveStrayBodies {
+            try removeUnusedBodies()
+            mayHaveStrayBodies = false
+        }
         return covered
+    }
+
+    /// A large batch that must be durable before anybody sees it goes into a file of its own kind, at the price of one
+    /// more sync; nil for one that goes into the database.
+    func storeBeside(_ batch: ChangeBatch) throws(ConnectorFailure) -> BodyPlace? {
+        guard batch.mustBeDurableBeforeDelivery, batch.body.count >= BodyFiles.bodyBytesMin else { return nil }
+        guard let bodies else { throw closed }
+        return try bodies.store(batch.body)
+    }
+
+    /// The row of the body that was stored last is committed.
+    func bodyWasTold() { bodies?.wasTold() }
+
+    /// Removes the files whose bodies no row tells of. What was removed from the table must be durable before: after a
+    /// power cut it would be back.
+    func removeUnusedBodies() throws(ConnectorFailure) {
+        guard let bodies, !bodies.numbers.isEmpty else { return }
+        let used = try read("look for bodies") { db in try LogQueries.bodyFiles(db) }
+        let unused = bodies.unused(besides: used)
+        if unused.isEmpty { return }
+        _ = try sync()
+        bodies.remove(unused)
     }
 
     /// What is in the log, for `status`.
@@ -177,8 +212,12 @@ package actor EventLog {
     }
 
     private func opened() throws(ConnectorFailure) -> DatabaseQueue {
-        guard let connection else { throw ConnectorFailure("log.closed", .stop, "the log in \(directory) is closed") }
+        guard let connection else { throw closed }
         return connection
+    }
+
+    private var closed: ConnectorFailure {
+        ConnectorFailure("log.closed", .stop, "the log in \(directory) is closed")
     }
 
     private static func open(

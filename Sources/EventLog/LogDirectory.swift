@@ -9,6 +9,10 @@ struct LogDirectory: Sendable {
     var database: String { path + "/log.sqlite" }
     /// The file whose flock(2) the writing process holds.
     var lock: String { path + "/lock" }
+    /// A file of bodies that are not in the database.
+    func bodyFile(_ number: Int64) -> String { path + "/" + Self.bodyFilePrefix + String(number) }
+
+    private static let bodyFilePrefix = "bodies-"
 
     init(_ path: String) {
         self.path = path.isEmpty ? "." : path
@@ -18,6 +22,23 @@ struct LogDirectory: Sendable {
     func make() throws(ConnectorFailure) {
         for end in path.indices.dropFirst() where path[end] == "/" { try make(String(path[..<end]), mode: 0o777) }
         try make(path, mode: 0o700)
+    }
+
+    /// The numbers of the files of bodies in the folder.
+    func bodyFileNumbers() throws(ConnectorFailure) -> Set<Int64> {
+        guard let folder = opendir(path) else { throw LogFailure.system("read the folder", path, errno) }
+        defer { closedir(folder) }
+        var numbers: Set<Int64> = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasPrefix(Self.bodyFilePrefix), let number = Int64(name.dropFirst(Self.bodyFilePrefix.count)),
+                number > 0, Self.bodyFilePrefix + String(number) == name
+            else { continue }
+            numbers.insert(number)
+        }
+        return numbers
     }
 
     /// Makes the names in the folder durable, and the name of the folder itself (fsync(2), "Description"). Folders

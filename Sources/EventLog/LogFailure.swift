@@ -8,17 +8,13 @@ enum LogFailure {
     /// What went wrong in SQLite, while `action` was done ("append a batch"). Never holds statement arguments.
     static func of(_ error: any Error, while action: String, at path: String) -> ConnectorFailure {
         if let failure = error as? ConnectorFailure { return failure }
+        if let missing = error as? MissingBody { return damaged("\(missing.path) is missing") }
         guard let error = error as? DatabaseError else {
             return ConnectorFailure("log.failed", .stop, "cannot \(action) (\(path)): \(type(of: error))")
         }
         let detail = "\(error.message ?? "no message"), SQLite code \(error.extendedResultCode.rawValue)"
         switch error.extendedResultCode {
-        case .SQLITE_IOERR_FSYNC, .SQLITE_IOERR_DIR_FSYNC:
-            return ConnectorFailure(
-                "log.sync_failed", .stop, "the disk did not take the log's data (\(path)): \(detail)",
-                setting: "log.directory",
-                hint: "check the disk (dmesg); nothing after the last sync was confirmed to the source, "
-                    + "so a start on a sound disk reads it again")
+        case .SQLITE_IOERR_FSYNC, .SQLITE_IOERR_DIR_FSYNC: return syncFailed(path, detail)
         case .SQLITE_IOERR_SHMSIZE: return diskFull(action, path, detail)
         default: break
         }
@@ -41,6 +37,15 @@ enum LogFailure {
         default:
             return ConnectorFailure("log.failed", .stop, "cannot \(action) (\(path)): \(detail)")
         }
+    }
+
+    /// A sync that failed: what the disk has is not known.
+    static func syncFailed(_ path: String, _ detail: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.sync_failed", .stop, "the disk did not take the log's data (\(path)): \(detail)",
+            setting: "log.directory",
+            hint: "check the disk (dmesg); nothing after the last sync was confirmed to the source, "
+                + "so a start on a sound disk reads it again")
     }
 
     /// No room for the log.

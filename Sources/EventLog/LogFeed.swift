@@ -11,8 +11,8 @@ package final class LogFeed: Sendable {
     private let bytesMax: Int
 
     /// A feed of a log whose batches before `nextOffset` may be seen already. The ring holds up to `bytesMax` bytes of
-    /// batches (default 4 MiB), and the newest batch whatever its size.
-    package init(nextOffset: UInt64, bytesMax: Int = 4 << 20) {
+    /// batches (default 8 MiB: three chunks of a snapshot), and the newest batch whatever its size.
+    package init(nextOffset: UInt64, bytesMax: Int = 8 << 20) {
         state = Mutex(State(end: nextOffset))
         self.bytesMax = bytesMax
     }

@@ -6,8 +6,15 @@ enum LogFormat {
     static let applicationID: Int64 = 0x4D4C_524C
     /// The version of the tables and of what they hold (PRAGMA user_version).
     ///
-    /// Version 1 has no dead letters.
-    static let version: Int64 = 2
+    /// Version 1 has no dead letters. Up to version 2 all bodies are in the database.
+    static let version: Int64 = 3
+    /// The first version with bodies outside of the database.
+    private static let bodyFilesVersion: Int64 = 3
+
+    /// False in a log of an earlier format, which a reader must not change.
+    static func hasBodyFiles(_ db: Database) throws -> Bool {
+        try Int64.fetchOne(db.cachedStatement(sql: "PRAGMA user_version")) ?? 0 >= bodyFilesVersion
+    }
 
     /// The version of a log, this one or an older one that ``upgrade(_:from:)`` knows; nil for an empty file. Throws
     /// `log.unknown_format` for anything else.
@@ -47,7 +54,15 @@ enum LogFormat {
     }
 
     /// What each version added to the one before it, from version 2 on.
-    private static let upgrades = [deadLetterTables]
+    private static let upgrades = [deadLetterTables, bodyPlaces]
+
+    /// Where a body stands that is not in the database (``BodyFiles``); then `batch.body` is empty.
+    private static let bodyPlaces = """
+        ALTER TABLE batch ADD COLUMN body_file INTEGER;
+        ALTER TABLE batch ADD COLUMN body_offset INTEGER;
+        ALTER TABLE batch ADD COLUMN body_length INTEGER;
+        CREATE INDEX batch_body_file ON batch (body_file, body_length) WHERE body_file IS NOT NULL;
+        """
 
     /// `dead_letter.body` is that of a batch. `dead_letter_count` says what became of all that was ever stored,
     /// and how many bytes wait, so that nothing has to be counted.
@@ -66,7 +81,8 @@ enum LogFormat {
         );
         """
 
-    /// `batch.body` comes last, so that reading the other columns never touches its pages. Unsigned numbers are stored
+    /// `batch.body` comes last, so that reading the other columns never touches its pages; those that came later are
+    /// NULL when it is long, which needs no look behind it. Unsigned numbers are stored
     /// as the signed number of the same bits. `position` has one row; it repeats what the newest batch says, because
     /// that batch may be retained away.
     private static let tables = """

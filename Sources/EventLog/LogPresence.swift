@@ -32,13 +32,26 @@ struct LogPresence {
             let found = FileIdentity(path)
             if known[index] == nil { known[index] = found }
             guard found == nil || known[index] != found else { continue }
-            throw ConnectorFailure(
-                "log.replaced", .stop,
-                "\(path) was \(found == nil ? "removed" : "replaced") while this process was writing to it",
-                setting: "log.directory",
-                hint: "put the whole folder back if it was only moved, and start again; nothing was confirmed to the "
-                    + "source since the last sync that found it in place. If it is lost, so is what it held: start "
-                    + "with an empty folder, and follow what `millrace doctor` says")
+            throw Self.failure(path, isRemoved: found == nil)
         }
+    }
+
+    /// Throws `log.replaced` when `path` is not the name of the open file any more.
+    static func check(_ path: String, isNameOf descriptor: Int32) throws(ConnectorFailure) {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw LogFailure.system("look at", path, errno) }
+        var named = stat()
+        guard stat(path, &named) == 0 else { throw failure(path, isRemoved: true) }
+        if named.st_ino != info.st_ino || named.st_dev != info.st_dev { throw failure(path, isRemoved: false) }
+    }
+
+    private static func failure(_ path: String, isRemoved: Bool) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.replaced", .stop,
+            "\(path) was \(isRemoved ? "removed" : "replaced") while this process was writing to it",
+            setting: "log.directory",
+            hint: "put the whole folder back if it was only moved, and start again; nothing was confirmed to the "
+                + "source since the last sync that found it in place. If it is lost, so is what it held: start "
+                + "with an empty folder, and follow what `millrace doctor` says")
     }
 }

@@ -6,11 +6,16 @@ import GRDB
 /// What the writer and the readers ask of the database. Values that cannot be there are errors, never traps.
 enum LogQueries {
     /// The batch that contains `offset`; nil when the log does not reach that far yet. Call it inside of a transaction.
-    static func batch(at offset: UInt64, _ db: Database, _ relations: RelationStore) throws -> LoggedBatch? {
+    ///
+    /// Throws ``MissingBody`` when the batch stands in a file that is not there.
+    static func batch(
+        at offset: UInt64, _ db: Database, _ relations: RelationStore, in directory: LogDirectory
+    ) throws -> LoggedBatch? {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT first_offset, change_count, relations, checksum, body FROM batch WHERE first_offset <= ?
-                ORDER BY first_offset DESC LIMIT 1
+                SELECT first_offset, change_count, relations, checksum, body
+                \(try LogFormat.hasBodyFiles(db) ? ", body_file, body_offset, body_length" : "")
+                FROM batch WHERE first_offset <= ? ORDER BY first_offset DESC LIMIT 1
                 """)
         let rows = try Row.fetchCursor(statement, arguments: [Int64(clamping: offset)])
         if let row = try rows.next() {
@@ -18,7 +23,7 @@ enum LogQueries {
                 throw LogFailure.damaged("the batch before offset \(offset) has no valid place")
             }
             if offset - UInt64(first) < UInt64(count) {
-                return try decode(row, UInt64(first), Int(count), db, relations)
+                return try decode(row, UInt64(first), Int(count), db, relations, directory)
             }
         }
         let next = try LogPosition.read(db).nextOffset
@@ -83,11 +88,23 @@ enum LogQueries {
 
     /// Builds the batch of a row, after its checksum and every index and range in it were checked.
     private static func decode(
-        _ row: Row, _ first: UInt64, _ count: Int, _ db: Database, _ relations: RelationStore
+        _ row: Row, _ first: UInt64, _ count: Int, _ db: Database, _ relations: RelationStore,
+        _ directory: LogDirectory
     ) throws -> LoggedBatch {
         let place = "the batch at offset \(first)"
         let versions = try versions(row[2] as String? ?? "", in: place, db, relations)
-        let batch = try batch(in: row, checksum: 3, body: 4, count, versions, place)
+        guard row.count > 5, let file = row[5] as Int64? else {
+            let batch = try batch(in: row, checksum: 3, body: 4, count, versions, place)
+            return LoggedBatch(firstOffset: first, batch: batch, versions: versions)
+        }
+        guard let offset = row[6] as Int?, let length = row[7] as Int? else {
+            throw LogFailure.damaged("\(place) does not say where it stands")
+        }
+        let body = try BodyFiles.read(BodyPlace(file: file, offset: offset, length: length), in: directory)
+        let isWhole = withExtendedLifetime(body) {
+            LogChecksum.of(body.unsafeBytes(0..<body.count)) == row[3] as Int64?
+        }
+        let batch = try batch(of: isWhole ? body : nil, count, versions, place)
         return LoggedBatch(firstOffset: first, batch: batch, versions: versions)
     }
 
@@ -102,6 +119,13 @@ enum LogQueries {
                 return FrozenBytes(copying: RawSpan(_unsafeBytes: bytes))
             }
         }
+        return try batch(of: body, count, versions, place)
+    }
+
+    /// The batch of a body; nil stands for one that is not what was written.
+    private static func batch(
+        of body: FrozenBytes?, _ count: Int, _ versions: [RelationVersion], _ place: String
+    ) throws -> ChangeBatch {
         guard let body else { throw LogFailure.damaged("\(place) does not have the bytes that were written") }
         let batch: ChangeBatch
         do {
@@ -113,6 +137,11 @@ enum LogQueries {
             throw LogFailure.damaged("\(place) has \(batch.changeCount) changes, not \(count)")
         }
         return batch
+    }
+
+    /// The files that hold bodies of batches.
+    static func bodyFiles(_ db: Database) throws -> Set<Int64> {
+        try Int64.fetchSet(db, sql: "SELECT DISTINCT body_file FROM batch WHERE body_file IS NOT NULL")
     }
 
     /// Gives `store` a batch's bytes where they lie, and their checksum: they live as long as the batch, and a
@@ -142,18 +171,22 @@ enum LogQueries {
     }
 }
 
-/// How much room the database file takes.
+/// How much room the database file takes, and the bodies beside it.
 struct LogSize {
-    /// Bytes of the pages that hold something.
+    /// Bytes of the pages that hold something, and of bodies.
     var used: Int
-    /// Bytes of the whole file.
+    /// Bytes of the whole file, and of bodies.
     var file: Int
 
-    /// Asks the file's header; cheap.
+    /// Asks the file's header, and an index that has an entry for each large body; cheap.
     static func read(_ db: Database) throws -> LogSize {
         let size = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_size")) ?? 0
         let pages = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_count")) ?? 0
         let free = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA freelist_count")) ?? 0
-        return LogSize(used: (pages - free) * size, file: pages * size)
+        let bodies =
+            try LogFormat.hasBodyFiles(db)
+            ? Int.fetchOne(
+                db.cachedStatement(sql: "SELECT sum(body_length) FROM batch WHERE body_file IS NOT NULL")) ?? 0 : 0
+        return LogSize(used: (pages - free) * size + bodies, file: pages * size + bodies)
     }
 }

@@ -10,6 +10,7 @@ package final class LogReader: Sendable {
     private let connection: DatabaseQueue
     private let relations: RelationStore
     private let path: String
+    private let directory: LogDirectory
 
     /// Opens the log in `directory`. Throws `log.not_found` when there is none, `log.unknown_format` for another file.
     package convenience init(directory: String) throws(ConnectorFailure) {
@@ -17,7 +18,8 @@ package final class LogReader: Sendable {
     }
 
     init(directory: String, relations: RelationStore) throws(ConnectorFailure) {
-        path = LogDirectory(directory).database
+        self.directory = LogDirectory(directory)
+        path = self.directory.database
         self.relations = relations
         if access(path, F_OK) != 0 {
             throw errno == ENOENT ? LogFailure.notFound(path) : LogFailure.system("open the log", path, errno)
@@ -34,7 +36,9 @@ package final class LogReader: Sendable {
     /// Throws `log.retained_away` when the offset is older than the oldest batch, `log.damaged` when what is stored is
     /// not what was written.
     package func read(from offset: UInt64) throws(ConnectorFailure) -> LoggedBatch? {
-        try read("read from offset \(offset)") { db in try LogQueries.batch(at: offset, db, relations) }
+        try read("read from offset \(offset)") { db in
+            try LogQueries.batch(at: offset, db, relations, in: directory)
+        }
     }
 
     /// What is in the log.
@@ -61,7 +65,9 @@ package final class LogReader: Sendable {
             let next = try LogPosition.read(db).nextOffset
             guard let first = try LogQueries.firstOffset(db) else { return next }
             let start = try Self.firstBatch(committedAtOrAfter: time, in: first..<next, db)
-            guard start < next, let logged = try LogQueries.batch(at: start, db, relations) else { return next }
+            guard start < next, let logged = try LogQueries.batch(at: start, db, relations, in: directory) else {
+                return next
+            }
             let batch = logged.batch
             for index in 0..<batch.changeCount
             where batch.transaction(at: Int(batch.change(at: index).transaction)).committedAt >= time {
@@ -94,7 +100,12 @@ package final class LogReader: Sendable {
 
     private func read<T>(_ action: String, _ body: (Database) throws -> T) throws(ConnectorFailure) -> T {
         do {
-            return try connection.read(body)
+            do {
+                return try connection.read(body)
+            } catch is MissingBody {
+                // Retention may have removed row and file behind the look at the row: then a second look tells so.
+                return try connection.read(body)
+            }
         } catch {
             throw LogFailure.of(error, while: action, at: path)
         }

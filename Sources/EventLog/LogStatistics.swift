@@ -30,9 +30,9 @@ package struct LogStatistics: Sendable {
     package var firstOffset: UInt64
     /// The offset that the next change gets.
     package var nextOffset: UInt64
-    /// Bytes of the database file that hold something.
+    /// Bytes of the database file that hold something, and of the files beside it.
     package var byteCount: Int
-    /// Bytes of the database file; what was freed in it is used again before it grows.
+    /// Bytes of the database file and of the files beside it; what was freed in it is used again before it grows.
     package var fileByteCount: Int
     /// When the oldest batch was appended, in microseconds since 1970-01-01 00:00 UTC; nil without one.
     package var oldestAppendedAt: Int64?

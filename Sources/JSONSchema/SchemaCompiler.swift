@@ -15,7 +15,7 @@ struct SchemaCompiler {
     private var patternNumbers: [[UInt8]: Int32] = [:]
     private var patternBytes = 0
     /// What all automata together may still cost.
-    private var automatonWork = 5_000_000
+    private var automatonWork = 2_000_000
 
     /// More subschemas than this are refused.
     static let nodesMax = 200_000

@@ -44,6 +44,21 @@ private func spelled(_ type: ValueType, _ value: SampleValue) throws -> String {
         #expect(try spelled(type, .text(text)) == expected)
     }
 
+    @Test func aTimeWithAWrongByteAnywhereIsSpelledAsTheDatabaseWroteIt() throws {
+        let time = Array("2026-11-21 10:00:00".utf8)
+        for place in time.indices {
+            for byte in UInt8(ascii: "#")...UInt8(ascii: "[") {
+                var other = time
+                other[place] = byte
+                let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+                let isTime = digits.contains(time[place]) ? digits.contains(byte) : byte == time[place]
+                let text = String(decoding: other, as: UTF8.self)
+                let expected = isTime ? String(decoding: other[..<10] + [84] + other[11...], as: UTF8.self) : text
+                #expect(try spelled(.timestamp, .text(text)) == "\"\(expected)\"")
+            }
+        }
+    }
+
     @Test(arguments: [
         (ValueType.boolean, "true", #""true""#), (.boolean, "", #""""#), (.int64, "007", #""007""#),
         (.int64, "-", #""-""#), (.int64, "1.0", #""1.0""#), (.int64, "", #""""#), (.float64, ".5", #"".5""#),

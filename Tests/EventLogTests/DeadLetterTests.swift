@@ -124,10 +124,15 @@ struct DeadLetterTests {
         for commit in 1...3 { try await old.appendOrders(sampleBatch(commit: UInt64(commit))) }
         let checkpoint = try await old.checkpoint()
         await old.close()
-        // The first format is the second without its tables.
+        // The first format is the present one without what was added.
         let database = try DatabaseQueue(path: folder.database)
         try await database.writeWithoutTransaction { db in
-            try db.execute(sql: "DROP TABLE dead_letter; DROP TABLE dead_letter_count; PRAGMA user_version = 1")
+            try db.execute(
+                sql: """
+                    DROP TABLE dead_letter; DROP TABLE dead_letter_count; DROP INDEX batch_body_file;
+                    ALTER TABLE batch DROP COLUMN body_file; ALTER TABLE batch DROP COLUMN body_offset;
+                    ALTER TABLE batch DROP COLUMN body_length; PRAGMA user_version = 1
+                    """)
         }
         try database.close()
         let reader = try LogReader(directory: folder.log)

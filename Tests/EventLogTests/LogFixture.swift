@@ -31,7 +31,7 @@ let orders = Relation(
 /// A batch of `rows` inserts in one commit, whose notes are `note` and the row's number.
 func sampleBatch(
     commit: UInt64, rows: Int = 3, firstOrdinal: UInt32 = 0, note: String = "note", committedAt: Int64 = 0,
-    relation: Relation = orders
+    relation: Relation = orders, mustBeDurable: Bool = false
 ) throws -> ChangeBatch {
     var builder = ChangeBatchBuilder(capacity: 256)
     let index = builder.index(of: relation)
@@ -50,7 +50,8 @@ func sampleBatch(
     }
     let last = rows > 0 ? ChangeIdentity(commit: commit, ordinal: firstOrdinal + UInt32(rows - 1)) : nil
     return try builder.seal(
-        checkpoint: SourceCheckpoint(last: last, resume: ResumePosition(commit), notes: [UInt8(commit & 0xFF)]))
+        checkpoint: SourceCheckpoint(last: last, resume: ResumePosition(commit), notes: [UInt8(commit & 0xFF)]),
+        mustBeDurableBeforeDelivery: mustBeDurable)
 }
 
 extension EventLog {

@@ -116,7 +116,8 @@ final class DurableCopy: Sendable {
 
     private static func copy(_ source: String, to target: String) throws {
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
-        for name in ["log.sqlite", "log.sqlite-wal"] where FileManager.default.fileExists(atPath: "\(source)/\(name)") {
+        for name in try FileManager.default.contentsOfDirectory(atPath: source)
+        where ["log.sqlite", "log.sqlite-wal"].contains(name) || name.hasPrefix("bodies-") {
             try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(target)/\(name)")
         }
     }

@@ -9,7 +9,7 @@ struct SnapshotKillTests {
     @Test(arguments: [
         "snapshot.before_low:1", "snapshot.before_low:4", "snapshot.chunk_read:1", "snapshot.chunk_read:5",
         "snapshot.before_high:2", "snapshot.chunk_emitted:1", "snapshot.chunk_emitted:3", "log.appended:2",
-        "log.synced:3",
+        "log.body_stored:1", "log.body_stored:4", "log.synced:3",
     ])
     func aSnapshotGoesOnBehindItsLastChunkAfterAKill(at point: String) throws {
         let stock = try Stock()

@@ -264,7 +264,7 @@ struct HostileInputTests {
 
     @Test func manyBracesThatRepeatNothingAreReadSoon() throws {
         let braces = String(repeating: "{", count: 15_000)
-        let members = (0..<200).map { #""p\#($0)":{"pattern":"\#($0)\#(braces)"}"# }
+        let members = (0..<20).map { #""p\#($0)":{"pattern":"\#($0)\#(braces)"}"# }
         #expect(try schema(#"{"properties":{\#(members.joined(separator: ","))}}"#).accepts(tape("{}")))
     }
 

@@ -24,8 +24,8 @@ struct ConfigurationProblemTests {
             "config.unknown_key sinks.s.file.pth 6:7 unknown key \"pth\" (did you mean \"path\"?)"),
         BadFile(
             "unknown key far from all", withSource("zzz: 1\n"),
-            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, mask_salt, name, outbox, schemas, sinks,"
-                + " source, transforms)"),
+            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, mask_salt, name, outbox, schemas,"
+                + " sensitivity, server, sinks, source, transforms)"),
         BadFile(
             "capitals and hyphens", withSource("Schemas: {}\nlog: {retention-: {}}\n"),
             "config.unknown_key Schemas 3:1 unknown key \"Schemas\" (did you mean \"schemas\"?)",

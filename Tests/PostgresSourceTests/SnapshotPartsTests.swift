@@ -59,6 +59,30 @@ struct SnapshotPartsTests {
         #expect(values("1\t2\n", 1) == nil)
     }
 
+    @Test func tabsAndBackslashesAreFoundAtEveryPlace() {
+        for first in 0...20 {
+            for second in 0...20 {
+                for place in 0...second {
+                    let (a, b) = (String(repeating: "a", count: first), String(repeating: "b", count: second))
+                    let front = b.prefix(place)
+                    let rest = b.dropFirst(place)
+                    let row = Array("\(a)\t\(front)\\\\\(rest)\tc\n".utf8)
+                    var out = OutputBuffer()
+                    #expect(CopyText.append(row.rawBytes, columnCount: 3, checksText: false, to: &out))
+                    var expected = OutputBuffer()
+                    expected.append(bigEndian: UInt16(3))
+                    for value in [a, "\(front)\\\(rest)", "c"] {
+                        expected.append(ValueKind.text)
+                        expected.append(bigEndian: UInt32(value.utf8.count))
+                        expected.append(utf8: value)
+                    }
+                    let isSame = out.bytes.hasSameBytes(as: expected.bytes)
+                    #expect(isSame, "\(first) \(second) \(place)")
+                }
+            }
+        }
+    }
+
     @Test func textThatIsNoUTF8IsMarked() {
         var out = OutputBuffer()
         let row: [UInt8] = [0xC3, 0x28, 9, 0x61]

@@ -12,14 +12,15 @@ enum ImportRule {
         "JSONText": [],
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto", "Foundation"],
-        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
-        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "GRDB", "Foundation"],
+        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
+        "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox", "SchemaRegistry",
-            "Logging",
+            "Sensitivity", "Logging",
         ],
+        "Sensitivity": ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry"],
         "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "HTTPAPI": [
@@ -32,8 +33,7 @@ enum ImportRule {
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
             "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
-            "SchemaRegistry",
-            "Verification",
+            "SchemaRegistry", "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]

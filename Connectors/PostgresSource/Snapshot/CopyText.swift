@@ -38,11 +38,13 @@ enum CopyText {
         var isEscaped = false
         while position < end {
             if position &+ 8 <= end {
-                let word = unsafe row.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
-                if zeroBytes(word ^ 0x0909_0909_0909_0909) | zeroBytes(word ^ 0x5C5C_5C5C_5C5C_5C5C) == 0 {
+                let word = row.word(position)
+                let marks = zeroBytes(word ^ 0x0909_0909_0909_0909) | zeroBytes(word ^ 0x5C5C_5C5C_5C5C_5C5C)
+                if marks == 0 {
                     position &+= 8
                     continue
                 }
+                position &+= marks.trailingZeroBitCount &>> 3
             }
             let byte = unsafe row.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self)
             if byte == UInt8(ascii: "\t") { break }
@@ -52,7 +54,7 @@ enum CopyText {
         return (position, isEscaped)
     }
 
-    /// Not zero when a byte of the word is zero.
+    /// A mark in the high bit of each byte that is zero. Marks above the lowest one may be false.
     @inline(__always)
     private static func zeroBytes(_ word: UInt64) -> UInt64 {
         (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
