@@ -13,7 +13,8 @@ struct GeneratedTextTests {
         let properties = try #require(root["properties"] as? [String: Any])
         #expect(
             Set(properties.keys) == [
-                "name", "transforms", "mask_salt", "outbox", "schemas", "sensitivity", "log", "source", "sinks",
+                "name", "transforms", "mask_salt", "outbox", "schemas", "sensitivity", "log", "server", "source",
+                "sinks",
             ])
         #expect(text.contains(#""default": "10GiB""#))
         #expect(text.contains(#""maximum": 64"#))
