@@ -1,3 +1,4 @@
+import ChangeModel
 import Foundation
 import JSONSchema
 import SchemaRegistry
@@ -61,7 +62,8 @@ import Testing
         _ = try store.delete(subject: "s", .number(2), permanently: true)
         #expect(try place.names("s") == ["subject.json", "v1.schema.json"])
         // Also for what the pipeline registers by itself.
-        #expect(try place.folder.register(derivedFrom: relation(width: 3), subject: "s") == 3)
+        let table = relation([Column(name: "c0", type: .int64, typeName: "bigint", keyPosition: 0, isNullable: false)])
+        #expect(try place.folder.register(derivedFrom: table, subject: "s") == 3)
         _ = try store.delete(subject: "s", permanently: false)
         _ = try store.delete(subject: "s", permanently: true)
         #expect(try store.register(schema(["c9": "string"]), subject: "s").version == 4)
