@@ -55,8 +55,8 @@ package struct PostgresSettings: Sendable {
     package static let table: [Setting] = [
         Setting(
             "url", .text,
-            "How to reach the database: a URI (`postgres://user@host:5432/shop`) or a keyword/value string, as libpq takes "
-                + "it. What it leaves out comes from libpq's environment variables, service and password files.",
+            "How to reach the database: a URI (`postgres://user@host:5432/shop`) or a keyword/value string, as libpq "
+                + "takes it. What it leaves out comes from libpq's environment variables, service and password files.",
             isRequired: true, isSecret: true),
         Setting(
             "tables", .list,
