@@ -7,24 +7,25 @@ extension Examination {
     mutating func lookAtStandby(
         _ facts: ServerFacts, _ replication: ServerPreparation.Replication?
     ) throws(ConnectorFailure) {
-        guard facts.isInRecovery, facts.versionNumber >= 160_000 else { return }
-        let feedback = try side.query("SELECT pg_catalog.current_setting('hot_standby_feedback') AS setting")
-        if feedback.first?.text("setting") != "on" {
-            add(
-                .warning, "postgres.standby",
-                "hot_standby_feedback is off: vacuum on the primary takes away what the slot needs, and the slot is "
-                    + "lost",
-                fix:
-                    "on the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); and give it "
-                    + "a slot on the primary (primary_slot_name)")
-        }
-        guard settings.readsOldRows, log?.checkpoint == nil, let replication else { return }
+        if facts.isInRecovery, facts.versionNumber >= 160_000 { try lookAtFeedback() }
+        let isOfUse = facts.isInRecovery || settings.snapshotURL != nil
+        guard isOfUse, settings.readsOldRows, log?.checkpoint == nil, let replication else { return }
         do throws(ConnectorFailure) {
             try SnapshotPlace(settings, facts, replication).check()
             add(.ok, "postgres.snapshot_standby", "rows can be read where snapshot_url leads to")
         } catch {
             add(error)
         }
+    }
+
+    private mutating func lookAtFeedback() throws(ConnectorFailure) {
+        let feedback = try side.query("SELECT pg_catalog.current_setting('hot_standby_feedback') AS setting")
+        if feedback.first?.text("setting") == "on" { return }
+        add(
+            .warning, "postgres.standby",
+            "hot_standby_feedback is off: vacuum on the primary takes away what the slot needs, and the slot is lost",
+            fix: "on the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); and give it a "
+                + "slot on the primary (primary_slot_name)")
     }
 
     /// Whether the slot goes with a promotion.

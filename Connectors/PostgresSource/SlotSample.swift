@@ -11,7 +11,7 @@ struct SlotSample {
     var sent: LSN?
     /// True when the walsender computes or reads, rather than waiting for something to happen.
     var isSenderBusy: Bool
-    /// True when the walsender holds changes back until standbys have them (`synchronized_standby_slots`, server 17 on).
+    /// True when the walsender holds changes back until standbys have them (server 17 on).
     var isWaitingForStandbys: Bool
 
     init(slot name: String, walsender: Int, _ side: SideConnection) throws(ConnectorFailure) {

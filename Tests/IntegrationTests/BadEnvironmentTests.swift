@@ -140,6 +140,7 @@ struct BadEnvironmentTests {
         try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status text)")
         let program = try MillraceProgram(configuration: configuration(database))
         let running = try program.start("run")
+        try running.waitForError(containing: "capturing")
         try database.sql("INSERT INTO orders VALUES (1, 'a')")
         try running.wait(for: "the first") { try program.loggedEvents().count == 1 }
         let log = program.folder.path(".millrace")
