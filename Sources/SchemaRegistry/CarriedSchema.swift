@@ -59,7 +59,8 @@ struct CarriedSchema {
         let allows = ValueShape.allows(own, column.property)
         if allows, words == nil || (words == column.type && ValueShape.isAlike(own, column.property)) {
             // What a key column must have goes with the key.
-            let loosened = before.notNull.contains(column.name) && column.isNullable
+            let wasRefused = before.notNull.contains(column.name) || before.key.contains(column.name)
+            let loosened = wasRefused && column.isNullable
             return loosened ? own.allowingNull : (column.isNullable ? own : own.refusingNull)
         }
         guard let members = own.object, var result = column.property.object else { return column.property }
