@@ -52,7 +52,7 @@ let package = Package(
             dependencies: ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto"],
             swiftSettings: house),
         .target(
-            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+            name: "EventFormat", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
             swiftSettings: rowPath),
         .target(
             name: "EventLog", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", grdb],
@@ -65,8 +65,12 @@ let package = Package(
             name: "Pipeline",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox",
-                "SchemaRegistry", logging,
+                "SchemaRegistry", "Sensitivity", logging,
             ],
+            swiftSettings: house),
+        .target(
+            name: "Sensitivity",
+            dependencies: ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry"],
             swiftSettings: house),
         .target(
             name: "Verification",
@@ -88,9 +92,8 @@ let package = Package(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText",
-                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Verification",
-                "PostgresSource",
-                "SQLiteSource", "FileSink", arguments, logging,
+                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -118,6 +121,12 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "MaskingTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "Masking"],
+            swiftSettings: house),
+        .testTarget(
+            name: "SensitivityTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Sensitivity",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "OutboxTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "Outbox"],

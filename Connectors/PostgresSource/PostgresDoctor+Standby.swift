@@ -12,10 +12,11 @@ extension Examination {
         if feedback.first?.text("setting") != "on" {
             add(
                 .warning, "postgres.standby",
-                "hot_standby_feedback is off: vacuum on the primary takes away what the slot needs, and the slot is lost",
+                "hot_standby_feedback is off: vacuum on the primary takes away what the slot needs, and the slot is "
+                    + "lost",
                 fix:
-                    "on the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); and give it a "
-                    + "slot on the primary (primary_slot_name)")
+                    "on the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); and give it "
+                    + "a slot on the primary (primary_slot_name)")
         }
         guard settings.readsOldRows, log?.checkpoint == nil, let replication else { return }
         do throws(ConnectorFailure) {
@@ -35,8 +36,8 @@ extension Examination {
         guard slot.isFailover else {
             return add(
                 .warning, "postgres.failover",
-                "standbys follow this server, and slot \"\(name)\" is not carried over to them: after a promotion it is "
-                    + "missing",
+                "standbys follow this server, and slot \"\(name)\" is not carried over to them: after a promotion it "
+                    + "is missing",
                 fix: "stop Millrace; then, over psql 'dbname=\(facts.database) replication=database': "
                     + "ALTER_REPLICATION_SLOT \(SQLText.identifier(name)) (FAILOVER true);")
         }

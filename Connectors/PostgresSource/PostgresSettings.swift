@@ -55,8 +55,8 @@ package struct PostgresSettings: Sendable {
     package static let table: [Setting] = [
         Setting(
             "url", .text,
-            "How to reach the database: a URI (`postgres://user@host:5432/shop`) or a keyword/value string, as libpq takes "
-                + "it. What it leaves out comes from libpq's environment variables, service and password files.",
+            "How to reach the database: a URI (`postgres://user@host:5432/shop`) or a keyword/value string, as libpq "
+                + "takes it. What it leaves out comes from libpq's environment variables, service and password files.",
             isRequired: true, isSecret: true),
         Setting(
             "tables", .list,
@@ -105,8 +105,8 @@ package struct PostgresSettings: Sendable {
             default: .text("initial")),
         Setting(
             "snapshot_url", .text,
-            "Where rows are read for snapshots: a standby of `url`, to spare it; or the primary of `url` when that is a "
-                + "standby, on which nothing can be marked. By default `url`.",
+            "Where rows are read for snapshots: a standby of `url`, to spare it; or the primary of `url` when that is "
+                + "a standby, on which nothing can be marked. By default `url`.",
             isSecret: true),
         Setting(
             "snapshot_connections", .integer(1...16),

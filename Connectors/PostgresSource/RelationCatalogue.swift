@@ -30,9 +30,15 @@ final class RelationCatalogue: RelationSource {
         let message = keepingChosenColumns(announced)
         let described = try describe(message)
         let keyNames = try keyNames(of: message)
+        let comments = try comments(on: message.relationID)
+        let columns = Self.marking(keyNames, in: described).map { column in
+            var column = column
+            column.comment = comments[column.name]
+            return column
+        }
         let relation = Relation(
-            sourceID: message.relationID, schema: message.namespace, name: message.relationName,
-            columns: Self.marking(keyNames, in: described))
+            sourceID: message.relationID, schema: message.namespace, name: message.relationName, columns: columns,
+            comment: comments[""])
         if let before = known[message.relationID], before == relation { return before }
         known[message.relationID] = relation
         return relation
@@ -65,6 +71,12 @@ final class RelationCatalogue: RelationSource {
             names = Set(before.keyColumns.map { before.columns[$0].name })
         }
         return names.isSubset(of: message.columns.map(\.name)) ? names : []
+    }
+
+    /// What COMMENT said about the columns, by name, and, under the empty name, about the table.
+    private func comments(on table: UInt32) throws(ConnectorFailure) -> [String: String] {
+        let rows = try side.query(Self.commentQuery, [String(table)]).all
+        return Dictionary(rows.map { ($0.text("attname"), $0.text("comment")) }, uniquingKeysWith: { $1 })
     }
 
     /// The columns with their types, by one query. A type that was dropped since is as it was before, if it was known.
@@ -143,6 +155,14 @@ final class RelationCatalogue: RelationSource {
             "table \(name) is in publication \"\(settings.publication)\" but not in \(PostgresFailure.tablesSetting): "
                 + "its changes are left out")
     }
+
+    /// Long comments are cut: they are for people, and stand in every version of a contract.
+    private static let commentQuery = """
+        SELECT a.attname, pg_catalog.left(d.description, 2000) AS comment FROM pg_catalog.pg_description d
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND a.attnum > 0
+        WHERE d.objoid = $1::pg_catalog.oid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            AND d.description <> '' AND NOT coalesce(a.attisdropped, false)
+        """
 
     private static let primaryKeyQuery = """
         SELECT a.attname FROM pg_catalog.pg_class c

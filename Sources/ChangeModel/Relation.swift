@@ -35,6 +35,8 @@ public struct Column: Sendable, Hashable, Codable {
     public var precision: Int?
     /// How many of the digits stand behind the point; below zero it rounds before the point. Nil without ``precision``.
     public var scale: Int?
+    /// What the database's people say about it; for people and schemas.
+    public var comment: String?
 
     /// A column of its parts.
     public init(
@@ -66,14 +68,20 @@ public final class Relation: Sendable, Hashable, Codable {
     public let columns: [Column]
     /// How its rows become events of the application; nil for every table but an outbox.
     public let outbox: OutboxRoute?
+    /// What the database's people say about the table; for people and schemas.
+    public let comment: String?
 
     /// A relation of its parts.
-    public init(sourceID: UInt32, schema: String, name: String, columns: [Column], outbox: OutboxRoute? = nil) {
+    public init(
+        sourceID: UInt32, schema: String, name: String, columns: [Column], outbox: OutboxRoute? = nil,
+        comment: String? = nil
+    ) {
         self.sourceID = sourceID
         self.schema = schema
         self.name = name
         self.columns = columns
         self.outbox = outbox
+        self.comment = comment
     }
 
     /// True for a relation that its source made for what is no row, such as messages: no table has the number 0. Its
@@ -82,7 +90,7 @@ public final class Relation: Sendable, Hashable, Codable {
 
     /// The same table as an outbox, or, without a route, as any other.
     public func routed(by route: OutboxRoute?) -> Relation {
-        Relation(sourceID: sourceID, schema: schema, name: name, columns: columns, outbox: route)
+        Relation(sourceID: sourceID, schema: schema, name: name, columns: columns, outbox: route, comment: comment)
     }
 
     /// `schema.name`, for people, subjects and types.
@@ -98,7 +106,7 @@ public final class Relation: Sendable, Hashable, Codable {
     public static func == (a: Relation, b: Relation) -> Bool {
         a === b
             || (a.sourceID == b.sourceID && a.schema == b.schema && a.name == b.name && a.columns == b.columns
-                && a.outbox == b.outbox)
+                && a.outbox == b.outbox && a.comment == b.comment)
     }
 
     /// Hashes what tells relations apart most of the time.

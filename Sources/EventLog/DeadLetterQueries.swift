@@ -59,6 +59,40 @@ enum DeadLetterQueries {
         return try letters("WHERE subject = ? AND id > ? ORDER BY id LIMIT 1", [subject, id], db, relations)
     }
 
+    /// Takes letters out, but for the `rest`.
+    static func release(
+        _ id: Int64, _ letter: DeadLetter, leaving rest: DeadLetter?, discarding discardedCount: Int, _ db: Database
+    ) throws {
+        if discardedCount > 0 { try count(.discarded, discardedCount, bytes: 0, of: letter.subject, db) }
+        guard let rest, rest.subject == letter.subject else {
+            try remove(id, db)
+            try count(
+                .released, letter.batch.changeCount - discardedCount, bytes: letter.batch.body.count,
+                of: letter.subject, db)
+            if let rest { try insert(rest, db) }
+            return
+        }
+        let batch = rest.batch
+        let (first, last) = (batch.identity(at: 0), batch.identity(at: batch.changeCount - 1))
+        let statement = try db.cachedStatement(
+            sql: """
+                UPDATE dead_letter SET code = ?, message = ?, change_count = ?, first_commit = ?, first_ordinal = ?,
+                    last_commit = ?, last_ordinal = ?, relations = ?, checksum = ?, body = ? WHERE id = ?
+                """)
+        try LogQueries.withBody(of: batch) { body, checksum in
+            try statement.execute(arguments: [
+                rest.code, rest.message, batch.changeCount,
+                Int64(bitPattern: first.commit), Int64(first.ordinal),
+                Int64(bitPattern: last.commit), Int64(last.ordinal),
+                rest.versions.map { String($0.id) }.joined(separator: " "), checksum, body, id,
+            ])
+        }
+        try count(
+            .released, letter.batch.changeCount - batch.changeCount - discardedCount,
+            bytes: letter.batch.body.count - batch.body.count,
+            of: letter.subject, db)
+    }
+
     static func remove(_ id: Int64, _ db: Database) throws {
         try db.execute(sql: "DELETE FROM dead_letter WHERE id = ?", arguments: [id])
     }

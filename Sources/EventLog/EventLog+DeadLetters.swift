@@ -65,13 +65,26 @@ extension EventLog {
         return try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations)?.letter }
     }
 
+    /// The first dead letters of a subject behind a number; nil when there are none.
+    package func deadLetter(
+        of subject: String, after id: Int64
+    ) throws(ConnectorFailure) -> StoredDeadLetter? {
+        let relations = relations
+        return try read("read dead letters of \(subject)") { db in
+            try DeadLetterQueries.letter(of: subject, after: id, db, relations)
+        }
+    }
+
     /// Moves the oldest dead letters of a subject to the end of the log, under their own identities, by one
     /// transaction: never lost, never twice. `versions` are the accepted forms of their relations. With a `batch`, that
-    /// is what they became by now: rows of a table that is an outbox now.
+    /// is what they became by now: rows of a table that is an outbox now, or those that may go on, while the `rest`
+    /// stays: in their place when it has their subject, otherwise behind all dead letters of its own. What is in
+    /// neither was discarded, and counts as that.
     ///
     /// This is the one way by which a change gets into the log that is older than what is there.
     package func release(
-        _ id: Int64, as batch: ChangeBatch? = nil, versions: [RelationVersion]
+        _ id: Int64, as batch: ChangeBatch? = nil, versions: [RelationVersion], leaving rest: DeadLetter? = nil,
+        discarding discardedCount: Int = 0
     ) throws(ConnectorFailure) -> LoggedBatch {
         let relations = relations
         let stored = try read("read dead letters") { db in try DeadLetterQueries.letter(id, db, relations) }
@@ -82,6 +95,7 @@ extension EventLog {
         let letter = stored.letter
         let logged = LoggedBatch(firstOffset: next.nextOffset, batch: batch ?? letter.batch, versions: versions)
         try checkForm(of: logged)
+        if let rest { try checkForm(of: rest.asLogged) }
         guard versions.allSatisfy({ $0.version > 0 || $0.relation.outbox != nil }) else {
             throw ConnectorFailure(
                 "log.unregistered_relation", .stop, "dead letters of \(letter.subject) have no contract")
@@ -89,9 +103,7 @@ extension EventLog {
         next.nextOffset = logged.nextOffset
         try write("release dead letters of \(letter.subject)") { db in
             if logged.batch.changeCount > 0 { try Self.insert(logged, isLate: true, db) }
-            try DeadLetterQueries.remove(id, db)
-            try DeadLetterQueries.count(
-                .released, letter.batch.changeCount, bytes: letter.batch.body.count, of: letter.subject, db)
+            try DeadLetterQueries.release(id, letter, leaving: rest, discarding: discardedCount, db)
             try next.write(db)
             Self.insideReleasePoint.reached()
         }

@@ -9,6 +9,9 @@ package struct OperatorRequest: Codable, Sendable, Hashable {
         /// Discards the dead letters of a subject up to this number: what came later stays, also when the request is
         /// carried out again after a crash.
         case discardDeadLetters(subject: String, through: Int64)
+        /// Discards those of them whose rows are not valid by the contract in force, and releases what waited for them
+        /// alone.
+        case discardInvalidRows(subject: String, through: Int64)
     }
 
     /// Tells requests apart; sorts by the time at which they were made.

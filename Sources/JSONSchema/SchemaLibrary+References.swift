@@ -1,8 +1,8 @@
 package import JSONText
 
 extension SchemaLibrary {
-    /// Makes a document known to a schema that refers to it by `name`: under the URI that the name is when it is read in
-    /// that schema, which lives at `uri` (nil: nowhere) unless its `$id` says more. Returns that URI.
+    /// Makes a document known to a schema that refers to it by `name`: under the URI that the name is when it is read
+    /// in that schema, which lives at `uri` (nil: nowhere) unless its `$id` says more. Returns that URI.
     ///
     /// Throws when the URI already leads to another document.
     package mutating func add(

@@ -37,8 +37,8 @@ package struct JSONNumber: Sendable, Hashable {
         return mine == theirs
     }
 
-    /// The value in one spelling, equal for two numbers exactly when ``isEqualInValue(to:)`` holds: digits without zeros
-    /// at either end, and a power of ten.
+    /// The value in one spelling, equal for two numbers exactly when ``isEqualInValue(to:)`` holds: digits without
+    /// zeros at either end, and a power of ten.
     var canonicalText: String {
         guard let decimal = Decimal(text) else { return text }
         if decimal.digits.isEmpty { return "0" }

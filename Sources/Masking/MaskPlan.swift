@@ -1,54 +1,91 @@
-internal import ByteKit
-internal import ChangeModel
-internal import ConnectorKit
+package import ChangeModel
+package import ConnectorKit
 
 /// What is done to each column of a relation, and the relation that comes of it.
-final class MaskPlan: Sendable {
+package final class MaskPlan: Sendable {
     /// What is done to a column's values.
-    enum Action: Sendable, Equatable {
+    package enum Action: Sendable, Hashable {
         case keep
         case drop
+        /// NULL stands for every value.
+        case blank
         case redact
         case hash
         case truncate(Int)
     }
 
-    /// The relation as it is stored.
-    let relation: Relation
+    /// The relation as it is after that.
+    package let relation: Relation
     /// By column of the source's relation.
-    let actions: [Action]
+    package let actions: [Action]
 
-    /// Nil when no column of the relation is masked.
-    init?(_ source: Relation, _ rules: MaskRules) throws(ConnectorFailure) {
+    /// Nil when every column stays as it is.
+    ///
+    /// The columns that make an outbox's row an event must stay or be hidden in their place; of the others, and of its
+    /// attributes, any may go.
+    package init?(_ source: Relation, actions: [Action]) {
+        guard actions.count == source.columns.count, !actions.allSatisfy({ $0 == .keep }) else { return nil }
+        self.actions = actions
+        let columns = zip(source.columns, actions).compactMap { column, action -> Column? in
+            switch action {
+            case .keep: column
+            case .drop: nil
+            case .blank, .redact, .hash, .truncate: Self.masked(column, isBlank: action == .blank)
+            }
+        }
+        relation = Relation(
+            sourceID: source.sourceID, schema: source.schema, name: source.name, columns: columns,
+            outbox: source.outbox?.masked(by: actions), comment: source.comment)
+    }
+
+    /// Nil when no rule masks a column of the relation.
+    convenience init?(_ source: Relation, _ rules: MaskRules) throws(ConnectorFailure) {
         var actions: [Action] = []
-        var columns: [Column] = []
         for column in source.columns {
             let mask = rules.mask(of: column.name, schema: source.schema, table: source.name)
             if let mask, mask != .hash, column.keyPosition != nil {
                 throw MaskFailure.key(column.name, of: source.qualifiedName, mask)
             }
-            actions.append(mask.map(Self.action) ?? .keep)
-            if mask == .drop { continue }
-            columns.append(mask == nil ? column : Self.masked(column))
+            actions.append(mask.map { Action($0) } ?? .keep)
         }
-        if actions.allSatisfy({ $0 == .keep }) { return nil }
-        self.actions = actions
-        relation = Relation(sourceID: source.sourceID, schema: source.schema, name: source.name, columns: columns)
-    }
-
-    private static func action(_ mask: ColumnMask) -> Action {
-        switch mask {
-        case .drop: .drop
-        case .redact: .redact
-        case .hash: .hash
-        case .truncate(let length): .truncate(length)
-        }
+        self.init(source, actions: actions)
     }
 
     /// Whatever the column held, it holds text now (PostgreSQL's type 25), and events and schema say so.
-    private static func masked(_ column: Column) -> Column {
-        Column(
+    private static func masked(_ column: Column, isBlank: Bool) -> Column {
+        var masked = Column(
             name: column.name, type: .text, typeName: "text", typeID: column.typeID == 0 ? 0 : 25,
-            keyPosition: column.keyPosition, isNullable: column.isNullable)
+            keyPosition: column.keyPosition, isNullable: column.isNullable || isBlank)
+        masked.comment = column.comment
+        return masked
+    }
+}
+
+extension MaskPlan.Action {
+    /// What a mask does.
+    package init(_ mask: ColumnMask) {
+        switch mask {
+        case .drop: self = .drop
+        case .redact: self = .redact
+        case .hash: self = .hash
+        case .truncate(let length): self = .truncate(length)
+        }
+    }
+}
+
+extension OutboxRoute {
+    /// The route among the columns that are left. A payload that was masked is text.
+    fileprivate func masked(by actions: [MaskPlan.Action]) -> OutboxRoute {
+        func place(_ column: Int) -> Int {
+            column - actions.prefix(max(0, min(column, actions.count))).count { $0 == .drop }
+        }
+        func isThere(_ column: Int) -> Bool { !actions.indices.contains(column) || actions[column] != .drop }
+        let isPlain = actions.indices.contains(payload) && actions[payload] != .keep
+        return OutboxRoute(
+            id: place(id), type: place(type), aggregateType: place(aggregateType), aggregateID: place(aggregateID),
+            payload: place(payload),
+            attributes: attributes.filter { isThere($0.column) }
+                .map { Attribute(name: $0.name, column: place($0.column)) },
+            content: isPlain ? .text : content, topicPrefix: topicPrefix, topicSuffix: topicSuffix)
     }
 }

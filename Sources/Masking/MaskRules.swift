@@ -121,7 +121,7 @@ enum MaskFailure {
         ConnectorFailure(
             "pipeline.mask_failed", .stop,
             "a row of \(relation.qualifiedName) cannot be masked: it does not have the columns of its table",
-            hint: "please report this; nothing of the row was stored")
+            hint: "please report this; nothing of the row was stored or shown")
     }
 
     static func withoutPosition() -> ConnectorFailure {
@@ -139,6 +139,6 @@ enum MaskFailure {
     static func tooLarge() -> ConnectorFailure {
         ConnectorFailure(
             "pipeline.mask_failed", .stop, "masked rows need more than 4 GiB in one batch",
-            hint: "please report this; nothing of the batch was stored")
+            hint: "please report this; nothing of the batch was stored or shown")
     }
 }

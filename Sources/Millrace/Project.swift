@@ -63,7 +63,10 @@ struct Project {
     var schemaPolicy: SchemaPolicy {
         SchemaPolicy(
             onChange: SchemaPolicy.OnChange(rawValue: configuration.schemas.onChange.rawValue) ?? .halt,
-            onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require)
+            onNewTable: SchemaPolicy.OnNewTable(rawValue: configuration.schemas.onNewTable.rawValue) ?? .require,
+            onInvalid: SchemaPolicy.OnInvalid(rawValue: configuration.schemas.onInvalid.rawValue) ?? .halt,
+            onIncompatible: SchemaPolicy.OnIncompatible(rawValue: configuration.schemas.onIncompatible.rawValue)
+                ?? .halt)
     }
 
     /// A source object. `notice` is told what is made or changed in the database, `warning` what endangers it or what
@@ -102,7 +105,7 @@ struct Project {
         sinks.map { entry in
             SinkPlan(
                 name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
-                tables: entry.configuration.tables)
+                tables: entry.configuration.tables, clearance: entry.configuration.clearance)
         }
     }
 
@@ -120,7 +123,8 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        return found + (await ruleFindings() ?? []) + sinks.flatMap { FileDoctor.findings($0.settings) }
+        return found + (await ruleFindings() ?? []) + sensitivityFindings()
+            + sinks.flatMap { FileDoctor.findings($0.settings) }
     }
 
     /// What is masked before it is stored.

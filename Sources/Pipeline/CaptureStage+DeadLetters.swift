@@ -26,7 +26,7 @@ extension CaptureStage {
             return try await stage.quarantine.log.append(
                 sorted.batch, versions: sorted.versions, settingAside: sorted.letters)
         }
-        if logged != nil { quarantine.wasSetAside(sorted.letters) }
+        if logged != nil { quarantine.wasSetAside(sorted) }
         return logged
     }
 
@@ -64,6 +64,27 @@ extension CaptureStage {
     ) async throws(ConnectorFailure) {
         let count = try await quarantine.discard(subject, through: last)
         desk.answer(request, RequestOutcome(isDone: true, text: "\(counted(count, "change")) of \(subject) discarded"))
+    }
+
+    /// Discards what is not valid of what waits, shows sinks what waited for that alone, and says so.
+    mutating func discardInvalid(
+        _ subject: String, through last: Int64, asIn request: OperatorRequest, _ turn: inout Turn
+    ) async throws(ConnectorFailure) {
+        var (discarded, released) = (0, 0)
+        var first: Int64? = last
+        while true {
+            let step = try await quarantine.discardInvalid(subject, through: first)
+            first = nil
+            publish(step.batches, &turn)
+            discarded += step.discardedCount
+            released += step.changeCount
+            if !step.isUnfinished { break }
+        }
+        desk.answer(
+            request,
+            RequestOutcome(
+                isDone: true,
+                text: "\(counted(discarded, "change")) of \(subject) discarded, \(released) released"))
     }
 
     private mutating func publish(_ batches: [LoggedBatch], _ turn: inout Turn) {

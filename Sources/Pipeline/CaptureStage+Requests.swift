@@ -46,6 +46,8 @@ extension CaptureStage {
             case .releaseDeadLetters(let subjects): try await release(subjects, asIn: request, &turn)
             case .discardDeadLetters(let subject, let last):
                 try await discard(subject, through: last, asIn: request)
+            case .discardInvalidRows(let subject, let last):
+                try await discardInvalid(subject, through: last, asIn: request, &turn)
             }
         }
     }

@@ -1,12 +1,14 @@
 package import ChangeModel
 package import ConnectorKit
+package import EventFormat
 package import Logging
 package import SchemaRegistry
 
 /// Under which contract a relation's changes go into the log, or why they do not.
 package enum Contract: Sendable {
-    /// The log's entry for the relation under its version.
-    case accepted(RelationVersion)
+    /// The log's entry for the relation under its version, and what its rows have to be checked for: nothing when the
+    /// types of the columns guarantee all that the version asks for.
+    case accepted(RelationVersion, RowRules?)
     /// Nobody accepted the relation's form yet. The entry has version 0.
     case refused(RelationVersion, ConnectorFailure)
 }
@@ -27,11 +29,16 @@ package struct ContractBook {
     private struct Entry {
         let relation: Relation
         let contract: Contract
+        /// The state of the subject's files that the contract was chosen by.
+        let stamp: Int
+        var lookedAt = ContinuousClock.now
     }
 
     /// How many relations are remembered before the book starts over; each relation message of a source may be a new
     /// object.
     private static let entriesMax = 4096
+    /// How often the files of a subject are looked at.
+    package static let interval = Duration.seconds(1)
 
     /// An empty book. `logger` is told of each version that is registered.
     package init(
@@ -70,29 +77,49 @@ package struct ContractBook {
         hasRefusals = false
     }
 
+    /// Forgets what is known of a subject: its files are looked at again.
+    mutating func forget(_ subject: String) {
+        known = known.filter { Self.subject(of: $0.value.relation, in: pipelineName) != subject }
+    }
+
+    /// The state of a subject's files: another one when somebody registered, accepted or deleted something.
+    func stamp(of subject: String) throws(ConnectorFailure) -> Int { try schemas.stamp(of: subject) }
+
     private mutating func contract(of relation: Relation) async throws(ConnectorFailure) -> Contract {
-        if let entry = known[ObjectIdentifier(relation)] { return entry.contract }
         let subject = Self.subject(of: relation, in: pipelineName)
-        let contract =
-            if relation.outbox != nil {
-                // What an outbox holds is the application's own contract, and none that its columns could tell.
-                Contract.accepted(try await log.register(relation, subject: subject, version: 0))
-            } else {
-                try await find(relation, subject)
-            }
+        let identity = ObjectIdentifier(relation)
+        let before = known[identity]
+        if let before, try !hasNews(before, subject) { return before.contract }
+        var stamp = 0
+        let contract: Contract
+        if relation.outbox != nil {
+            // What an outbox holds is the application's own contract, and none that its columns could tell.
+            contract = .accepted(try await log.register(relation, subject: subject, version: 0), nil)
+        } else {
+            // Taken first: what is written in this moment is noticed at the next look.
+            stamp = try schemas.stamp(of: subject)
+            contract = try await find(relation, subject)
+            announce(contract, instead: before?.contract)
+        }
         if known.count >= Self.entriesMax { known.removeAll() }
-        known[ObjectIdentifier(relation)] = Entry(relation: relation, contract: contract)
+        known[identity] = Entry(relation: relation, contract: contract, stamp: stamp)
         return contract
+    }
+
+    /// True when somebody wrote a file of the subject since the contract was chosen.
+    private mutating func hasNews(_ entry: Entry, _ subject: String) throws(ConnectorFailure) -> Bool {
+        guard entry.relation.outbox == nil, ContinuousClock.now - entry.lookedAt >= Self.interval else { return false }
+        known[ObjectIdentifier(entry.relation)]?.lookedAt = .now
+        return try schemas.stamp(of: subject) != entry.stamp
     }
 
     private mutating func find(_ relation: Relation, _ subject: String) async throws(ConnectorFailure) -> Contract {
         switch try schemas.look(for: relation, subject: subject) {
-        case .registered(let number):
-            return .accepted(try await log.register(relation, subject: subject, version: number))
+        case .registered(let contract): return try await accept(contract, relation, subject)
         case .changed(let change) where isAllowed(change, relation):
-            let number = try schemas.register(derivedFrom: relation, subject: subject)
-            announce(change, registered: number, relation)
-            return .accepted(try await log.register(relation, subject: subject, version: number))
+            let contract = try schemas.settle(relation, subject: subject)
+            announce(change, registered: contract.version, relation)
+            return try await accept(contract, relation, subject)
         case .changed(let change):
             guard let failure = try refusal(of: relation, change) else {
                 // Somebody accepted it in this moment. Versions are never taken back, so it is found now.
@@ -103,11 +130,52 @@ package struct ContractBook {
         }
     }
 
+    private func accept(
+        _ contract: RegisteredContract, _ relation: Relation, _ subject: String
+    ) async throws(ConnectorFailure) -> Contract {
+        if let reason = contract.passedOver {
+            logger?.warning(
+                "a newer version of a contract is not used",
+                metadata: ["subject": "\(subject)", "version": "\(contract.version)", "reason": "\(reason)"])
+        }
+        // What the program itself gives a form needs no check.
+        if relation.isWithoutTable {
+            return .accepted(
+                try await log.register(relation, subject: subject, version: contract.version), nil)
+        }
+        let rules: RowRules
+        do throws(RowRuleProblem) {
+            rules = try RowRules(
+                relation, schema: contract.schema, library: contract.library, derived: contract.derived)
+        } catch {
+            let file = try schemas.file(of: subject, version: contract.version)
+            throw ConnectorFailure(
+                "schema.unusable", .stop, "\(file) is no JSON Schema that rows can be checked by: \(error)",
+                setting: "schemas.directory",
+                hint: "mend the file, or take it from version control: git checkout -- '\(file)'")
+        }
+        let version = try await log.register(relation, subject: subject, version: contract.version)
+        return .accepted(version, rules.isProved ? nil : rules)
+    }
+
+    /// Says that another version is in force than before.
+    private func announce(_ contract: Contract, instead before: Contract?) {
+        guard case .accepted(let now, let rules) = contract, case .accepted(let earlier, _) = before,
+            now.version != earlier.version
+        else { return }
+        logger?.notice(
+            "contract changed",
+            metadata: [
+                "subject": "\(now.subject)", "version": "\(now.version)", "from": "\(earlier.version)",
+                "rows": rules == nil ? "valid by their types" : "checked one by one",
+            ])
+    }
+
     private func isAllowed(_ change: SchemaChange, _ relation: Relation) -> Bool {
         // Nobody need accept what the configuration asks for and the program itself gives a form.
         if relation.isWithoutTable { return true }
         if change.latest == nil { return policy.onNewTable == .register }
-        return policy.onChange == .evolve || change.isSpellingOnly
+        return change.isSpellingOnly || (policy.onChange == .evolve && change.breaks.isEmpty)
     }
 
     private func announce(_ change: SchemaChange, registered number: Int, _ relation: Relation) {
@@ -122,7 +190,12 @@ package struct ContractBook {
         }
         metadata["difference"] = "\(difference.summary)"
         metadata["verdict"] = "\(difference.verdict)"
-        logger.notice("table changed", metadata: metadata)
+        if !change.lostColumns.isEmpty {
+            metadata["without_constraints"] = "\(change.lostColumns.joined(separator: ", "))"
+        }
+        // What the level does not ask for may break somebody all the same.
+        let isHarmless = difference.breakage.isEmpty && change.lostColumns.isEmpty
+        logger.log(level: isHarmless ? .notice : .warning, "table changed", metadata: metadata)
     }
 
     /// Writes the proposal that somebody may accept, and says what it is; nil when it is accepted by now.
@@ -140,6 +213,17 @@ package struct ContractBook {
                 "table \(relation.qualifiedName) has no accepted schema (schemas.on_new_table is require); proposed is "
                     + proposal.path,
                 setting: "schemas.on_new_table", hint: accept + next, exitCode: 1)
+        }
+        if policy.onChange == .evolve, let first = change.breaks.first {
+            let more = change.breaks.count > 1 ? ", and \(change.breaks.count - 1) more" : ""
+            return ConnectorFailure(
+                SchemaPolicy.incompatible, .stop,
+                "table \(relation.qualifiedName) changed (\(difference.summary)), and level \(change.level ?? "") of "
+                    + "\(change.subject) does not allow it: \(first)\(more); proposed is \(proposal.path)",
+                setting: "schemas.on_incompatible",
+                hint: "accept it all the same: millrace schema accept \(change.subject); or let such changes pass: "
+                    + "millrace schema compatibility \(change.subject) NONE",
+                exitCode: 1)
         }
         let file = try schemas.file(of: change.subject, version: latest)
         return ConnectorFailure(

@@ -4,6 +4,7 @@ package import ConnectorKit
 package import EventFormat
 package import EventLog
 package import Logging
+package import Sensitivity
 
 /// A sink of the pipeline with its choice of events.
 package struct SinkPlan: Sendable {
@@ -15,13 +16,18 @@ package struct SinkPlan: Sendable {
     package var format: EventFormat
     /// Which tables it wants; a table that fits any of them is delivered.
     package var tables: [TablePattern]
+    /// Which classes it may see.
+    package var clearance: Clearance
 
     /// A plan of its parts.
-    package init(name: String, sink: any EventSink, format: EventFormat, tables: [TablePattern]) {
+    package init(
+        name: String, sink: any EventSink, format: EventFormat, tables: [TablePattern], clearance: Clearance = .usual
+    ) {
         self.name = name
         self.sink = sink
         self.format = format
         self.tables = tables
+        self.clearance = clearance
     }
 
     /// True when the sink wants the events of a relation: patterns are `schema.table`, or the bare table name.
@@ -39,6 +45,8 @@ package struct DeliveryStage {
     let pipelineName: String
     let log: EventLog
     let events: LogConsumer
+    /// Takes out what the sink may not see.
+    var clearing: Clearing
     let progress: PipelineProgress
     let stop: StopSignal
     let logger: Logger
@@ -60,13 +68,14 @@ package struct DeliveryStage {
     /// A stage that has not begun.
     package init(
         plan: SinkPlan, source: String, pipelineName: String, log: EventLog, events: LogConsumer,
-        progress: PipelineProgress, stop: StopSignal, logger: Logger
+        clearing: Clearing, progress: PipelineProgress, stop: StopSignal, logger: Logger
     ) {
         self.plan = plan
         self.source = source
         self.pipelineName = pipelineName
         self.log = log
         self.events = events
+        self.clearing = clearing
         self.progress = progress
         self.stop = stop
         self.logger = logger
@@ -101,7 +110,7 @@ package struct DeliveryStage {
         var unflushedSince: ContinuousClock.Instant?
         var unflushedBytes = 0
         /// The batch that is being encoded.
-        var current: LoggedBatch?
+        var current: ClearedBatch?
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
@@ -115,7 +124,7 @@ package struct DeliveryStage {
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
-        let encoder = EventEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
+        let encoder = ClearedEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
         var turn = Turn(next: cursor.offset, durable: cursor.offset)
         while !stop.isRequested {
             try await step(&turn, encoder)
@@ -134,7 +143,7 @@ package struct DeliveryStage {
     }
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
-    private mutating func step(_ turn: inout Turn, _ encoder: EventEncoder) async throws(ConnectorFailure) {
+    private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard let records = try await nextRecords(&turn, encoder) else {
             try await flush(&turn)
             await noteSuccess()
@@ -150,8 +159,9 @@ package struct DeliveryStage {
     }
 
     /// The records behind what the sink was given; nil when there are none for a while.
-    private func nextRecords(_ turn: inout Turn, _ encoder: EventEncoder) async throws(ConnectorFailure) -> RecordBatch?
-    {
+    private mutating func nextRecords(
+        _ turn: inout Turn, _ encoder: ClearedEncoder
+    ) async throws(ConnectorFailure) -> RecordBatch? {
         if let prepared = turn.prepared.take() { return try prepared.get() }
         if turn.current == nil { turn.current = try await waitForBatch(turn) }
         return try encodeNext(&turn, from: turn.next, encoder)
@@ -159,8 +169,8 @@ package struct DeliveryStage {
 
     /// Has the sink take the records. When more events wait already, they are encoded meanwhile; otherwise nothing is
     /// worth another task.
-    private func write(
-        _ records: RecordBatch, _ durability: Durability, _ turn: inout Turn, _ encoder: EventEncoder
+    private mutating func write(
+        _ records: RecordBatch, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
         guard turn.current != nil || events.has(records.nextOffset) else {
             return try await plan.sink.write(records, durability)
@@ -168,7 +178,7 @@ package struct DeliveryStage {
         let sink = plan.sink
         async let answer = Self.write(records, durability, to: sink)
         do throws(ConnectorFailure) {
-            if turn.current == nil { turn.current = try await events.next(from: records.nextOffset, orUntil: .now) }
+            if turn.current == nil { turn.current = try await nextBatch(from: records.nextOffset, orUntil: .now) }
             turn.prepared = try encodeNext(&turn, from: records.nextOffset, encoder).map { .success($0) }
         } catch {
             turn.prepared = .failure(error)
@@ -186,28 +196,36 @@ package struct DeliveryStage {
         }
     }
 
-    private func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> LoggedBatch? {
+    private mutating func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> ClearedBatch? {
         let deadline = turn.unflushedSince.map { $0 + Self.flushInterval } ?? (.now + Self.idleInterval)
-        return try await events.next(from: turn.next, orUntil: deadline)
+        return try await nextBatch(from: turn.next, orUntil: deadline)
+    }
+
+    /// What the sink may see of the batch with an offset; nil when there is none until then.
+    private mutating func nextBatch(
+        from offset: UInt64, orUntil deadline: ContinuousClock.Instant
+    ) async throws(ConnectorFailure) -> ClearedBatch? {
+        guard let logged = try await events.next(from: offset, orUntil: deadline) else { return nil }
+        return try clearing.apply(to: logged)
     }
 
     /// Encodes the next piece of the current batch, and lets go of a batch that is encoded whole.
     private func encodeNext(
-        _ turn: inout Turn, from offset: UInt64, _ encoder: EventEncoder
+        _ turn: inout Turn, from offset: UInt64, _ encoder: ClearedEncoder
     ) throws(ConnectorFailure) -> RecordBatch? {
         guard let current = turn.current else { return nil }
         let records = try encode(current, from: offset, with: encoder)
-        if records.nextOffset >= current.nextOffset { turn.current = nil }
+        if records.nextOffset >= current.logged.nextOffset { turn.current = nil }
         return records
     }
 
     private func encode(
-        _ logged: LoggedBatch, from offset: UInt64, with encoder: EventEncoder
+        _ cleared: ClearedBatch, from offset: UInt64, with encoder: ClearedEncoder
     ) throws(ConnectorFailure) -> RecordBatch {
         do throws(EncodingFailure) {
             return try encoder.encode(
-                logged.batch, versions: logged.versions, firstOffset: logged.firstOffset,
-                from: Int(offset - logged.firstOffset), bytesMax: Self.batchBytesMax, including: plan.wants
+                cleared, from: Int(offset - cleared.logged.firstOffset), bytesMax: Self.batchBytesMax,
+                including: plan.wants
             ).records
         } catch {
             throw ConnectorFailure(

@@ -4,6 +4,7 @@ package import Logging
 package import Masking
 package import Outbox
 package import SchemaRegistry
+package import Sensitivity
 private import Synchronization
 
 /// One source, one log, any number of sinks: the running whole.
@@ -26,6 +27,8 @@ package struct Pipeline: Sendable {
         package var schemas: SchemaFolder
         /// What is masked before it is stored.
         package var masks: MaskRules
+        /// How classified values are treated where they must not be seen.
+        package var sensitivity: SensitivityRules
         /// Which tables are outboxes.
         package var outbox: OutboxRules
         /// What happens when a table is new or changed.
@@ -39,7 +42,8 @@ package struct Pipeline: Sendable {
         package init(
             name: String, sourceKind: String, source: any ChangeSource, sinks: [SinkPlan], log: EventLog,
             captureLog: (any CaptureLog)? = nil, schemas: SchemaFolder, masks: MaskRules = MaskRules(),
-            outbox: OutboxRules = OutboxRules(), policy: SchemaPolicy = SchemaPolicy(), requests: RequestBox? = nil,
+            sensitivity: SensitivityRules = SensitivityRules(), outbox: OutboxRules = OutboxRules(),
+            policy: SchemaPolicy = SchemaPolicy(), requests: RequestBox? = nil,
             acknowledgement: Acknowledgement = .logged
         ) {
             self.name = name
@@ -50,6 +54,7 @@ package struct Pipeline: Sendable {
             self.captureLog = captureLog ?? log
             self.schemas = schemas
             self.masks = masks
+            self.sensitivity = sensitivity
             self.outbox = outbox
             self.policy = policy
             self.requests = requests
@@ -175,8 +180,9 @@ package struct Pipeline: Sendable {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
                 plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log,
-                events: LogConsumer(feed: feed, reader: try parts.log.makeReader()), progress: progress, stop: stop,
-                logger: logger.naming(sink: plan.name))
+                events: LogConsumer(feed: feed, reader: try parts.log.makeReader()),
+                clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
+                progress: progress, stop: stop, logger: logger.naming(sink: plan.name))
             try await stage.run(until: { end.offset })
             return Outcome(stage: .delivery(plan.name))
         } catch {

@@ -1,5 +1,6 @@
 import ChangeModel
 package import ConnectorKit
+import EventFormat
 package import EventLog
 package import Logging
 package import Outbox
@@ -7,8 +8,9 @@ package import Outbox
 /// Keeps changes out of the log whose contract nobody accepted, and lets them in once somebody did. Used by one task,
 /// that of whoever writes the log.
 ///
-/// From the first change of a table that is set aside, all later ones of the table follow it, so that they stay in
-/// order: also those under a contract that was accepted long ago.
+/// From the first change of a table whose form is refused, all later ones of the table follow it, so that they stay in
+/// order: also those under a contract that was accepted long ago. Of a change whose row alone is not valid, only the
+/// later ones of the same row follow.
 package struct Quarantine {
     /// What release found about one subject.
     package struct Release: Sendable {
@@ -18,26 +20,35 @@ package struct Quarantine {
         package var refusal: ConnectorFailure?
         /// True when more can follow at once.
         package var isUnfinished = false
+        /// How many changes were discarded.
+        package var discardedCount = 0
 
         /// How many changes went into the log.
         package var changeCount: Int { batches.reduce(0) { $0 + $1.batch.changeCount } }
     }
 
     let log: EventLog
-    private let policy: SchemaPolicy
-    private let logger: Logger?
-    private var contracts: ContractBook
+    let policy: SchemaPolicy
+    let logger: Logger?
+    var contracts: ContractBook
     private var routing: OutboxRouting
+    let checker = RowChecker()
     /// The subjects of which something waits; nil before the log was asked.
     private var held: Set<String>?
     private var lookedAt: ContinuousClock.Instant?
     /// The oldest letters of subjects whose rows make no events under the rules of this process.
     private var hopeless: [String: Int64] = [:]
+    /// The rows that wait, by the subject of their table; only of subjects that were looked at.
+    var holds: [String: RowHolds] = [:]
+    /// Looks through rows that wait which are not at their end, by the subject of the rows.
+    var passes: [String: RowPass] = [:]
+    /// The state of a table's contract when its rows that wait were last looked through, likewise.
+    var lookedThrough: [String: Int] = [:]
 
     /// How often the schema folder is asked whether something was accepted.
     private static let interval = Duration.seconds(1)
     /// How many dead letters one step releases, so that an append never waits long.
-    private static let stepMax = 16
+    static let stepMax = 16
 
     /// A quarantine in `log`. `contracts` registers what the policy lets in, and `routing` knows the outboxes, whose
     /// rows are looked at again before they are released.
@@ -67,6 +78,7 @@ package struct Quarantine {
         var released: [LoggedBatch] = []
         var isUnfinished = false
         for subject in try await subjects().sorted() {
+            if try isUnchanged(subject) { continue }
             if let head = hopeless[subject], try await log.firstDeadLetter(of: subject)?.id == head { continue }
             let step = try await release(subject)
             released += step.batches
@@ -77,9 +89,28 @@ package struct Quarantine {
         return released
     }
 
-    /// Releases a step of one subject, as far as its contracts are accepted.
+    /// Releases a step of one subject, as far as its contracts are accepted and its rows are valid under them.
     package mutating func release(_ subject: String) async throws(ConnectorFailure) -> Release {
         contracts.forgetRefusals()
+        let release =
+            try await holdsRows(subject) ? try await releaseRows(subject) : try await releaseTable(subject)
+        if release.changeCount > 0 {
+            logger?.notice(
+                "dead letters released", metadata: ["subject": "\(subject)", "changes": "\(release.changeCount)"])
+        }
+        try await refreshHeld()
+        return release
+    }
+
+    /// True for a subject of rows that are not valid, or wait behind one; false for that of a table, and for rows of an
+    /// outbox.
+    private func holdsRows(_ subject: String) async throws(ConnectorFailure) -> Bool {
+        guard subject.hasSuffix(Self.rejectedSuffix) else { return false }
+        let head = try await log.firstDeadLetter(of: subject)
+        return !(head?.relations.contains { routing.covers($0.relation) } ?? false)
+    }
+
+    private mutating func releaseTable(_ subject: String) async throws(ConnectorFailure) -> Release {
         var release = Release()
         while let head = try await log.firstDeadLetter(of: subject) {
             if release.batches.count >= Self.stepMax {
@@ -97,21 +128,27 @@ package struct Quarantine {
                 }
                 batch = routed.batch
             }
-            var versions: [RelationVersion] = []
-            for contract in try await contracts.contracts(of: batch?.relations ?? head.relations.map(\.relation)) {
-                switch contract {
-                case .accepted(let version): versions.append(version)
-                case .refused(_, let failure): release.refusal = release.refusal ?? failure
-                }
+            let relations = batch?.relations ?? head.relations.map(\.relation)
+            let (tables, refusal) = try await tables(of: relations, isReleasing: true)
+            release.refusal = refusal
+            if refusal != nil { break }
+            guard try await asksForRows(tables), let letter = try await log.deadLetter(head.id) else {
+                release.batches.append(
+                    try await log.release(head.id, as: batch, versions: tables.map(\.version)))
+                continue
             }
-            if release.refusal != nil { break }
-            release.batches.append(try await log.release(head.id, as: batch, versions: versions))
+            do throws(ConnectorFailure) {
+                let sorted = try sort(batch ?? letter.batch, tables)
+                release.batches.append(
+                    try await log.release(
+                        head.id, as: sorted.batch, versions: sorted.versions, leaving: sorted.letters.first))
+                wasSetAside(sorted)
+            } catch {
+                guard error.code == InvalidRow.code else { throw error }
+                release.refusal = error
+                break
+            }
         }
-        if release.changeCount > 0 {
-            logger?.notice(
-                "dead letters released", metadata: ["subject": "\(subject)", "changes": "\(release.changeCount)"])
-        }
-        try await refreshHeld()
         return release
     }
 
@@ -127,12 +164,34 @@ package struct Quarantine {
             logger?.warning("dead letters discarded", metadata: ["subject": "\(subject)", "changes": "\(count)"])
         }
         contracts.forgetRefusals()
+        forgetRows(of: subject)
         try await refreshHeld()
         return count
     }
 
+    /// Discards, in steps, what waits of a table's rows up to a number and is not valid, and releases what may go on
+    /// then.
+    /// The first step says up to which number; none is for the steps behind it.
+    package mutating func discardInvalid(
+        _ subject: String, through last: Int64?
+    ) async throws(ConnectorFailure) -> Release {
+        contracts.forgetRefusals()
+        guard try await holdsRows(subject) else { return Release() }
+        if let last {
+            forgetRows(of: subject)
+            passes[subject] = RowPass(discardsThrough: last)
+        }
+        let release = try await releaseRows(subject)
+        if release.discardedCount > 0 {
+            logger?.warning(
+                "dead letters discarded", metadata: ["subject": "\(subject)", "changes": "\(release.discardedCount)"])
+        }
+        try await refreshHeld()
+        return release
+    }
+
     /// The subjects of which something waits.
-    private mutating func subjects() async throws(ConnectorFailure) -> Set<String> {
+    mutating func subjects() async throws(ConnectorFailure) -> Set<String> {
         if let held { return held }
         return try await refreshHeld()
     }
@@ -156,6 +215,8 @@ extension Quarantine {
         var versions: [RelationVersion]
         /// What is set aside.
         var letters: [DeadLetter] = []
+        /// The rows that wait because of that, by subject.
+        var added: [String: RowHolds] = [:]
     }
 
     /// Decides about every change of a batch. Throws the refusal where the policy is to stop capture; a row of an
@@ -182,100 +243,95 @@ extension Quarantine {
     /// What the subject of rows that make no event has behind that of their table: rows that do are not held up.
     package static let rejectedSuffix = "#rows"
 
-    private static func selecting(_ indices: [Int], of batch: ChangeBatch) throws(ConnectorFailure) -> ChangeBatch {
-        guard let checkpoint = batch.checkpoint, let part = try? batch.selecting(indices, checkpoint: checkpoint) else {
+    static func selecting(_ indices: [Int], of batch: ChangeBatch) throws(ConnectorFailure) -> ChangeBatch {
+        // What comes from the log has no checkpoint, and needs none.
+        let checkpoint = batch.checkpoint ?? SourceCheckpoint(last: nil, resume: ResumePosition(0))
+        guard let part = try? batch.selecting(indices, checkpoint: checkpoint) else {
             throw ConnectorFailure("pipeline.batch_split", .stop, "a batch cannot be split by its tables")
         }
         return part
     }
 
     private mutating func sort(_ batch: ChangeBatch) async throws(ConnectorFailure) -> Sorted {
-        let contracts = try await contracts.contracts(of: batch.relations)
-        let held = try await subjects()
-        var versions: [RelationVersion] = []
-        var refusals: [ConnectorFailure?] = []
-        for contract in contracts {
+        let (tables, _) = try await tables(of: batch.relations, isReleasing: false)
+        for table in tables where table.isRefused {
+            if let refusal = table.refusal, policy.halts(for: refusal) { throw refusal }
+        }
+        _ = try await asksForRows(tables)
+        return try sort(batch, tables)
+    }
+
+    /// The contracts of relations, and the first one of them that nobody accepted. What waits of a table makes no
+    /// difference to what is released of it.
+    private mutating func tables(
+        of relations: [Relation], isReleasing: Bool
+    ) async throws(ConnectorFailure) -> (tables: [BatchSorting.Table], refusal: ConnectorFailure?) {
+        var tables: [BatchSorting.Table] = []
+        var refusal: ConnectorFailure?
+        let held = isReleasing ? [] : try await subjects()
+        for contract in try await contracts.contracts(of: relations) {
             switch contract {
-            case .accepted(let version):
-                versions.append(version)
-                refusals.append(held.contains(version.subject) ? Self.waiting(version.subject) : nil)
+            case .accepted(let version, let rules):
+                let hasRows = version.relation.outbox == nil && !version.relation.isWithoutTable
+                tables.append(
+                    BatchSorting.Table(
+                        version: version, refusal: held.contains(version.subject) ? Self.waiting(version.subject) : nil,
+                        rules: hasRows ? rules : nil, hasRows: hasRows))
             case .refused(let version, let failure):
-                if policy.onChange != .quarantine { throw failure }
-                versions.append(version)
-                refusals.append(failure)
+                refusal = refusal ?? failure
+                tables.append(BatchSorting.Table(version: version, refusal: failure, isRefused: true, hasRows: false))
             }
         }
-        if refusals.allSatisfy({ $0 == nil }) { return Sorted(batch: batch, versions: versions) }
-        let places = Self.places(of: batch, versions, refusals, held)
-        return try Self.split(batch, places, versions, refusals)
+        return (tables, refusal)
+    }
+
+    /// Sorts a batch by the contracts of its relations and by the rows that wait.
+    func sort(_ batch: ChangeBatch, _ tables: [BatchSorting.Table]) throws(ConnectorFailure) -> Sorted {
+        var sorting = BatchSorting(
+            batch, tables, holds: holds, checker: checker, halts: policy.onInvalid == .halt)
+        try sorting.run()
+        guard let kept = sorting.kept else { return Sorted(batch: batch, versions: tables.map(\.version)) }
+        func part(_ indices: [Int]) throws(ConnectorFailure) -> (ChangeBatch, [RelationVersion]) {
+            let part = try Self.selecting(indices, of: batch)
+            let own = part.relations.compactMap { relation in
+                batch.relations.firstIndex { $0 === relation }.map { tables[$0].version }
+            }
+            return (part, own)
+        }
+        let (rest, versions) = try part(kept)
+        var sorted = Sorted(batch: rest, versions: versions, added: sorting.added)
+        for aside in sorting.asides {
+            let (batch, own) = try part(aside.indices)
+            sorted.letters.append(
+                DeadLetter(
+                    subject: aside.subject, code: aside.reason.code, message: aside.reason.message, batch: batch,
+                    versions: own))
+        }
+        return sorted
     }
 
     /// Takes note of what was set aside, once it is in the log.
-    mutating func wasSetAside(_ letters: [DeadLetter]) {
-        for letter in letters where held?.insert(letter.subject).inserted ?? false {
+    mutating func wasSetAside(_ sorted: Sorted) {
+        for (subject, more) in sorted.added {
+            // Where it is not known what waits already, the log is asked at the next batch.
+            let isKnown = holds[subject] != nil || !(held?.contains(subject + Self.rejectedSuffix) ?? false)
+            if isKnown { holds[subject, default: RowHolds()].add(more) }
+        }
+        for letter in sorted.letters where held?.insert(letter.subject).inserted ?? false {
             logger?.warning(
                 "changes are set aside",
                 metadata: ["subject": "\(letter.subject)", "code": "\(letter.code)", "message": "\(letter.message)"])
         }
     }
 
-    /// The indices of a batch's changes by where they go.
-    private struct Places {
-        var kept: [Int] = []
-        /// By subject, in the order in which the subjects came, with the relation that was the reason.
-        var aside: [(subject: String, reason: Int, indices: [Int])] = []
-    }
-
-    private static func places(
-        of batch: ChangeBatch, _ versions: [RelationVersion], _ refusals: [ConnectorFailure?], _ held: Set<String>
-    ) -> Places {
-        var places = Places()
-        // A subject has several relations in a batch in which its table changed.
-        var subjects: [String: Int] = [:]
-        let numbers = versions.map { version in
-            if let number = subjects[version.subject] { return number }
-            subjects[version.subject] = subjects.count
-            return subjects.count - 1
-        }
-        var asides = [Int?](repeating: nil, count: subjects.count)
-        for index in 0..<batch.changeCount {
-            let relation = Int(batch.change(at: index).relation)
-            if let place = asides[numbers[relation]] {
-                places.aside[place].indices.append(index)
-            } else if refusals[relation] != nil {
-                asides[numbers[relation]] = places.aside.count
-                places.aside.append((versions[relation].subject, relation, [index]))
-            } else {
-                places.kept.append(index)
-            }
-        }
-        return places
-    }
-
-    private static func split(
-        _ batch: ChangeBatch, _ places: Places, _ versions: [RelationVersion], _ refusals: [ConnectorFailure?]
-    ) throws(ConnectorFailure) -> Sorted {
-        func part(_ indices: [Int]) throws(ConnectorFailure) -> (ChangeBatch, [RelationVersion]) {
-            let part = try selecting(indices, of: batch)
-            let own = part.relations.compactMap { relation in
-                batch.relations.firstIndex { $0 === relation }.map { versions[$0] }
-            }
-            return (part, own)
-        }
-        let (kept, keptVersions) = try part(places.kept)
-        var sorted = Sorted(batch: kept, versions: keptVersions)
-        for aside in places.aside {
-            let (part, own) = try part(aside.indices)
-            guard let reason = refusals[aside.reason] else { continue }
-            sorted.letters.append(
-                DeadLetter(
-                    subject: aside.subject, code: reason.code, message: reason.message, batch: part, versions: own))
-        }
-        return sorted
-    }
-
-    private static func waiting(_ subject: String) -> ConnectorFailure {
+    static func waiting(_ subject: String) -> ConnectorFailure {
         ConnectorFailure(
             "schema.waiting", .stop, "earlier changes of \(subject) wait, and changes of a table stay in order")
+    }
+
+    static func waitingRow(_ subject: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "schema.waiting", .stop,
+            "an earlier change of the row waits, and changes of a row of \(subject) stay in order")
     }
 }

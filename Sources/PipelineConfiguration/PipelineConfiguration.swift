@@ -16,6 +16,8 @@ package struct PipelineConfiguration: Sendable {
     package var outboxes: [OutboxConfiguration]
     /// Where schemas are kept.
     package var schemas: SchemaConfiguration
+    /// What happens to classified columns where they must not be seen.
+    package var sensitivity: SensitivityConfiguration
     /// Where the event log is kept, and for how long.
     package var log: LogConfiguration
     /// The sinks in the order of the file; may be empty, then events only go into the log.
@@ -78,6 +80,10 @@ package struct SchemaConfiguration: Sendable, Equatable {
     package var onChange: ChangePolicy
     /// What happens when a table is new. Default register.
     package var onNewTable: NewTablePolicy
+    /// What happens when a row is not valid. Default quarantine.
+    package var onInvalid: InvalidPolicy
+    /// What happens when a table's change is not compatible. Default quarantine.
+    package var onIncompatible: IncompatiblePolicy
 }
 
 /// What happens when a table has a form that no registered version has.
@@ -88,6 +94,26 @@ package enum ChangePolicy: String, Sendable, CaseIterable {
 /// What happens when a table has no registered version.
 package enum NewTablePolicy: String, Sendable, CaseIterable {
     case register, require
+}
+
+/// What happens when a table changed in a way that its level does not allow.
+package enum IncompatiblePolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
+}
+
+/// The `sensitivity` section.
+package struct SensitivityConfiguration: Sendable, Equatable {
+    /// The class of what has none. Default internal.
+    package var unclassified: SensitivityClass
+    /// What stands for values, by class. Default drop.
+    package var masks: [SensitivityClass: ColumnMask]
+    /// What commands that print events show. Default public and internal.
+    package var commands: Clearance
+}
+
+/// What happens when a row is not valid under its contract.
+package enum InvalidPolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
 }
 
 /// The `log` section.
@@ -130,6 +156,8 @@ package struct SinkConfiguration: Sendable {
     package var tables: [TablePattern]
     /// The form of its records. Default CloudEvents.
     package var format: RecordFormat
+    /// Which sensitivity classes it may see. Default public and internal.
+    package var clearance: Clearance
 }
 
 /// Joins a folder and a path; an absolute path stays as it is.

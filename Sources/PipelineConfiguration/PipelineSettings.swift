@@ -28,6 +28,10 @@ enum PipelineSettings {
                 + " id and type; updates and deletes of rows make no event. Of several entries for a table the first"
                 + " holds. See [Outbox tables](../guides/outbox.md)."),
         Setting("schemas", .group(schemas), "The schemas of the events."),
+        Setting(
+            "sensitivity", .group(sensitivity),
+            "What happens to classified columns where they must not be seen. See"
+                + " [Sensitive columns](../guides/sensitivity.md)."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
     ]
 
@@ -107,12 +111,45 @@ enum PipelineSettings {
                 + " everything else; `halt` stops capture before anything of the new form.",
             default: .text(ChangePolicy.evolve.rawValue)),
         Setting(
+            "on_incompatible", .choice(IncompatiblePolicy.allCases.map(\.rawValue)),
+            "When `on_change` is `evolve`, and a table changed in a way that the compatibility level does not allow"
+                + " which somebody set for its subject or for all (`millrace schema compatibility`): as `quarantine` or"
+                + " `halt` of `on_change`. Where nobody set a level, every change may pass.",
+            default: .text(IncompatiblePolicy.quarantine.rawValue)),
+        Setting(
             "on_new_table", .choice(NewTablePolicy.allCases.map(\.rawValue)),
             "When a table has no registered version at all: `register` makes version 1 and goes on; `require` waits"
                 + " until somebody accepts it, setting its changes aside where `on_change` is `quarantine`, and"
                 + " stopping capture in the other cases.",
             default: .text(NewTablePolicy.register.rawValue)),
+        Setting(
+            "on_invalid", .choice(InvalidPolicy.allCases.map(\.rawValue)),
+            "When a row is not valid under the version of the contract that its table is under: `quarantine` sets the"
+                + " change aside, with all later changes of the same row, and goes on with everything else; `halt`"
+                + " stops capture before the row. What types of columns guarantee is never asked of rows, so under"
+                + " contracts that Millrace made by itself nothing is invalid.",
+            default: .text(InvalidPolicy.quarantine.rawValue)),
     ]
+
+    static let sensitivity = [
+        Setting(
+            "unclassified", .choice(SensitivityClass.allCases.map(\.rawValue)),
+            "The class of columns to which no schema gives one, and of what applications say about transactions.",
+            default: .text(SensitivityClass.internal.rawValue)),
+        Setting(
+            "masks", .map(pattern: "^(drop|redact|hash|truncate\\([0-9]+\\))$", words: maskWords),
+            "What stands for values of a class where it must not be seen, by class, as in"
+                + " `{restricted: drop, confidential: hash}`; the masks are those of `transforms`. `drop` for a class"
+                + " that is not named. Where a key must not be seen, a hash stands for it, whatever the mask is."),
+        Setting(
+            "commands", .list,
+            "What `tail`, `deadletters show` and `verify` show without `--clearance`: the classes, as in a sink's"
+                + " `clearance`.",
+            default: .list(usualClearance)),
+    ]
+
+    /// What is seen by whoever is not given a clearance.
+    static let usualClearance = SensitivityClass.allCases.filter(Clearance.usual.allows).map(\.rawValue)
 
     static let log = [
         Setting(
@@ -144,13 +181,19 @@ enum PipelineSettings {
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
                 + " metadata under names that begin with `_`.",
             default: .text(RecordFormat.cloudevents.rawValue)),
+        Setting(
+            "clearance", .list,
+            "The sensitivity classes that the sink may see: `public`, `internal`, `confidential` and `restricted`, each"
+                + " with those before it. Columns of other classes are masked or left out, as `sensitivity.masks`"
+                + " says.",
+            default: .list(usualClearance)),
     ]
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
         "server",
         "source.postgres.snapshot",
-        "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka", "sinks.*.clearance",
+        "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",
     ]
 

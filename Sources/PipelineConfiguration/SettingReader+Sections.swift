@@ -40,6 +40,7 @@ extension SettingReader {
         let sinkChoice = Choice(tables: tables.sinks, checks: tables.sinkChecks, pipelineName: nameForChecks)
         let transforms = self.transforms(top, at: all.first { $0.name == "transforms" }?.keyPosition ?? start)
         let outboxes = self.outboxes(top, at: all.first { $0.name == "outbox" }?.keyPosition ?? start)
+        let sensitivity = self.sensitivity(top, at: all.first { $0.name == "sensitivity" }?.keyPosition ?? start)
         let connector = source.flatMap { self.source($0, sourceChoice) }
         let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, sinkChoice) } ?? []
         guard problems.isEmpty, let name, let connector else { return nil }
@@ -52,7 +53,7 @@ extension SettingReader {
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
             transforms: transforms, maskSalt: top.text("mask_salt"), outboxes: outboxes,
-            schemas: schemas,
+            schemas: schemas, sensitivity: sensitivity,
             log: LogConfiguration(
                 directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
             sinks: sinks, locations: locations, folder: folder, secrets: secrets)
@@ -61,9 +62,13 @@ extension SettingReader {
     private static func schemas(_ values: SettingValues) -> SchemaConfiguration? {
         guard let directory = values.text("directory"),
             let onChange = values.text("on_change").flatMap(ChangePolicy.init),
-            let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init)
+            let onNewTable = values.text("on_new_table").flatMap(NewTablePolicy.init),
+            let onInvalid = values.text("on_invalid").flatMap(InvalidPolicy.init),
+            let onIncompatible = values.text("on_incompatible").flatMap(IncompatiblePolicy.init)
         else { return nil }
-        return SchemaConfiguration(directory: directory, onChange: onChange, onNewTable: onNewTable)
+        return SchemaConfiguration(
+            directory: directory, onChange: onChange, onNewTable: onNewTable, onInvalid: onInvalid,
+            onIncompatible: onIncompatible)
     }
 
     private mutating func checkedName(_ top: SettingValues, _ all: [Entry]) -> String? {
@@ -113,9 +118,11 @@ extension SettingReader {
         let own = inner.filter { common.contains($0.name) }
         let values = values(of: own, PipelineSettings.sink, path, at: section.keyPosition)
         let patterns = self.patterns(values, inner, path)
+        let clearance = clearance(values.list("clearance"), joined(path, "clearance"), at: section.keyPosition)
         guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
         return SinkConfiguration(
-            name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format)
+            name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format,
+            clearance: clearance)
     }
 
     private mutating func patterns(_ values: SettingValues, _ inner: [Entry], _ path: String) -> [TablePattern]? {

@@ -15,20 +15,21 @@ extension SettingReader {
                 report(
                     "config.bad_value", "the entry masks no column", "\(path).mask", place, "write mask: {email: hash}")
             }
-            transforms.append(TransformConfiguration(tables: tables ?? [], masks: self.masks(masks, path)))
+            transforms.append(TransformConfiguration(tables: tables ?? [], masks: self.masks(masks, "\(path).mask")))
         }
         checkSalt(top, transforms, at: position)
         return transforms
     }
 
-    private mutating func masks(_ texts: [String: String], _ path: String) -> [String: ColumnMask] {
+    /// Masks by name; what is wrong with them is reported.
+    mutating func masks(_ texts: [String: String], _ path: String) -> [String: ColumnMask] {
         var masks: [String: ColumnMask] = [:]
         for (column, text) in texts.sorted(by: { $0.key < $1.key }) {
             if let mask = ColumnMask(text) {
                 masks[column] = mask
                 continue
             }
-            let maskPath = "\(path).mask.\(printable(column))"
+            let maskPath = "\(path).\(printable(column))"
             let nearest = nearestName(to: text, among: ["drop", "redact", "hash", "truncate(8)"])
             let hint = nearest.map { "did you mean \"\($0)\"?" } ?? "such as hash, or truncate(8)"
             report(
@@ -48,11 +49,17 @@ extension SettingReader {
             report(
                 "config.bad_value", "the salt is shorter than \(PipelineSettings.saltBytesMin) bytes", "mask_salt",
                 locations.position(of: "mask_salt") ?? position, "openssl rand -hex 32 prints a good one")
-        } else if salt == nil, hashes, !problems.contains(where: { $0.path == "mask_salt" }) {
-            report(
-                "config.missing_key", "\"mask_salt\" is missing, which hashes need", "mask_salt", position,
-                "add mask_salt: ${MASK_SALT}, with what openssl rand -hex 32 prints")
+        } else if hashes {
+            requireSalt(top, at: position)
         }
+    }
+
+    /// Reports a missing salt, once.
+    mutating func requireSalt(_ top: SettingValues, at position: FilePosition) {
+        guard top.text("mask_salt") == nil, !problems.contains(where: { $0.path == "mask_salt" }) else { return }
+        report(
+            "config.missing_key", "\"mask_salt\" is missing, which hashes need", "mask_salt", position,
+            "add mask_salt: ${MASK_SALT}, with what openssl rand -hex 32 prints")
     }
 
     /// Patterns of tables; nil with a problem reported.

@@ -62,6 +62,21 @@ struct Folder: ~Copyable {
         return names
     }
 
+    /// A hash of what is said about the files in a folder, without reading them.
+    static func stamp(of path: String) throws(ConnectorFailure) -> Int {
+        var hasher = Hasher()
+        for name in try names(in: path).sorted() {
+            var status = stat()
+            guard lstat(path + "/" + name, &status) == 0 else { continue }
+            hasher.combine(name)
+            hasher.combine(status.st_size)
+            hasher.combine(status.st_ino)
+            hasher.combine(status.st_mtim.tv_sec)
+            hasher.combine(status.st_mtim.tv_nsec)
+        }
+        return hasher.finalize()
+    }
+
     private static func isFolder(_ path: String, _ type: Int32) -> Bool {
         if type == Int32(DT_DIR) { return true }
         // Some file systems do not say what an entry is, and a link may lead to a folder.

@@ -2,26 +2,6 @@ package import ChangeModel
 package import ConnectorKit
 package import JSONText
 
-/// What the folder says about a table as it is now.
-package enum ContractLookup: Sendable {
-    /// The table is under this version.
-    case registered(Int)
-    /// The table has another form than any version; nobody registered it yet.
-    case changed(SchemaChange)
-}
-
-/// A table without a version of its own.
-package struct SchemaChange: Sendable {
-    /// The registry's name of the table.
-    package var subject: String
-    /// The latest version; nil for a subject without versions.
-    package var latest: Int?
-    /// How the table differs from ``latest``; nil without one.
-    package var difference: SchemaDifference?
-    /// True when the table is as it was, and only this program writes its schema in another way than before.
-    package var isSpellingOnly: Bool { difference?.isEmpty ?? false }
-}
-
 /// A form of a table that waits for somebody to accept it, beside the versions: `proposed-1.schema.json`.
 package struct SchemaProposal: Sendable {
     /// The number in the file's name, from 1 in the order in which the forms were met.
@@ -35,28 +15,12 @@ package struct SchemaProposal: Sendable {
 extension SchemaFolder {
     private static let beforeProposal = HaltPoint("schema.before_proposal")
 
-    /// Looks for the version that a table is under. Writes nothing.
-    package func look(for relation: Relation, subject: String) throws(ConnectorFailure) -> ContractLookup {
-        let schema = JSONValue.schema(derivedFrom: relation)
-        if let version = try version(of: subject, equalTo: schema) {
-            try makeDurable(path(of: subject))
-            return .registered(version)
-        }
-        guard let latest = try latest(of: subject) else {
-            return .changed(SchemaChange(subject: subject, latest: nil, difference: nil))
-        }
-        return .changed(
-            SchemaChange(
-                subject: subject, latest: latest.version,
-                difference: SchemaDifference(from: latest.schema, to: schema)))
-    }
-
-    /// Writes the schema of a table as a proposal, unless it is one already; a new one is durable on return. Nil when
-    /// the form was registered meanwhile: look again.
+    /// Writes the next version of a table's contract as a proposal, unless it is one already; a new one is durable on
+    /// return. Nil when the form was registered meanwhile: look again.
     package func propose(
         derivedFrom relation: Relation, subject: String
     ) throws(ConnectorFailure) -> SchemaProposal? {
-        let schema = JSONValue.schema(derivedFrom: relation)
+        guard let schema = try nextSchema(of: relation, subject: subject) else { return nil }
         let path = try path(of: subject)
         if let same = try proposal(of: subject, equalTo: schema) { return same }
         try Folder.make(directory)
@@ -65,7 +29,7 @@ extension SchemaFolder {
         try folder.lock()
         for _ in 0..<16 {
             // Whoever accepts registers first and removes the proposal then: it must not come back.
-            if try version(of: subject, equalTo: schema) != nil { return nil }
+            guard let schema = try nextSchema(of: relation, subject: subject) else { return nil }
             if let same = try proposal(of: subject, equalTo: schema) { return same }
             let number = (try proposals(of: subject).last?.number ?? 0) + 1
             let name = Self.proposalName(number)
@@ -80,7 +44,8 @@ extension SchemaFolder {
     private func proposal(
         of subject: String, equalTo schema: JSONValue
     ) throws(ConnectorFailure) -> SchemaProposal? {
-        try proposals(of: subject).first { $0.schema.isEquivalent(to: schema) }
+        let schema = schema.withoutClasses
+        return try proposals(of: subject).first { $0.schema.withoutClasses.isEquivalent(to: schema) }
     }
 
     /// The proposals of `subject` in the order in which they were made.
@@ -96,9 +61,13 @@ extension SchemaFolder {
     }
 
     /// Makes a proposal a version of its subject, or finds the version that it is, and removes its file. Durable on
-    /// return; after a crash in between, accepting again ends the same way.
+    /// return; after a crash in between, accepting again ends the same way. A column whose class was raised after the
+    /// proposal was written keeps the class.
     package func accept(_ proposal: SchemaProposal, of subject: String) throws(ConnectorFailure) -> Int {
-        let version = try register(proposal.schema, subject: subject)
+        let latest = try latest(of: subject)?.version
+        let version = try register(
+            try classes(of: subject).carried(into: proposal.schema, raisesOnly: true), subject: subject,
+            references: try references(of: subject, latest))
         let path = try path(of: subject)
         try Folder(opening: path).remove(Self.proposalName(proposal.number))
         try makeDurable(path)

@@ -25,20 +25,10 @@ package struct SchemaFolder: Sendable {
     /// The folder at a path; it is made when the first version is written.
     package init(directory: String) { self.directory = directory }
 
-    /// The version of `subject` that a table is under: the highest one that is the schema derived from `relation`
-    /// (white space, order of members and spelling of numbers aside), otherwise a new one, which is durable on return.
-    ///
-    /// A table that goes back to an earlier form is under the earlier version again, and so are changes from before
-    /// that are read once more after a crash.
-    ///
-    /// Throws `schema.directory`, `schema.subject_name`, `schema.read`, `schema.write`, `schema.damaged`,
-    /// `schema.locked`.
-    package func register(derivedFrom relation: Relation, subject: String) throws(ConnectorFailure) -> Int {
-        try register(JSONValue.schema(derivedFrom: relation), subject: subject)
-    }
-
     /// The version that equals `schema`; a new one when there is none.
-    func register(_ schema: JSONValue, subject: String) throws(ConnectorFailure) -> Int {
+    func register(
+        _ schema: JSONValue, subject: String, references: [SchemaReference] = []
+    ) throws(ConnectorFailure) -> Int {
         let path = try path(of: subject)
         if let version = try version(of: subject, equalTo: schema) {
             try makeDurable(path)
@@ -56,7 +46,7 @@ package struct SchemaFolder: Sendable {
             }
             let record = try record(of: subject)
             let version = try nextVersion(of: subject, record)
-            if try add(schema, as: version, of: subject, record, in: folder) { return version }
+            if try add(schema, as: version, of: subject, record, references: references, in: folder) { return version }
         }
         throw SchemaFailure.locked(path)
     }

@@ -23,6 +23,8 @@ struct TableContract: Sendable {
     let columns: [Column]
     /// The names of the key's columns.
     let key: [String]
+    /// The columns outside of the key that the database promised never to be NULL, as far as it is known.
+    let notNull: Set<String>
 
     /// Reads any schema.
     init(_ schema: JSONValue) {
@@ -40,6 +42,7 @@ struct TableContract: Sendable {
             }
         }
         key = (words?["key"] ?? schema["required"])?.array?.compactMap(\.string) ?? []
+        notNull = Set(words?["not_null"]?.array?.compactMap(\.string) ?? [])
     }
 
     /// The column of a name, compared by code points.

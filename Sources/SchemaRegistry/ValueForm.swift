@@ -11,6 +11,9 @@ struct ValueForm {
     /// of the text otherwise.
     private(set) var isStructure = false
 
+    /// The strings that stand for numbers which JSON cannot spell.
+    static let numberPattern = "^(NaN|-?Infinity)$"
+
     /// The form of a column's or a part's values, other than NULL.
     init(_ type: ValueType, _ shape: TypeShape?) {
         guard let shape else {
@@ -51,7 +54,7 @@ struct ValueForm {
         case .int16, .int32, .int64: types = ["integer"]
         case .float32, .float64, .number:
             types = ["number", "string"]
-            keywords["pattern"] = "^(NaN|-?Infinity)$"
+            keywords["pattern"] = .string(Self.numberPattern)
         case .bytes:
             types = ["string"]
             keywords["contentEncoding"] = "base64"

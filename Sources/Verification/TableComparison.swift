@@ -11,6 +11,7 @@ final class TableComparison {
     private let table: RowShape
     private let coverage: RowCoverage
     private let keptMax: Int
+    private let hidden: Set<Int>
     private(set) var report: TableReport
     /// One bit for each number of a folded row: set when the table has it.
     private var seen: [UInt64]
@@ -22,8 +23,12 @@ final class TableComparison {
     private var key: [UInt8] = []
     private var differing: [Int] = []
 
-    /// Begins with a fold that has taken the table's present form.
-    init(_ fold: TableFold, _ table: RowShape, _ coverage: RowCoverage, keeping keptMax: Int) {
+    /// Begins with a fold that has taken the table's present form. Values of `hidden` columns are not in the report.
+    init(
+        _ fold: TableFold, _ table: RowShape, _ coverage: RowCoverage, keeping keptMax: Int,
+        hiding hidden: Set<Int> = []
+    ) {
+        self.hidden = hidden
         self.fold = fold
         self.table = table
         self.coverage = coverage
@@ -98,7 +103,7 @@ final class TableComparison {
     private func note(_ kind: RowDifference.Kind, _ place: UInt64?, _ columns: [String]) {
         guard report.differences.count < keptMax else { return }
         report.differences.append(
-            RowDifference(kind: kind, offset: place, key: KeyText.of(key, table), columns: columns))
+            RowDifference(kind: kind, offset: place, key: KeyText.of(key, table, hiding: hidden), columns: columns))
     }
 
     /// All rows of the table were taken: looks for folded rows that it does not have.
@@ -148,26 +153,35 @@ final class TableComparison {
 
 /// Keys for people.
 enum KeyText {
-    /// `id=42, shop=7`; the whole tuple's length for a table without a key.
-    static func of(_ key: [UInt8], _ shape: RowShape) -> String {
-        guard !shape.keyColumns.isEmpty else { return values(key.dropFirst(2), shape.relation.columns.map(\.name)) }
-        return values(key[...], shape.keyNames)
+    /// What stands for a value that may not be seen.
+    private static let hiddenText = "[hidden]"
+
+    /// `id=42, shop=7`; the whole row for a table without a key.
+    static func of(_ key: [UInt8], _ shape: RowShape, hiding hidden: Set<Int>) -> String {
+        if shape.keyColumns.isEmpty { return values(key.dropFirst(2), shape, shape.relation.columns.indices, hidden) }
+        return values(key[...], shape, shape.keyColumns, hidden)
     }
 
-    private static func values(_ bytes: ArraySlice<UInt8>, _ names: [String]) -> String {
+    private static func values(
+        _ bytes: ArraySlice<UInt8>, _ shape: RowShape, _ columns: some Sequence<Int>, _ hidden: Set<Int>
+    ) -> String {
         var rest = bytes
         var texts: [String] = []
-        for name in names {
+        for column in columns {
+            let name = shape.relation.columns[column].name
             guard let kind = rest.popFirst() else { break }
             guard ValueKind.hasBytes(kind) else {
-                texts.append("\(name)=null")
+                texts.append("\(name)=" + (hidden.contains(column) ? hiddenText : "null"))
                 continue
             }
             let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
             let value = rest.dropFirst(4).prefix(length)
             rest = rest.dropFirst(4 + length)
             let isText = kind != ValueKind.binary && kind != ValueKind.malformedText
-            let shown = isText ? String(decoding: value.prefix(200), as: UTF8.self) : "(\(length) bytes)"
+            let shown =
+                hidden.contains(column)
+                ? hiddenText
+                : isText ? String(decoding: value.prefix(200), as: UTF8.self) : "(\(length) bytes)"
             texts.append("\(name)=\(shown)")
         }
         return texts.joined(separator: ", ")

@@ -1,5 +1,5 @@
 import ByteKit
-import ChangeModel
+package import ChangeModel
 package import ConnectorKit
 package import EventLog
 package import Masking
@@ -21,6 +21,9 @@ package struct Verifier: Sendable {
         case comparing(table: String, rows: Int)
     }
 
+    /// Says which columns of a table may not be seen, by their indices.
+    package typealias HiddenColumns = @Sendable (Relation) throws(ConnectorFailure) -> Set<Int>
+
     private let log: LogReader
     private let reader: any TableReader
     private let patterns: [TablePattern]
@@ -29,15 +32,18 @@ package struct Verifier: Sendable {
     private let scratch: String
     private let patience: Duration
     private let differencesMax: Int
+    private let hiddenColumns: HiddenColumns
     private let progress: @Sendable (Progress) -> Void
 
     /// A comparison of the tables that match `patterns` (all for none), with its temporary file in `scratch`. Rows are
     /// masked by `masks` before they are compared, as the log's are; tables of `outbox` are not compared. When the log
-    /// stands still for `patience` behind what must be in it, the comparison is given up.
+    /// stands still for `patience` behind what must be in it, the comparison is given up. Everything is compared, but
+    /// no value of `hiddenColumns` is in the report.
     package init(
         log: LogReader, reader: any TableReader, patterns: [TablePattern], masks: MaskRules,
         outbox: OutboxRules = OutboxRules(), scratch: String, patience: Duration = .seconds(120),
         differencesMax: Int = 100,
+        hiddenColumns: @escaping HiddenColumns = { (_) throws(ConnectorFailure) in [] },
         progress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) {
         self.log = log
@@ -48,6 +54,7 @@ package struct Verifier: Sendable {
         self.scratch = scratch
         self.patience = patience
         self.differencesMax = differencesMax
+        self.hiddenColumns = hiddenColumns
         self.progress = progress
     }
 
@@ -119,12 +126,14 @@ package struct Verifier: Sendable {
         /// True when the source itself gives the changes that the log lacks.
         var readsUnlogged: Bool
 
-        /// What was set aside of a table; nil when nothing ever was.
-        func deadLetters(of table: Relation) -> DeadLetterGroup? {
+        /// What was set aside of a table, and of its rows by themselves.
+        func deadLetters(of table: Relation) -> [DeadLetterGroup] {
             let subjects = Set(
                 relations.filter { $0.relation.qualifiedName == table.qualifiedName }.map(\.subject))
-            return deadLetters.first {
-                subjects.contains($0.subject) || $0.subject.hasSuffix("." + table.qualifiedName)
+            return deadLetters.filter { group in
+                let subject =
+                    group.subject.hasSuffix("#rows") ? String(group.subject.dropLast(5)) : group.subject
+                return subjects.contains(subject) || subject.hasSuffix("." + table.qualifiedName)
             }
         }
     }
@@ -177,14 +186,14 @@ package struct Verifier: Sendable {
         }
         try mask(&table, &masking)
         let fold = try folds.claim(table.relation)
-        if let letters = end.deadLetters(of: table.relation) {
-            if letters.changeCount > 0 {
-                table.obstacle = "\(counted(letters.changeCount, "change")) of it set aside (millrace deadletters list)"
-            }
-            if letters.discardedCount > 0 {
-                table.remarks.append(
-                    "\(counted(letters.discardedCount, "change")) of it discarded by millrace deadletters")
-            }
+        let letters = end.deadLetters(of: table.relation)
+        let waiting = letters.reduce(0) { $0 + $1.changeCount }
+        let discarded = letters.reduce(0) { $0 + $1.discardedCount }
+        if waiting > 0 {
+            table.obstacle = "\(counted(waiting, "change")) of it set aside (millrace deadletters list)"
+        }
+        if discarded > 0 {
+            table.remarks.append("\(counted(discarded, "change")) of it discarded by millrace deadletters")
         }
         if let obstacle = table.obstacle ?? fold.obstacle {
             var report = TableReport(name: table.relation.qualifiedName)
@@ -193,7 +202,8 @@ package struct Verifier: Sendable {
         }
         let coverage = Self.coverage(of: fold, table, view, logBegins: end.firstOffset, end.checkpoint)
         let comparison = TableComparison(
-            fold, RowShape(table.relation, version: nil), coverage, keeping: differencesMax)
+            fold, RowShape(table.relation, version: nil), coverage, keeping: differencesMax,
+            hiding: try hiddenColumns(table.relation))
         try await reader.beginRows(ofTable: index)
         while let batch = try await reader.nextRows() {
             try comparison.take(try masking.apply(to: batch))

@@ -29,6 +29,20 @@ sinks:
     file: {{path: "{path}"}}
 """
 
+# Six constraints: a pattern, an enum, a bound, a length, a format and a condition. Every row keeps to them.
+CONTRACT = {
+    "type": "object",
+    "properties": {
+        "id": {"minimum": -1000, "maximum": 10 ** 12},
+        "status": {"enum": ["new", "paid", "packed", "shipped", "done"]},
+        "amount": {"pattern": "^[0-9]+\\.[0-9]{2}$"},
+        "note": {"maxLength": 200},
+        "created_at": {"format": "date-time"},
+    },
+    "if": {"properties": {"status": {"const": "shipped"}}, "required": ["status"]},
+    "then": {"properties": {"amount": {"minLength": 4}}},
+}
+
 
 def drain(contender, end, options):
     """One run of one contender on a fresh copy of the slot."""
@@ -41,13 +55,21 @@ def drain(contender, end, options):
                 os.environ["MILLRACE_PGBIN"] + "/pg_recvlogical", "-d", os.environ["PGDATABASE"], "-S", slot, "--start",
                 "--no-loop", "-f", "/dev/null", f"--endpos={end}", "-o", "proto_version=1", "-o", "publication_names=bench_pub"]
         else:
-            path = "/dev/null" if contender == "millrace to /dev/null" else "out.jsonl"
+            path = "out.jsonl" if contender == "millrace to a file" else "/dev/null"
+            if contender == "millrace, rich contract":
+                os.makedirs(f"{folder}/Schemas/bench.public.orders")
+                with open(f"{folder}/Schemas/bench.public.orders/v1.schema.json", "w") as file:
+                    json.dump(CONTRACT, file)
             with open(f"{folder}/millrace.yaml", "w") as file:
                 file.write(CONFIGURATION.format(
                     user=os.environ["PGUSER"], host=os.environ["PGHOST"], port=os.environ["PGPORT"],
                     database=os.environ["PGDATABASE"], slot=slot, path=path))
             command = [options.millrace, "run", "--until-caught-up"]
         figures = measure(command, folder)
+        if contender == "millrace, rich contract":
+            waiting = subprocess.run([options.millrace, "deadletters", "list"], cwd=folder, capture_output=True, text=True, check=True)
+            if waiting.stdout or sorted(os.listdir(f"{folder}/Schemas/bench.public.orders")) != ["v1.schema.json"]:
+                raise SystemExit(f"the contract was not kept to: {waiting.stdout}")
         if contender == "millrace to a file":
             with open(f"{folder}/out.jsonl", "rb") as file:
                 lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
@@ -77,7 +99,7 @@ def main():
     end = sql("SELECT pg_current_wal_insert_lsn()")
     sql("INSERT INTO orders SELECT * FROM orders_rows(1000000002, 1000000002)")
     sql("CHECKPOINT")
-    contenders = ["pg_recvlogical", "millrace to /dev/null", "millrace to a file"]
+    contenders = ["pg_recvlogical", "millrace to /dev/null", "millrace, rich contract", "millrace to a file"]
     runs = {contender: [] for contender in contenders}
     for number in range(options.rounds):
         for contender in contenders:
@@ -98,6 +120,8 @@ def report(contenders, runs, options):
         m["ratio"] = ratio
         m["rows_per_second"] = options.changes / m["seconds"]
         print(f"{contender:24} {m['rows_per_second']:>10,.0f} {m['cpu']:>7.2f} {m['walsender_cpu']:>16.2f} {m['peak_mb']:>8.1f} {m['other_cpu']:>12.2f} {ratio:>6.2f}")
+    rates = [a["seconds"] / b["seconds"] for a, b in zip(runs["millrace to /dev/null"], runs["millrace, rich contract"])]
+    print(f"rich contract against the derived one: {statistics.median(rates):.2f} of the rate")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"changes": options.changes, "median": median, "runs": runs}, file, indent=2)

@@ -77,6 +77,28 @@ struct SQLiteRunTests {
         #expect(try first.finish().exitCode == 130)
     }
 
+    @Test func aTextInAnIntegerColumnIsFoundByAContractThatSaysInteger() throws {
+        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, n INTEGER, data BLOB)")
+        try FileManager.default.createDirectory(
+            atPath: program.folder.path("Schemas/shop.main.orders"), withIntermediateDirectories: true)
+        try program.folder.write(
+            "Schemas/shop.main.orders/v1.schema.json",
+            "{\"properties\": {\"n\": {\"type\": [\"integer\", \"null\"]}, \"data\": {\"maxLength\": 4}}}")
+        try sql(
+            program,
+            "INSERT INTO orders VALUES (1, 7, x'00ff'), (2, 'seven', NULL), (3, NULL, x'00ff00ff'), (4, 7.5, NULL)")
+        try program.catchUp()
+        try sql(program, "UPDATE orders SET n = 8 WHERE id = 2; UPDATE orders SET n = 8 WHERE id = 1")
+        try program.catchUp()
+        #expect(try program.events(in: "out/orders.jsonl").map(\.key) == ["id=1", "id=1"])
+        let list = try program.run("deadletters", "list").output
+        #expect(list.contains("shop.main.orders#rows: 4 changes wait") && list.contains("/n must be null or integer"))
+        let shown = try program.run("deadletters", "show", "orders").output
+        #expect(shown.contains("/n must be null or integer (/properties/n/type)"))
+        #expect(shown.contains("/data must have 4 characters at most") && !shown.contains("seven"))
+        #expect(shown.contains("update main.orders version 1, valid under version 1"))
+    }
+
     private func shop(_ schema: String) throws -> MillraceProgram {
         let program = try MillraceProgram(
             configuration: """

@@ -161,6 +161,44 @@ struct SchemaChangeTests {
         #expect(try program.run("deadletters", "list").output.contains("nothing waits, 2 released"))
     }
 
+    @Test func aChangeThatItsLevelDoesNotAllowWaitsUntilItIsAccepted() throws {
+        let program = try program()
+        try program.catchUp()
+        try database.sql("INSERT INTO orders VALUES (1, 'new', 1)")
+        try program.catchUp()
+        #expect(try program.run("schema", "compatibility", "shop.public.orders", "FULL").exitCode == 0)
+        // Nothing that either side reads breaks.
+        try database.sql("ALTER TABLE orders ADD COLUMN note text; INSERT INTO orders VALUES (2, 'new', 2, 'x')")
+        try program.catchUp()
+        #expect(try program.loggedEvents().map(\.version) == [1, 2])
+        try database.sql(
+            "ALTER TABLE orders ALTER COLUMN note TYPE bool USING true; "
+                + "INSERT INTO orders VALUES (3, 'new', 3, false); INSERT INTO lines VALUES (1, 'free')")
+        try program.catchUp()
+        #expect(try program.loggedEvents().map(\.table).last == "public.lines")
+        let list = try program.run("deadletters", "list").output
+        #expect(list.contains("[schema.incompatible] table public.orders changed (column note: text → boolean)"))
+        #expect(list.contains("level FULL of shop.public.orders does not allow it"))
+        #expect(try program.run("schema", "accept", "shop.public.orders").exitCode == 0)
+        try program.catchUp()
+        #expect(try program.loggedEvents().last?.version == 3)
+        #expect(try program.run("deadletters", "list").output.contains("nothing waits, 1 released"))
+    }
+
+    @Test func aChangeThatItsLevelDoesNotAllowStopsCaptureWhereThatIsWanted() throws {
+        let program = try program("on_incompatible: halt")
+        try program.catchUp()
+        try database.sql("INSERT INTO orders VALUES (1, 'new', 1)")
+        try program.catchUp()
+        #expect(try program.run("schema", "compatibility", "-", "BACKWARD").exitCode == 0)
+        try database.sql("ALTER TABLE orders ALTER COLUMN status TYPE int USING 7; INSERT INTO orders VALUES (2, 8, 2)")
+        let halted = try program.run("run", "--until-caught-up")
+        #expect(halted.exitCode == 1 && halted.errors.contains("error[schema.incompatible]"))
+        #expect(try program.run("schema", "compatibility", "-", "NONE").exitCode == 0)
+        try program.catchUp()
+        #expect(try program.loggedEvents().map(\.version) == [1, 2])
+    }
+
     @Test func discardedChangesAreCountedAndNeverDelivered() throws {
         let program = try program("on_change: quarantine")
         try program.catchUp()

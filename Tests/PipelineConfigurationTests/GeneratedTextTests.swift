@@ -12,7 +12,9 @@ struct GeneratedTextTests {
         #expect(root["required"] as? [String] == ["name", "source"])
         let properties = try #require(root["properties"] as? [String: Any])
         #expect(
-            Set(properties.keys) == ["name", "transforms", "mask_salt", "outbox", "schemas", "log", "source", "sinks"])
+            Set(properties.keys) == [
+                "name", "transforms", "mask_salt", "outbox", "schemas", "sensitivity", "log", "source", "sinks",
+            ])
         #expect(text.contains(#""default": "10GiB""#))
         #expect(text.contains(#""maximum": 64"#))
         #expect(text.hasSuffix("}\n"))

@@ -46,7 +46,7 @@ extension ContractBook {
     /// The versions of relations that are all accepted.
     mutating func accepted(_ relations: [Relation]) async throws -> [RelationVersion] {
         try await contracts(of: relations).map { contract in
-            guard case .accepted(let version) = contract else { throw failure("refused", .stop) }
+            guard case .accepted(let version, _) = contract else { throw failure("refused", .stop) }
             return version
         }
     }

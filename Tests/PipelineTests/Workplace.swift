@@ -57,9 +57,9 @@ func failure(_ code: String, _ remedy: Remedy) -> ConnectorFailure {
 }
 
 extension Pipeline {
-    /// Runs to the end, at most 40 seconds; the code of the failure that it ends with.
+    /// Runs to the end, at most 100 seconds; the code of the failure that it ends with.
     func finish(untilCaughtUp: Bool = true) async throws -> String? {
-        try await within(.seconds(40), "the run") { () -> String? in
+        try await within(.seconds(100), "the run") { () -> String? in
             do throws(ConnectorFailure) {
                 try await run(untilCaughtUp: untilCaughtUp)
                 return nil
@@ -70,9 +70,9 @@ extension Pipeline {
     }
 }
 
-/// Waits for progress: looks until `isThere`, at most 20 seconds.
+/// Waits for progress: looks until `isThere`, at most a minute.
 func eventually(_ what: String, _ isThere: () async throws -> Bool) async throws {
-    let limit = ContinuousClock.now + .seconds(20)
+    let limit = ContinuousClock.now + .seconds(60)
     while try await !isThere() {
         try #require(ContinuousClock.now < limit, "\(what) never happened")
         try await Task.sleep(for: .milliseconds(5))

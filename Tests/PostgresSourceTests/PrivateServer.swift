@@ -38,8 +38,8 @@ final class PrivateServer: Sendable {
     func control(_ command: String) throws {
         let data = "\(folder)/data"
         let output = Self.shell(
-            "as_postgres \"$(postgres_bin)/pg_ctl\" -w -D '\(data)' -l '\(data)/server.log' \(command) >/dev/null 2>&1; "
-                + "echo done")
+            "as_postgres \"$(postgres_bin)/pg_ctl\" -w -D '\(data)' -l '\(data)/server.log' \(command) >/dev/null "
+                + "2>&1; echo done")
         guard output == "done" else { throw CannotStart(output: "pg_ctl \(command) failed") }
     }
 

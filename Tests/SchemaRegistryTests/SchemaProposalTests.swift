@@ -22,7 +22,9 @@ import Testing
         #expect(try place.folder.propose(derivedFrom: relation(width: 3), subject: "s")?.number == 2)
         #expect(try place.folder.accept(proposal, of: "s") == 2)
         #expect(try place.names("s") == ["proposed-2.schema.json", "v1.schema.json", "v2.schema.json"])
-        guard case .registered(2) = try place.folder.look(for: relation(width: 2), subject: "s") else {
+        guard case .registered(let contract) = try place.folder.look(for: relation(width: 2), subject: "s"),
+            contract.version == 2
+        else {
             Issue.record("the accepted form is not found")
             return
         }
@@ -55,10 +57,19 @@ import Testing
         let text = try place.text("s/v1.schema.json")
         try place.write(
             text.replacing("\"title\": \"public.orders\"", with: "\"title\": \"orders\""), "s/v1.schema.json")
-        guard case .changed(let change) = try place.folder.look(for: relation(width: 1), subject: "s") else {
-            Issue.record("another text was taken for the same")
+        guard case .registered(let contract) = try place.folder.look(for: relation(width: 1), subject: "s") else {
+            Issue.record("another title was taken for another form")
             return
         }
-        #expect(change.isSpellingOnly)
+        #expect(contract.version == 1)
+        // The same words for the table, but a type that no row of it has: only the program can have written that.
+        try place.write(
+            text.replacing("\"type\": \"integer\"", with: "\"type\": \"boolean\""), "s/v1.schema.json")
+        guard case .changed(let change) = try place.folder.look(for: relation(width: 1), subject: "s") else {
+            Issue.record("a form that no row has was taken for the table's")
+            return
+        }
+        #expect(
+            change.isSpellingOnly && change.obstacle?.contains("column id is integer, and it wants boolean") ?? false)
     }
 }

@@ -12,14 +12,15 @@ enum ImportRule {
         "JSONText": [],
         "JSONSchema": ["ByteKit", "JSONText", "CPCRE2"],
         "SchemaRegistry": ["ChangeModel", "ConnectorKit", "JSONSchema", "JSONText", "CLibCrypto", "Foundation"],
-        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONText"],
+        "EventFormat": ["ByteKit", "ChangeModel", "ConnectorKit", "JSONSchema", "JSONText"],
         "EventLog": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "GRDB", "Foundation"],
         "Masking": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto"],
         "Outbox": ["ByteKit", "ChangeModel", "ConnectorKit"],
         "Pipeline": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "Outbox", "SchemaRegistry",
-            "Logging",
+            "Sensitivity", "Logging",
         ],
+        "Sensitivity": ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry"],
         "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
@@ -27,8 +28,8 @@ enum ImportRule {
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONSchema", "JSONText",
-            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource", "SchemaRegistry",
-            "Verification",
+            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "SchemaRegistry", "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]

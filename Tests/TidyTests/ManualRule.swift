@@ -10,7 +10,7 @@ enum ManualRule {
     }
 
     /// Literals of a code's form that are no codes: settings of the configuration.
-    static let notCodes: Set<String> = ["log.acknowledge"]
+    static let notCodes: Set<String> = ["log.acknowledge", "sensitivity.masks", "sensitivity.commands"]
     /// Modules whose failures no user meets.
     private static let testingModules = ["Sources/ConnectorTesting/"]
     /// What stands before literals of a code's form that are no codes.
@@ -19,6 +19,7 @@ enum ManualRule {
     private static let codeCalls = ["ConnectorFailure(", "ConfigurationProblem(", "report("]
     private static let parts: Set<Substring> = [
         "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "outbox", "command", "event",
+        "sensitivity",
     ]
 
     /// True for `part.what`, whether the part is known or not.

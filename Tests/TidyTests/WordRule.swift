@@ -40,6 +40,13 @@ struct WordRule: Sendable {
             WordRule(
                 word: "JSONEncoder", remedy: "write with OutputBuffer or JSONText: key order and number text must hold",
                 allowed: ["Sources/EventLog/"]),  // small private records, never events
+            WordRule(
+                word: "EventEncoder(",
+                remedy: "use ClearedEncoder, which takes only what somebody is cleared for",
+                allowed: [
+                    "Sources/Sensitivity/",  // where clearances are
+                    "Tests/EventFormatTests/", "Tests/PostgresSourceTests/", "Tests/Fuzz/",  // the format itself
+                ]),
             WordRule(word: "TODO", remedy: "do it, or write down the limit where users read it", part: .comments),
             WordRule(word: "FIXME", remedy: "fix it", part: .comments),
             WordRule(word: "XXX", remedy: "say what is meant", part: .comments),

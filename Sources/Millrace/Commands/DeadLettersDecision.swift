@@ -60,13 +60,16 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "discard", abstract: "Remove changes that were set aside, for good. They are never delivered.",
         discussion: """
-            Only what is there now is removed: what is set aside later stays. Works beside a running `millrace run`, \
-            and without one on the log itself.
+            Only what is there now is removed: what is set aside later stays. With --invalid, only changes whose rows \
+            are not valid under their contract now; what waited for them alone is released. Works beside a running \
+            `millrace run`, and without one on the log itself.
             """)
 
     @OptionGroup var shared: SharedOptions
     @Argument(help: "Tables or subjects.")
     var tables: [String]
+    @Flag(help: "Of rows that are not valid: only the changes that are not, and release what waits behind them.")
+    var invalid = false
     @Flag(help: "Yes, lose these changes.")
     var yes = false
     @Option(help: ArgumentHelp("How long to wait for a running process.", valueName: "seconds"))
@@ -74,7 +77,9 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
 
     func run() async throws {
         let project = try Project.load(shared.config)
-        let groups = try DeadLettersCommand.groups(tables, project)
+        let groups = try DeadLettersCommand.groups(tables, project).filter {
+            !invalid || ($0.code?.hasPrefix("schema.") ?? false && $0.subject.hasSuffix(Quarantine.rejectedSuffix))
+        }
         guard !groups.isEmpty else {
             Terminal.printLine("nothing waits")
             return
@@ -94,8 +99,25 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
 
     private func discard(_ subject: String, through last: Int64, _ project: Project) async throws {
         guard var writer = try LogWriter(project) else {
-            let request = OperatorRequest.Action.discardDeadLetters(subject: subject, through: last)
+            let request: OperatorRequest.Action =
+                invalid
+                ? .discardInvalidRows(subject: subject, through: last)
+                : .discardDeadLetters(subject: subject, through: last)
             return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
+        }
+        if invalid {
+            var (discarded, released) = (0, 0)
+            var first: Int64? = last
+            while true {
+                let step = try await writer.quarantine.discardInvalid(subject, through: first)
+                first = nil
+                discarded += step.discardedCount
+                released += step.changeCount
+                if !step.isUnfinished { break }
+            }
+            try await writer.end()
+            Terminal.printLine("\(counted(discarded, "change")) of \(subject) discarded, \(released) released")
+            return
         }
         let count = try await writer.quarantine.discard(subject, through: last)
         try await writer.end()

@@ -46,13 +46,14 @@ struct RunCommand: AsyncParsableCommand {
                 recovers: recover != nil, notice: { logger.notice("\($0)") }, warning: { logger.warning("\($0)") }),
             sinks: project.makeSinks(), log: log,
             schemas: SchemaFolder(directory: project.schemasDirectory), masks: project.masks,
-            outbox: project.outbox, policy: project.schemaPolicy,
+            sensitivity: project.sensitivity, outbox: project.outbox, policy: project.schemaPolicy,
             requests: RequestBox(logDirectory: project.logDirectory),
             acknowledgement: project.configuration.log.acknowledge == .delivered ? .delivered : .logged)
         let pipeline = Pipeline(parts, logger: logger)
         // Beside the run: a database that does not answer is the run's own business.
         Task.detached {
-            for finding in await project.ruleFindings() ?? [] where finding.level != .ok {
+            for finding in project.sensitivityFindings() + (await project.ruleFindings() ?? [])
+            where finding.level != .ok {
                 logger.warning("\(finding.message)", metadata: ["code": "\(finding.code)"])
             }
         }

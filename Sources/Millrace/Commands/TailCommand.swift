@@ -6,6 +6,7 @@ import EventFormat
 import EventLog
 import Glibc
 import PipelineConfiguration
+import Sensitivity
 
 /// `millrace tail`
 struct TailCommand: AsyncParsableCommand {
@@ -25,11 +26,13 @@ struct TailCommand: AsyncParsableCommand {
     var follow = false
     @Option(help: "The form of the events: cloudevents or row.")
     var format = EventFormat.cloudEvents
+    @OptionGroup var clearance: ClearanceOption
 
     func run() async throws {
         let project = try Project.load(shared.config)
         let reader = try LogReader(directory: project.logDirectory)
-        let encoder = EventEncoder(
+        var clearing = try project.clearing(clearance.chosen)
+        let encoder = ClearedEncoder(
             pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
         let patterns = tables.map { TablePattern($0) }
         var offset = try from.offset(in: reader)
@@ -39,12 +42,15 @@ struct TailCommand: AsyncParsableCommand {
                 usleep(50_000)
                 continue
             }
+            let cleared: ClearedBatch
+            do throws(ConnectorFailure) {
+                cleared = try clearing.apply(to: logged)
+            } catch {
+                throw project.located(error)
+            }
             var index = Int(offset - logged.firstOffset)
             while index < logged.batch.changeCount {
-                let part = try encoder.encode(
-                    logged.batch, versions: logged.versions, firstOffset: logged.firstOffset, from: index,
-                    bytesMax: 1 << 20
-                ) { relation in
+                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20) { relation in
                     patterns.isEmpty
                         || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
                 }

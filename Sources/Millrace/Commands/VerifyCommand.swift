@@ -2,6 +2,9 @@ import ArgumentParser
 import ConnectorKit
 import EventLog
 import JSONText
+import Pipeline
+import PipelineConfiguration
+import Sensitivity
 import Verification
 
 /// `millrace verify`
@@ -18,7 +21,7 @@ struct VerifyCommand: AsyncParsableCommand {
     var tables: [String] = []
     @Flag(help: "Print one JSON object.")
     var json = false
-    @Flag(help: "Print the keys of rows that differ. Keys are data of your rows.")
+    @Flag(help: "Print the keys of rows that differ, as far as the clearance shows them. Keys are data of your rows.")
     var showKeys = false
     @Flag(help: "End with 1 also when something could not be compared.")
     var strict = false
@@ -29,15 +32,22 @@ struct VerifyCommand: AsyncParsableCommand {
     var scratch: String?
     @Option(help: ArgumentHelp("How many rows that differ are listed for each table.", valueName: "count"))
     var limit = 20
+    @OptionGroup var clearance: ClearanceOption
 
     func run() async throws {
         let project = try Project.load(shared.config)
+        let chosen = clearance.chosen
         let display = VerificationDisplay()
         let verifier = Verifier(
             log: try LogReader(directory: project.logDirectory), reader: project.makeTableReader(),
             patterns: tables.map { TablePattern($0) }, masks: project.masks, outbox: project.outbox,
             scratch: scratch ?? project.logDirectory,
-            differencesMax: max(0, limit), progress: display.show)
+            differencesMax: max(0, limit),
+            hiddenColumns: { (relation) throws(ConnectorFailure) in
+                var clearing = try project.clearing(chosen)
+                return try clearing.hiddenColumns(
+                    of: relation, subject: ContractBook.subject(of: relation, in: project.configuration.name))
+            }, progress: display.show)
         let report: VerificationReport
         do throws(ConnectorFailure) {
             report = try await verifier.run()

@@ -1,0 +1,162 @@
+import Foundation
+import ProgramTesting
+import Testing
+
+/// Clearances over SQLite, and classes that come while the program runs.
+@Suite(.serialized)
+struct SQLiteClearanceTests {
+    private let program: MillraceProgram
+
+    init() throws {
+        program = try MillraceProgram(configuration: Self.configuration(clearance: "[public, internal]"))
+        try sql(
+            """
+            CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT, card, note TEXT);
+            CREATE TABLE accounts (iban TEXT PRIMARY KEY, owner TEXT);
+            INSERT INTO customers VALUES (0, NULL, NULL, NULL); INSERT INTO accounts VALUES ('x', 'y')
+            """)
+    }
+
+    private static func configuration(clearance: String, more: String = "") -> String {
+        """
+        name: shop
+        mask_salt: salt-of-the-test-0123
+        source:
+          sqlite: {path: shop.db}
+        sinks:
+          all:
+            file: {path: out/all.jsonl}
+            clearance: [public, internal, confidential, restricted]
+          some:
+            file: {path: out/some.jsonl}
+            clearance: \(clearance)
+          rows:
+            file: {path: out/rows.jsonl}
+            format: row
+        \(more)
+        """
+    }
+
+    private func sql(_ text: String) throws {
+        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), text])
+        #expect(result.exitCode == 0, "\(result.errors)")
+    }
+
+    @Test func noUnclearedValueOfSQLiteReachesAnyOutput() throws {
+        try program.catchUp()
+        try program.classify("shop.main.customers", ["email": "confidential", "card": "restricted"])
+        try program.classify("shop.main.accounts", ["iban": "restricted", "owner": "confidential"])
+        let (r, c) = (Marker.restricted, Marker.confidential)
+        try sql(
+            """
+            INSERT INTO customers VALUES (1, '\(c.value("1"))', '\(r.value("1"))', 'n');
+            UPDATE customers SET card = x'\(r.rawValue.utf8.map { String($0, radix: 16) }.joined())' WHERE id = 1;
+            INSERT OR REPLACE INTO customers VALUES (1, '\(c.value("2"))', 5, 'm');
+            UPDATE customers SET id = 4 WHERE id = 1;
+            DELETE FROM customers WHERE id = 4;
+            INSERT INTO accounts VALUES ('\(r.value("2"))', '\(c.value("3"))');
+            UPDATE accounts SET iban = '\(r.value("3"))' WHERE owner LIKE 'w%';
+            DELETE FROM accounts WHERE iban LIKE 'z%';
+            INSERT INTO accounts VALUES ('\(r.value("4"))', '\(c.value("4"))')
+            """)
+        var said = [try program.run("run", "--until-caught-up")]
+        for command in ["tail", "status", "doctor", "verify"] { said.append(try program.run(command)) }
+        said.append(try program.run("verify", "--show-keys"))
+        #expect(said.map(\.exitCode) == [0, 0, 0, 0, 0, 0], "\(said)")
+        for result in said { #expect(Marker.found(in: result.output + result.errors) == [], "\(result)") }
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted, .confidential]])
+        let doctor = said[3].output
+        #expect(doctor.contains("sink some does not see main.accounts.iban (restricted: hash)"), "\(doctor)")
+        // Whoever asks for it sees it.
+        let tail = try program.run("tail", "accounts", "--clearance", "confidential")
+        #expect(Marker.found(in: tail.output) == [.confidential])
+        #expect(try program.run("tail", "--clearance", "everything").exitCode == 2)
+    }
+
+    @Test func aClassHoldsForOldEventsAndIsNotLostWithLaterVersions() throws {
+        try sql("INSERT INTO customers VALUES (1, 'ada', '\(Marker.restricted.value("1"))', 'n')")
+        try program.catchUp()
+        #expect(Marker.found(in: try program.run("tail").output) == [.restricted], "nothing is classified yet")
+        try program.classify("shop.main.customers", ["card": "restricted"])
+        #expect(Marker.found(in: try program.run("tail").output) == [], "the event is older than the class")
+        #expect(
+            try program.run("schema", "classes").output.contains("shop.main.customers card: restricted, drop for some"))
+        // The next form comes from the table, which knows nothing of classes.
+        try sql(
+            "ALTER TABLE customers ADD COLUMN more TEXT; UPDATE customers SET card = '\(Marker.restricted.value("2"))'")
+        try program.catchUp()
+        let path = program.folder.path("Schemas/shop.main.customers/v3.schema.json")
+        #expect(try String(contentsOfFile: path, encoding: .utf8).contains(#""x-sensitivity": "restricted""#))
+        let events = try program.events(in: "out/some.jsonl")
+        let later = events.filter { $0.version == 3 }
+        #expect(!later.isEmpty && later.allSatisfy { $0.after != nil && $0.after?["card"] == nil })
+        #expect(!Marker.restricted.isIn(Data(try program.run("tail").output.utf8)))
+        // A version that somebody writes without the class takes nothing back.
+        let plain = try String(contentsOfFile: path, encoding: .utf8).replacing(
+            #""x-sensitivity": "restricted""#, with: #""x-note": 1"#)
+        try program.folder.write("Schemas/shop.main.customers/v4.schema.json", plain)
+        #expect(Marker.found(in: try program.run("tail").output) == [])
+    }
+
+    @Test func aClassIsObeyedByARunThatIsUnderWay() throws {
+        let running = try program.start("run")
+        try running.waitForError(containing: "capturing")
+        try sql("INSERT INTO customers VALUES (1, 'a', 'seen', 'n')")
+        try running.wait(for: "the first") {
+            try program.events(in: "out/some.jsonl", ignoringTornEnd: true).count == 3
+        }
+        try program.classify("shop.main.customers", ["card": "restricted"])
+        try sql("INSERT INTO customers VALUES (2, 'a', '\(Marker.restricted.value("1"))', 'n')")
+        try running.wait(for: "the second") {
+            try program.events(in: "out/some.jsonl", ignoringTornEnd: true).count == 4
+        }
+        running.send(SIGTERM)
+        _ = try running.finish()
+        let events = try program.events(in: "out/some.jsonl")
+        #expect(events[2].after?["card"] == AnyHashable("seen") && events[3].after?["card"] == nil)
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
+    }
+
+    @Test func withoutItsSchemaNothingIsShownAndNothingIsLost() throws {
+        try sql("INSERT INTO customers VALUES (1, 'a', '\(Marker.restricted.value("1"))', 'n')")
+        try program.catchUp()
+        let (here, there) = (program.folder.path("Schemas"), program.folder.path("Elsewhere"))
+        try FileManager.default.moveItem(atPath: here, toPath: there)
+        let tail = try program.run("tail")
+        #expect(tail.exitCode == 3 && tail.errors.contains("sensitivity.classes_unknown"), "\(tail.errors)")
+        #expect(tail.output.isEmpty)
+        #expect(try program.run("tail", "--clearance", "restricted").exitCode == 0)
+        // A sink that is new meanwhile waits, and goes on by itself.
+        try program.folder.write(
+            "millrace.yaml",
+            Self.configuration(
+                clearance: "[public, internal]", more: "  late:\n    file: {path: out/late.jsonl}"))
+        let running = try program.start("run")
+        try running.waitForError(containing: "sensitivity.classes_unknown")
+        #expect(try program.events(in: "out/late.jsonl").isEmpty)
+        try? FileManager.default.removeItem(atPath: here)
+        try FileManager.default.moveItem(atPath: there, toPath: here)
+        try running.wait(for: "the late sink") {
+            try program.events(in: "out/late.jsonl", ignoringTornEnd: true).count == 3
+        }
+        running.send(SIGTERM)
+        _ = try running.finish()
+    }
+
+    @Test func aKeyThatMayNotBeSeenNeedsASalt() throws {
+        try program.folder.write(
+            "millrace.yaml",
+            Self.configuration(clearance: "[public, internal]").replacing(
+                "mask_salt: salt-of-the-test-0123\n", with: ""))
+        try program.catchUp()
+        try program.classify("shop.main.accounts", ["iban": "restricted"])
+        try sql("INSERT INTO accounts VALUES ('\(Marker.restricted.value("1"))', 'o')")
+        let doctor = try program.run("doctor")
+        #expect(doctor.exitCode == 3 && doctor.output.contains("[sensitivity.salt_missing]"), "\(doctor.output)")
+        let run = try program.run("run", "--until-caught-up")
+        #expect(run.exitCode == 2 && run.errors.contains("sensitivity.salt_missing"), "\(run.errors)")
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
+        // A command makes up a salt of its own.
+        #expect(Marker.found(in: try program.run("tail").output) == [])
+    }
+}
