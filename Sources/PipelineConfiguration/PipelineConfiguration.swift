@@ -96,6 +96,11 @@ package enum NewTablePolicy: String, Sendable, CaseIterable {
     case register, require
 }
 
+/// What happens when a table changed in a way that its level does not allow.
+package enum IncompatiblePolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
+}
+
 /// The `sensitivity` section.
 package struct SensitivityConfiguration: Sendable, Equatable {
     /// The class of what has none. Default internal.
@@ -104,11 +109,6 @@ package struct SensitivityConfiguration: Sendable, Equatable {
     package var masks: [SensitivityClass: ColumnMask]
     /// What commands that print events show. Default public and internal.
     package var commands: Clearance
-}
-
-/// What happens when a table changed in a way that its level does not allow.
-package enum IncompatiblePolicy: String, Sendable, CaseIterable {
-    case quarantine, halt
 }
 
 /// What happens when a row is not valid under its contract.

@@ -146,16 +146,26 @@ private struct RecordReader {
     }
 
     func number(at pointer: String) throws(ConnectorFailure) -> Int {
-        guard let number = value(at: pointer)?.number?.integer, (1...Int(Int32.max)).contains(number) else {
+        guard let number = Self.number(value(at: pointer)) else {
             throw problem(pointer, "is a number from 1 to \(Int32.max)")
         }
         return number
     }
 
+    private static func number(_ value: JSONValue?) -> Int? {
+        value?.number?.integer.flatMap { (1...Int(Int32.max)).contains($0) ? $0 : nil }
+    }
+
     func numbers(at pointer: String) throws(ConnectorFailure) -> [Int] {
         guard let list = value(at: pointer)?.array else { throw problem(pointer, "is a list of versions") }
         var numbers: [Int] = []
-        for place in list.indices { numbers.append(try number(at: "\(pointer)/\(place)")) }
+        for (place, element) in list.enumerated() {
+            guard let number = Self.number(element) else {
+                throw SchemaFailure.damaged(
+                    path, bytes, "\(pointer)/\(place)", "\"\(pointer.dropFirst())\" is a list of versions from 1 on")
+            }
+            numbers.append(number)
+        }
         return numbers
     }
 

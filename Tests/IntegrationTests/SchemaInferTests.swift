@@ -56,6 +56,9 @@ struct SchemaInferTests {
         #expect(made.exitCode == 0, "\(made.errors)")
         let result = try program.run("schema", "infer", "orders")
         #expect(result.exitCode == 0, "\(result.errors)")
+        let filled = try runProgram(
+            "/usr/bin/sqlite3", ["shop.db", "INSERT INTO orders VALUES (1, 'a', NULL)"], folder: program.folder.url)
+        #expect(filled.exitCode == 0, "\(filled.errors)")
         try program.catchUp()
         #expect(try program.run("schema", "show", "shop.main.orders").output == result.output)
     }

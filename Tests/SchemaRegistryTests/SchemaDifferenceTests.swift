@@ -1,4 +1,5 @@
 import ChangeModel
+import JSONSchema
 import JSONText
 import SchemaRegistry
 import Testing
@@ -52,6 +53,56 @@ import Testing
         #expect(try difference([id, price], [id, wider]).breakage == [])
         let day = Column(name: "price", type: .date, typeName: "date")
         #expect(try difference([id, price], [id, day]).breakage == [.oldEvents, .oldConsumers])
+    }
+
+    private func text(_ length: Int?) -> Column {
+        let name = length.map { "character varying(\($0))" } ?? "text"
+        var column = Column(name: "t", type: .text, typeName: name)
+        column.lengthMax = length
+        return column
+    }
+
+    /// The rules that a change breaks, by direction.
+    private func rules(_ old: [Column], _ new: [Column]) throws -> [String] {
+        try difference(old, new).breaks.map { "\($0.direction.rawValue) \($0.reason.rule.rawValue)" }
+    }
+
+    @Test func everydayChangesHaveTheVerdictsOfTheManual() throws {
+        let small = Column(name: "n", type: .int32, typeName: "integer")
+        var filled = small
+        filled.isNullable = false
+        let large = Column(name: "n", type: .int64, typeName: "bigint")
+        let real = Column(name: "n", type: .float64, typeName: "double precision")
+        #expect(try rules([id], [id, small]) == [])
+        #expect(try rules([id, small], [id]) == ["FORWARD column-dropped"])
+        #expect(try rules([id, text(10)], [id, text(20)]) == ["FORWARD max-length-lowered"])
+        #expect(try rules([id, text(20)], [id, text(10)]) == ["BACKWARD max-length-lowered"])
+        #expect(try rules([id, text(20)], [id, text(nil)]) == ["FORWARD max-length-lowered"])
+        #expect(try rules([id, small], [id, large]) == [] && rules([id, large], [id, small]) == [])
+        #expect(try rules([id, small], [id, real]) == ["FORWARD type-narrowed"])
+        #expect(try rules([id, filled], [id, small]) == ["FORWARD type-narrowed"])
+        #expect(try rules([id, small], [id, filled]) == ["BACKWARD type-narrowed"])
+        #expect(
+            try rules([id, price], [id, Column(name: "price", type: .text, typeName: "text")])
+                == ["FORWARD column-retyped"])
+    }
+
+    @Test func levelOfATableCountsWhatJSONCannotSay() throws {
+        let place = try Workplace()
+        func schema(_ columns: [Column]) throws -> VersionedSchema {
+            let version = try place.folder.register(derivedFrom: relation(columns), subject: "s")
+            return VersionedSchema(
+                version: version, try #require(try place.folder.schema(of: "s", version: version)))
+        }
+        let (old, new) = (try schema([id, price]), try schema([id]))
+        #expect(CompatibilityLevel.backward.verdict(onTable: new, against: [old]).isCompatible)
+        let found = CompatibilityLevel.full.verdict(onTable: new, against: [old]).breaks
+        #expect(
+            found.map(\.description) == [
+                "FORWARD, version 1: /x-millrace: column price: dropped (numeric(10,2)) (column-dropped)"
+            ])
+        #expect(CompatibilityLevel.full.verdict(on: new, against: [old]).isCompatible)
+        #expect(CompatibilityLevel.none.verdict(onTable: old, against: [new]).isCompatible)
     }
 
     @Test func insideOfATypeIsCompared() throws {

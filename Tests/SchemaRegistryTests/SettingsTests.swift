@@ -125,7 +125,7 @@ import Testing
 
     @Test(arguments: [
         ("{\n  \"compatibility\": \"SOME\"\n}", 2, "compatibility"), ("{\n\n \"mode\": 5}", 3, "mode"),
-        ("{\"deleted\": [1,\n 0]}", 2, "0"), ("{\"ids\": {\"1\": 5,\n \"x\": 3}}", 2, "x"),
+        ("{\"deleted\": [1,\n 0]}", 2, "deleted"), ("{\"ids\": {\"1\": 5,\n \"x\": 3}}", 2, "x"),
         ("{\"references\": {\"1\": [{\"name\": \"a\",\n\"subject\": 3}]}}", 2, "subject"),
         ("{\n\n\"compatability\": \"FULL\"}", 3, "compatability"), ("[]", 1, "object"), ("{\"a\": }", 1, "value"),
         ("{\"last_version\": 1.5}", 1, "last_version"), ("{\"mode\": \"IMPORT\",\n\"mode\": \"IMPORT\"}", 2, "mode"),

@@ -58,11 +58,12 @@ struct ComparedSchema {
         return compiler.index.resourcesOfDynamicAnchor[anchor]?.count == 1 ? target.place : nil
     }
 
-    /// Whether a value is valid at a place.
+    /// Whether a value is valid at a place. Where references lead depends on the way to the place with dynamic ones:
+    /// then only the whole can be asked.
     mutating func verdict(on value: JSONTape, at place: SchemaPlace) -> Verdict {
-        guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count else {
-            return .unknown
-        }
+        guard let node = try? compiler.node(at: place), Int(node) < compiled.program.nodes.count,
+            !compiled.program.hasDynamicReferences || place == root
+        else { return .unknown }
         var run = SchemaRun(compiled, value)
         run.begin()
         defer { run.end() }

@@ -22,7 +22,7 @@ struct SchemaAcceptCommand: ParsableCommand {
             let proposals = try folder.proposals(of: subject)
             if proposals.isEmpty {
                 guard let latest = try folder.latest(of: subject) else {
-                    throw Self.unknown(subject, folder)
+                    throw SchemaCommand.unknown(subject, folder)
                 }
                 Terminal.printLine("\(subject): nothing is proposed; the latest version is \(latest.version)")
             }
@@ -34,11 +34,5 @@ struct SchemaAcceptCommand: ParsableCommand {
                 Terminal.printLine("\(subject): proposed-\(proposal.number) is version \(version)\(text)")
             }
         }
-    }
-
-    static func unknown(_ subject: String, _ folder: SchemaFolder) -> ConnectorFailure {
-        ConnectorFailure(
-            "schema.unknown_subject", .stop, "there is no subject \(subject) in \(folder.directory)",
-            setting: "schemas.directory", hint: "see which there are: millrace schema list", exitCode: 2)
     }
 }

@@ -24,7 +24,7 @@ struct SchemaClassesCommand: ParsableCommand {
         let folder = SchemaFolder(directory: project.schemasDirectory)
         for subject in subjects.isEmpty ? try folder.subjects() : subjects {
             let classes = try folder.classes(of: subject)
-            if !subjects.isEmpty, classes.latest == nil { throw SchemaAcceptCommand.unknown(subject, folder) }
+            if !subjects.isEmpty, classes.latest == nil { throw SchemaCommand.unknown(subject, folder) }
             let columns = classes.all(unclassified: project.sensitivity.unclassified)
             for column in columns where all || column.isClassified || classes.table != nil {
                 Terminal.printLine(line(subject, column, project))

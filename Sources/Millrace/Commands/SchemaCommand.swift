@@ -17,6 +17,13 @@ struct SchemaCommand: AsyncParsableCommand {
             SchemaValidateCommand.self, SchemaDeleteCommand.self, SchemaAcceptCommand.self,
             SchemaClassesCommand.self,
         ])
+
+    /// A subject that has no folder.
+    static func unknown(_ subject: String, _ folder: SchemaFolder) -> ConnectorFailure {
+        ConnectorFailure(
+            "schema.unknown_subject", .stop, "there is no subject \(subject) in \(folder.directory)",
+            setting: "schemas.directory", hint: "see which there are: millrace schema list", exitCode: 2)
+    }
 }
 
 /// Where the schemas are.

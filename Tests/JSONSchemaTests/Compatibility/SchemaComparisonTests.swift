@@ -1,3 +1,4 @@
+import ByteKit
 import Foundation
 import JSONText
 import Testing
@@ -286,6 +287,47 @@ struct SchemaComparisonTests {
             ##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"a":{"type":"string"}},"##
             + ##""$ref":"#/definitions/a","maxLength":1}"##
         #expect(try breaks(old, #"{"maxLength":1}"#).map(\.rule) == [.maxLengthLowered])
+    }
+
+    @Test func widerFormatsTakeAllTextOfNarrowerOnes() throws {
+        var random = SeededGenerator(7)
+        let pieces = [
+            "a", "é", "-", ".", "@", ":", "/", "//", "?", "#", "%41", "%", "[::1]", "xn--", " ", "1", "_", "\"x\"",
+        ]
+        let names = ["uri", "uri-reference", "iri", "iri-reference", "email", "idn-email"]
+        let pairs: [(FormatCheck, FormatCheck)] = names.flatMap { narrow in
+            names.compactMap { wide -> (FormatCheck, FormatCheck)? in
+                let (mine, theirs) = (FormatCheck(name: narrow, .draft2020), FormatCheck(name: wide, .draft2020))
+                guard let mine, let theirs, mine != theirs,
+                    SchemaComparison(
+                        reader: ["format": .string(wide)], writer: ["type": "string", "format": .string(narrow)]
+                    ).isCompatible
+                else { return nil }
+                return (mine, theirs)
+            }
+        }
+        #expect(pairs.count == 6)
+        var counts = [Int](repeating: 0, count: pairs.count)
+        for _ in 0..<20_000 {
+            let count = Int.random(in: 0...7, using: &random)
+            let text = Array((0..<count).compactMap { _ in pieces.randomElement(using: &random) }.joined().utf8)
+            for (index, pair) in pairs.enumerated() where pair.0.accepts(text.rawBytes) {
+                counts[index] += 1
+                let isWider = pair.1.accepts(text.rawBytes)
+                #expect(isWider, "\(pair) \(String(decoding: text, as: UTF8.self))")
+            }
+        }
+        #expect(counts.allSatisfy { $0 > 20 })
+    }
+
+    @Test func listedValueUnderADynamicReferenceIsNotTriedByItself() throws {
+        // Only by way of the whole does the reference of "tree" lead to the strict schema.
+        let reader = ##"""
+            {"$id":"http://x.test/strict","$dynamicAnchor":"n","$ref":"tree","not":{"const":[1]},
+             "$defs":{"t":{"$id":"tree","$dynamicAnchor":"n","items":{"$dynamicRef":"#n"}}}}
+            """##
+        #expect(try breaks(#"{"enum":[[[1]]]}"#, reader) != [])
+        #expect(try breaks(#"{"enum":[[[2]]]}"#, reader) == [])
     }
 
     // MARK: Policies
