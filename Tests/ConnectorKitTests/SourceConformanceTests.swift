@@ -56,15 +56,23 @@ import Testing
 
     @Test(arguments: SourceFault.allCases) func eachBugBreaksItsRuleAndNoOther(fault: SourceFault) async throws {
         let witness = try #require(Self.witnesses.first { $0.fault == fault })
-        let violated = await withTaskGroup(of: Set<String>.self) { group in
+        let violated = await withTaskGroup(of: Set<SourceRule>.self) { group in
             for rule in SourceRule.allCases {
                 let patience = Duration.seconds(Self.endless.contains(fault) ? 5 : 30)
-                let (subject, _) = Self.subject(faults: [fault], patience: patience)
-                group.addTask { await SourceConformance.violations(of: rule, by: subject).rules }
+                group.addTask { await Self.breaks(rule, fault, patience) ? [rule] : [] }
             }
-            return await group.reduce(into: Set<String>()) { $0.formUnion($1) }
+            return await group.reduce(into: Set<SourceRule>()) { $0.formUnion($1) }
         }
-        #expect(violated == Set(witness.rules.map(\.rawValue)))
+        #expect(violated.isSuperset(of: witness.rules))
+        // On a busy machine a short patience ends before a call does: then only a long one tells.
+        for rule in violated.subtracting(witness.rules) {
+            #expect(await !Self.breaks(rule, fault, .seconds(60)), "\(rule)")
+        }
+    }
+
+    private static func breaks(_ rule: SourceRule, _ fault: SourceFault, _ patience: Duration) async -> Bool {
+        let (subject, _) = subject(faults: [fault], patience: patience)
+        return await !SourceConformance.violations(of: rule, by: subject).isEmpty
     }
 
     @Test func everyRuleHasABugThatOnlyItNotices() {
