@@ -76,9 +76,9 @@ struct VerifiedShop {
             END;
             """)
         let tools = try runProgram("/bin/sh", ["-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1"])
-        let folder =
-            ProcessInfo.processInfo.environment["MILLRACE_PGBIN"]
-            ?? tools.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        // That of a server before 15 knows no --max-tries.
+        let installed = tools.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        let folder = installed.isEmpty ? ProcessInfo.processInfo.environment["MILLRACE_PGBIN"] ?? "" : installed
         return try ChildProcess(
             folder + "/pgbench",
             ["-n", "-c", "4", "-t", "\(transactions)", "--max-tries=100", "-f", script, database.name])
