@@ -92,7 +92,7 @@ extension SchemaFolder {
         }
         let new = VersionedSchema(next, library: try library(of: change.subject, latest))
         change.level = level.rawValue
-        change.breaks = level.verdict(on: new, against: earlier).breaks.map(\.description)
+        change.breaks = level.verdict(onTable: new, against: earlier).breaks.map(\.description)
     }
 
     /// The documents that a version refers to.
