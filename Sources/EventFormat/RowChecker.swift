@@ -109,9 +109,19 @@ package final class RowChecker {
             }
             if hasRest, isWhole, found.count < most { found += try check.rowFailures(most: most - found.count) }
         } catch {
-            return found.map(\.description) + ["the check ended without a verdict: \(Self.text(of: error))"]
+            return found.map(Self.text) + ["the check ended without a verdict: \(Self.text(of: error))"]
         }
-        return found.prefix(most).map(\.description)
+        return found.prefix(most).map(Self.text)
+    }
+
+    /// A failure in words. Names inside of a column's value are the row's own, and not for messages.
+    private static func text(_ failure: ValidationFailure) -> String {
+        var failure = failure
+        guard let end = failure.instancePath.utf8.dropFirst().firstIndex(of: UInt8(ascii: "/")) else {
+            return failure.description
+        }
+        failure.instancePath = "inside of " + failure.instancePath[..<end]
+        return failure.description
     }
 
     private static func text(of limit: ValidationLimit) -> String {
