@@ -20,6 +20,14 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+/// The listener of Hummingbird without its router and what that brings, and the types that it is spoken to in.
+let httpServer: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+]
 
 let package = Package(
     name: "millrace",
@@ -29,6 +37,10 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types.git", exact: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-nio.git", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", exact: "1.35.2"),
     ],
     targets: [
         .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
@@ -77,6 +89,10 @@ let package = Package(
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
+        .target(
+            name: "HTTPAPI",
+            dependencies: ["ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry", logging] + httpServer,
+            swiftSettings: house),
 
         .target(
             name: "PostgresSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
@@ -91,8 +107,8 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText",
-                "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
+                "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
                 "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
             ],
             swiftSettings: house),
@@ -143,6 +159,10 @@ let package = Package(
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Verification"],
             swiftSettings: house),
         .testTarget(
+            name: "HTTPAPITests",
+            dependencies: ["ConnectorKit", "HTTPAPI", "JSONText", "ProgramTesting", "SchemaRegistry", logging],
+            swiftSettings: house),
+        .testTarget(
             name: "PipelineConfigurationTests", dependencies: ["ConnectorKit", "PipelineConfiguration"],
             swiftSettings: house),
         .testTarget(
@@ -162,7 +182,9 @@ let package = Package(
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
-        .testTarget(name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], swiftSettings: house),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
+            swiftSettings: house),
         .testTarget(
             name: "FaultTests",
             dependencies: [

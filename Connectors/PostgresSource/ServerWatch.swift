@@ -230,6 +230,11 @@ extension ServerWatch {
                 sent: sample.sent, isBusy: sample.isSenderBusy,
                 isFull: pulse.isFull || pulse.isHeldUp))
         switch verdict {
+        case .stalled(let time) where sample.isWaitingForStandbys:
+            warning(
+                "nothing has come for \(time.components.seconds) s: the server waits until the standbys that "
+                    + "synchronized_standby_slots names have received it")
+        case .givenUp where sample.isWaitingForStandbys: break
         case .stalled(let time):
             warning(
                 "the stream has stalled: the server has WAL up to \(sample.serverEnd), we have \(LSN(pulse.reached)), "

@@ -11,6 +11,8 @@ struct SlotSample {
     var sent: LSN?
     /// True when the walsender computes or reads, rather than waiting for something to happen.
     var isSenderBusy: Bool
+    /// True when the walsender holds changes back until standbys have them (`synchronized_standby_slots`, server 17 on).
+    var isWaitingForStandbys: Bool
 
     init(slot name: String, walsender: Int, _ side: SideConnection) throws(ConnectorFailure) {
         slot = try SlotState.find(name, side)
@@ -18,10 +20,11 @@ struct SlotSample {
         serverEnd = row?["server_end"].flatMap { LSN($0) } ?? LSN(0)
         sent = row?["sent_lsn"].flatMap { LSN($0) }
         isSenderBusy = row?.flag("is_busy") ?? false
+        isWaitingForStandbys = row?["wait_event"] == "WaitForStandbyConfirmation"
     }
 
     private static let query = """
-        SELECT e.server_end, r.sent_lsn,
+        SELECT e.server_end, r.sent_lsn, a.wait_event,
             a.pid IS NOT NULL AND (a.wait_event IS NULL OR a.wait_event_type = 'IO') AS is_busy
         FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                 ELSE pg_catalog.pg_current_wal_flush_lsn() END AS server_end) e

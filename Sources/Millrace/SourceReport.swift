@@ -6,7 +6,7 @@ import PostgresSource
 import SQLiteSource
 
 /// What `status` knows about the source: named figures, or why it could not ask.
-struct SourceReport {
+struct SourceReport: Sendable {
     /// Figures in the order in which they are shown.
     var figures: [(name: String, value: JSONValue)]
     /// The kind of the source.

@@ -77,6 +77,7 @@ package struct CaptureStage {
                 await source.close()
                 return
             } catch {
+                progress.waits(for: error)
                 await source.close()
                 guard error.remedy == .retry else { throw error }
                 // Whoever is asked to stop while it waits for a server fails on request.
@@ -92,6 +93,7 @@ package struct CaptureStage {
         try await log.bind(to: identity)
         if endsWhenCaughtUp, target == nil { target = try await source.endPosition() }
         logger.info("capturing", metadata: ["source": "\(identity.kind)"])
+        progress.captures()
         var turn = Turn(after: checkpoint)
         while !stop.isRequested {
             try await carryOutRequests(&turn)
@@ -242,7 +244,8 @@ package struct CaptureStage {
     mutating func patiently<T: Sendable>(
         _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {
-        try await stop.retrying("capture waits", logger, on: &self, work)
+        let progress = progress
+        return try await stop.retrying("capture waits", logger, on: &self, told: progress.waits, work)
     }
 
     private mutating func pause(after failure: ConnectorFailure) async {

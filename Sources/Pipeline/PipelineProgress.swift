@@ -15,6 +15,10 @@ package final class PipelineProgress: Sendable {
         package var cursors: [String: UInt64] = [:]
         /// True once everything that was committed before the start is in the log.
         package var isCaughtUp = false
+        /// True while the source is open and what it gives goes into the log.
+        package var isCapturing = false
+        /// The code of the failure that capture waits to pass; nil when it waits for nothing.
+        package var waitsFor: String?
         /// How far the source is with reading old rows; nil when it reads none.
         package var snapshot: SnapshotProgress?
     }
@@ -37,5 +41,12 @@ package final class PipelineProgress: Sendable {
 
     func delivered(by sink: String, before offset: UInt64) { state.withLock { $0.cursors[sink] = offset } }
     func reads(_ snapshot: SnapshotProgress?) { state.withLock { $0.snapshot = snapshot } }
+    func captures() { waits(for: nil) }
+    func waits(for failure: ConnectorFailure?) {
+        state.withLock {
+            $0.isCapturing = failure == nil
+            $0.waitsFor = failure?.code
+        }
+    }
     func caughtUp() { state.withLock { $0.isCaughtUp = true } }
 }

@@ -22,6 +22,8 @@ package struct PipelineConfiguration: Sendable {
     package var log: LogConfiguration
     /// The sinks in the order of the file; may be empty, then events only go into the log.
     package var sinks: [SinkConfiguration]
+    /// Where HTTP requests are answered; nil when the file has no such section.
+    package var server: ServerConfiguration?
     /// Where in the file each setting stands.
     package var locations: SettingLocations
     /// The folder of the configuration file, to which relative paths relate.

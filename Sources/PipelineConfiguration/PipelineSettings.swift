@@ -33,7 +33,29 @@ enum PipelineSettings {
             "What happens to classified columns where they must not be seen. See"
                 + " [Sensitive columns](../guides/sensitivity.md)."),
         Setting("log", .group(log), "The durable log between the source and the sinks."),
+        Setting(
+            "server", .group(server),
+            "The HTTP listener of `millrace run` and `millrace schema serve`: health, status, metrics and the schema"
+                + " registry, see [HTTP](http.md). `millrace run` listens only when this section is there."),
     ]
+
+    static let server = [
+        Setting(
+            "listen", .text,
+            "The IP address and port to listen on, such as `127.0.0.1:8642`, `[::1]:8642` or `0.0.0.0:8642`."
+                + " `localhost` is 127.0.0.1; port 0 takes any that is free and says which. Where other machines reach"
+                + " it, `token` is required.",
+            default: .text(ListenAddress.standard.description)),
+        Setting(
+            "token", .text,
+            "What clients must show, \(tokenBytesMin) visible ASCII characters at least, such as"
+                + " `openssl rand -hex 32` prints: as a bearer token, or as the password of any user name. It guards"
+                + " everything but `/healthz` and `/readyz`. Without one, whoever may open a connection on this machine"
+                + " may read the status and change schemas.",
+            isSecret: true),
+    ]
+    /// A shorter token could be guessed over the network.
+    static let tokenBytesMin = 16
 
     static let transforms = [
         Setting(
@@ -191,7 +213,6 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "server",
         "source.postgres.snapshot",
         "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",

@@ -40,6 +40,7 @@ extension SettingReader {
         let sinkChoice = Choice(tables: tables.sinks, checks: tables.sinkChecks, pipelineName: nameForChecks)
         let transforms = self.transforms(top, at: all.first { $0.name == "transforms" }?.keyPosition ?? start)
         let outboxes = self.outboxes(top, at: all.first { $0.name == "outbox" }?.keyPosition ?? start)
+        let server = self.server(top, all)
         let sensitivity = self.sensitivity(top, at: all.first { $0.name == "sensitivity" }?.keyPosition ?? start)
         let connector = source.flatMap { self.source($0, sourceChoice) }
         let sinks = all.first { $0.name == "sinks" }.map { self.sinks($0, sinkChoice) } ?? []
@@ -56,7 +57,7 @@ extension SettingReader {
             schemas: schemas, sensitivity: sensitivity,
             log: LogConfiguration(
                 directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
-            sinks: sinks, locations: locations, folder: folder, secrets: secrets)
+            sinks: sinks, server: server, locations: locations, folder: folder, secrets: secrets)
     }
 
     private static func schemas(_ values: SettingValues) -> SchemaConfiguration? {

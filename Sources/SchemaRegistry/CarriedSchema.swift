@@ -58,8 +58,9 @@ struct CarriedSchema {
     ) -> JSONValue {
         let allows = ValueShape.allows(own, column.property)
         if allows, words == nil || (words == column.type && ValueShape.isAlike(own, column.property)) {
-            let loosened = before.notNull.contains(column.name) && !now.notNull.contains(column.name)
-            return loosened ? own.allowingNull : own
+            // What a key column must have goes with the key.
+            let loosened = before.notNull.contains(column.name) && column.isNullable
+            return loosened ? own.allowingNull : (column.isNullable ? own : own.refusingNull)
         }
         guard let members = own.object, var result = column.property.object else { return column.property }
         let lengthWords = members["maxLength"].map { "(\($0.compactText))" }
@@ -96,6 +97,15 @@ extension JSONValue {
         let types = type.array ?? [type]
         if types.contains("null") { return self }
         schema["type"] = .array(types + ["null"])
+        return .object(schema)
+    }
+
+    /// The schema without `null` among its types, if another one is left.
+    fileprivate var refusingNull: JSONValue {
+        guard var schema = object, let types = schema["type"]?.array else { return self }
+        let rest = types.filter { $0 != "null" }
+        guard !rest.isEmpty, rest.count < types.count else { return self }
+        schema["type"] = rest.count == 1 ? rest[0] : .array(rest)
         return .object(schema)
     }
 }

@@ -41,6 +41,7 @@ TABLES = {
         ALTER TABLE orders_random ADD PRIMARY KEY (id)""",
     "orders_keyless": """
         CREATE TABLE orders_keyless (LIKE orders);
+        ALTER TABLE orders_keyless REPLICA IDENTITY FULL;
         INSERT INTO orders_keyless SELECT * FROM orders_rows(1, {rows})""",
 }
 

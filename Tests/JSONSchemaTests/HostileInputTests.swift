@@ -138,23 +138,24 @@ struct HostileInputTests {
     }
 
     @Test func manyPassesOverManyMembersEndInAnError() throws {
-        let branches = (0..<20_000).map { #"{"required":["m\#($0)"]}"# }.joined(separator: ",")
-        let members = (0..<20_000).map { #""m\#($0)":1"# }.joined(separator: ",")
+        let branches = (0..<20_000).map { #"{"required":["m\#($0 % 2_000)"]}"# }.joined(separator: ",")
+        let members = (0..<2_000).map { #""m\#($0)":1"# }.joined(separator: ",")
         let schema = try schema(#"{"allOf":[\#(branches)]}"#)
         #expect(throws: ValidationLimit.steps) { try schema.accepts(tape("{\(members)}")) }
     }
 
-    @Test(arguments: [
-        "{" + (0..<100_000).map { #""member \#($0)":1"# }.joined(separator: ",") + "}",
-        "[" + String(repeating: "9", count: 1 << 20) + "]", "[\"" + String(repeating: "x", count: 1 << 20) + "\"]",
-    ])
-    func largeLiteralCostsASmallValueNothing(_ literal: String) throws {
+    @Test(arguments: ["object", "number", "string"])
+    func largeLiteralCostsASmallValueNothing(_ kind: String) throws {
+        let (literal, small) =
+            switch kind {
+            case "object": ("{" + (0..<20_000).map { #""member \#($0)":1"# }.joined(separator: ",") + "}", "{}")
+            case "number": ("[" + String(repeating: "9", count: 200_000) + "]", "[9]")
+            default: ("[\"" + String(repeating: "x", count: 200_000) + "\"]", #"["x"]"#)
+            }
         let schema = try schema(#"{"items":{"enum":[0,\#(literal)]}}"#)
-        let small = literal.hasPrefix("{") ? "{}" : literal.hasPrefix("[9") ? "[9]" : #"["x"]"#
-        let document = try tape("[" + Array(repeating: "0", count: 200_000).joined(separator: ",") + ",\(literal)]")
-        #expect(try schema.accepts(document))
+        #expect(try schema.accepts(tape("[0,\(literal),0]")))
         let others = try self.schema(#"{"items":{"not":{"enum":[0,\#(literal)]}}}"#)
-        #expect(try others.accepts(tape("[" + Array(repeating: small, count: 100_000).joined(separator: ",") + "]")))
+        #expect(try others.accepts(tape("[" + Array(repeating: small, count: 50_000).joined(separator: ",") + "]")))
     }
 
     @Test func longChainOfReferencesIsCompiled() throws {

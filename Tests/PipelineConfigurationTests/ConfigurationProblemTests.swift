@@ -24,8 +24,8 @@ struct ConfigurationProblemTests {
             "config.unknown_key sinks.s.file.pth 6:7 unknown key \"pth\" (did you mean \"path\"?)"),
         BadFile(
             "unknown key far from all", withSource("zzz: 1\n"),
-            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, mask_salt, name, outbox, schemas, sinks,"
-                + " source, transforms)"),
+            "config.unknown_key zzz 3:1 unknown key \"zzz\" (known here: log, mask_salt, name, outbox, schemas,"
+                + " sensitivity, server, sinks, source, transforms)"),
         BadFile(
             "capitals and hyphens", withSource("Schemas: {}\nlog: {retention-: {}}\n"),
             "config.unknown_key Schemas 3:1 unknown key \"Schemas\" (did you mean \"schemas\"?)",
@@ -54,9 +54,8 @@ struct ConfigurationProblemTests {
             "config.missing_key sinks.s.hook.auth.token 3:28 \"token\" is missing in \"sinks.s.hook.auth\""
                 + " (add token: TEXT)"),
         BadFile(
-            "not there yet", withSource("server: {}\nsinks: {s: {webhook: {}}}\n"),
-            "config.not_available server 3:1 \"server\" is not available in this version (take it out)",
-            "config.not_available sinks.s.webhook 4:13 \"webhook\" is not available in this version (take it out)"),
+            "not there yet", withSource("sinks: {s: {webhook: {}}}\n"),
+            "config.not_available sinks.s.webhook 3:13 \"webhook\" is not available in this version (take it out)"),
         BadFile(
             "a key twice", "name: a\nsource:\n  sqlite:\n    path: x\n    path: y\n",
             "config.duplicate_key - 5:5 the key \"path\" is there more than once, first in line 4 (keep one of them)"),

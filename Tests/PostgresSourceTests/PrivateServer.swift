@@ -52,12 +52,7 @@ final class PrivateServer: Sendable {
 
     /// Waits until a query says `t`.
     func waits(for condition: String) async throws -> Bool {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while ContinuousClock.now < deadline {
-            if try run("SELECT \(condition)") == "t" { return true }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        return false
+        try await polls { try run("SELECT \(condition)") == "t" }
     }
 
     private init(folder: String, port: Int) {

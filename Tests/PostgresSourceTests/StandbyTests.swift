@@ -172,11 +172,12 @@ struct StandbyTests {
 
     /// Opens as a pipeline does: again and again while the failure says so.
     private func reopen(_ reader: ServerReader) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while let failure = await reader.failureToOpen() {
-            try #require(failure.remedy == .retry && ContinuousClock.now < deadline, "\(failure)")
-            try await Task.sleep(for: .milliseconds(50))
+        let isOpen = try await polls {
+            guard let failure = await reader.failureToOpen() else { return true }
+            try #require(failure.remedy == .retry, "\(failure)")
+            return false
         }
+        try #require(isOpen)
     }
 
     @Test(.enabled(if: TestServer.version >= 160_000, "before 16 a standby does not decode"))
@@ -268,5 +269,29 @@ struct StandbyTests {
             reader.lines.compactMap { $0.split(separator: " ").last?.split(separator: ",").first }.joined(
                 separator: ",")
                 == rows)
+    }
+
+    @Test(.enabled(if: TestServer.version >= 170_000, "synchronized_standby_slots is of 17"))
+    func aStandbyThatIsWaitedForIsNamedAndNotTakenForAStall() async throws {
+        let primary = try primary()
+        try primary.run("SELECT pg_create_physical_replication_slot('absent', true)")
+        try primary.run("ALTER SYSTEM SET synchronized_standby_slots = 'absent'")
+        try primary.run("SELECT pg_reload_conf()")
+        let reader = try ServerReader(primary, values: ["snapshot": .text("never")]) {
+            $0.stallPatience = .milliseconds(400)
+        }
+        try await reader.open()
+        try primary.run("INSERT INTO public.t SELECT i, 'new' FROM generate_series(1001, 2000) i")
+        try await reader.take(until: "the warning") {
+            reader.notices.all.contains { $0.contains("synchronized_standby_slots names") }
+        }
+        // Long enough to give up a stream that has stalled.
+        let end = ContinuousClock.now + .seconds(2)
+        try await reader.take(until: "the end of a while") { ContinuousClock.now > end }
+        #expect(reader.lines == [])
+        try primary.run("ALTER SYSTEM RESET synchronized_standby_slots")
+        try primary.run("SELECT pg_reload_conf()")
+        try await reader.take(until: "what was held back") { reader.lines.count == 1000 }
+        await reader.source.close()
     }
 }

@@ -84,6 +84,16 @@ final class TestDatabase: Sendable {
     }
 }
 
+/// Waits until a condition holds, without a fixed time; false when it does not for a minute.
+func polls(_ isThere: () async throws -> Bool) async throws -> Bool {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < deadline {
+        if try await isThere() { return true }
+        try await Task.sleep(for: .milliseconds(20))
+    }
+    return false
+}
+
 /// The server that PGHOST, PGPORT and PGUSER name.
 enum TestServer {
     /// Such as 150018. Without a server every test is for it, and fails.

@@ -54,8 +54,9 @@ import Testing
     }
 
     @Test func numberOfADeletedVersionIsNeverGivenAgain() throws {
-        let place = try place(versions: 2)
+        let place = try Workplace()
         let store = place.store
+        for width in 1...2 { _ = try place.folder.register(derivedFrom: relation(width: width), subject: "s") }
         _ = try store.delete(subject: "s", .number(2), permanently: false)
         _ = try store.delete(subject: "s", .number(2), permanently: true)
         #expect(try place.names("s") == ["subject.json", "v1.schema.json"])

@@ -89,7 +89,8 @@ private let expectedText = """
           "ref": "uuid",
           "any": "",
           "at": "timestamp with time zone"
-        }
+        },
+        "not_null": ["amount", "ref"]
       }
     }
 

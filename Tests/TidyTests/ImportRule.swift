@@ -23,12 +23,16 @@ enum ImportRule {
         "Sensitivity": ["ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "Masking", "SchemaRegistry"],
         "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
+        "HTTPAPI": [
+            "ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry", "HummingbirdCore", "HTTPTypes", "NIOCore",
+            "NIOPosix", "NIOHTTPTypes", "Logging",
+        ],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
         "Millrace": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "JSONSchema", "JSONText",
-            "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
+            "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
             "SchemaRegistry", "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],

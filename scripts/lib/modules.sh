@@ -9,10 +9,10 @@ swift_modules() {
     shift 2
     swift_objects=
     for _module in "$@"; do
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2046,SC2086
         swiftc $swift_options -wmo -module-name "$_module" \
             -emit-module -emit-module-path "$_folder/$_module.swiftmodule" \
-            -emit-object -o "$_folder/$_module.o" Sources/"$_module"/*.swift
+            -emit-object -o "$_folder/$_module.o" $(find Sources/"$_module" -name '*.swift' | sort)
         swift_objects="$swift_objects $_folder/$_module.o"
     done
 }

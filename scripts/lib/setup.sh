@@ -32,7 +32,7 @@ need_swift() {
 need_build_packages() { need_swift; need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev; }
 
 # What the tests need beside that: a PostgreSQL server, the sqlite3 shell, and a JSON Schema validator.
-need_test_packages() { need_packages postgresql sqlite3 python3 python3-jsonschema util-linux; }
+need_test_packages() { need_packages postgresql sqlite3 python3 python3-venv python3-jsonschema util-linux; }
 
 # Prints a Python that has the validator: the one on the PATH, or else Debian's.
 python_with_jsonschema() {
@@ -40,5 +40,26 @@ python_with_jsonschema() {
         if "$_python" -c 'import jsonschema' 2>/dev/null; then command -v "$_python"; return 0; fi
     done
     echo "no python3 has the module jsonschema (Debian: python3-jsonschema)" >&2
+    return 3
+}
+
+# Makes .build/registry-client, a Python with the registry client that the tests use, unless it is there already in the
+# versions that registry-client.txt names. What is cut off leaves none.
+registry_client() {
+    _wanted=scripts/lib/registry-client.txt _place=.build/registry-client
+    if cmp -s "$_wanted" "$_place/installed.txt"; then return 0; fi
+    say "fetching the registry client for the tests"
+    rm -rf "$_place"
+    "$(python_with_venv)" -m venv "$_place"
+    "$_place/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$_wanted"
+    cp "$_wanted" "$_place/installed.txt"
+}
+
+# Prints a Python that can make environments: the one on the PATH, or else Debian's.
+python_with_venv() {
+    for _python in python3 /usr/bin/python3; do
+        if "$_python" -c 'import ensurepip, venv' 2>/dev/null; then command -v "$_python"; return 0; fi
+    done
+    echo "no python3 has the modules venv and ensurepip (Debian: python3-venv)" >&2
     return 3
 }

@@ -9,10 +9,9 @@ extension SnapshotWorker {
     /// Writes the low watermark on the primary and begins the chunk's transaction on the standby.
     ///
     /// The chunk is judged by what the primary shows behind the watermark, because a standby does not tell whom it
-    /// shows.
-    /// The standby has replayed all of that, so it shows at least as much. Whoever it shows beyond that was streamed
-    /// inside of the window, if not before it, where the chunk is thrown away: their events tell the rows, as they do
-    /// for those that the chunk does not see.
+    /// shows. The standby has replayed all of that, so it shows at least as much. Whoever it shows beyond that was
+    /// streamed inside of the window, if not before it, where the chunk is thrown away: their events tell the rows, as
+    /// they do for those that the chunk does not see.
     func beginOnStandby(_ chunk: SnapshotChunk) throws(Obstacle) -> TableShape {
         let primary = try connection()
         try execute(mark(chunk.number, .low, isWaitedFor: true), on: primary)

@@ -140,7 +140,11 @@ struct FactsReader {
         for member in object["patternProperties"]?.object?.members ?? [] {
             // Few names are looked for: an automaton would not pay.
             var automatonWork = 0
-            guard let pattern = try? TextPattern(member.name, work: &automatonWork) else { continue }
+            guard let pattern = try? TextPattern(member.name, work: &automatonWork) else {
+                // It was compiled before; should it fail now, nothing may rest on it.
+                facts.hasUnknownReference = true
+                continue
+            }
             facts.patternProperties.append(
                 SchemaFacts.PatternProperty(
                     source: Array(member.name.utf8), pattern: pattern,

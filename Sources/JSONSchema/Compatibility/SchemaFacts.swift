@@ -76,7 +76,7 @@ final class SchemaFacts {
     var not: Spot?
     var condition: Condition?
     var references: [Spot] = []
-    /// True for a reference whose target depends on the way by which it is reached, or cannot be found.
+    /// True when something cannot be compared: a reference whose target depends on the way by which it is reached.
     var hasUnknownReference = false
     var unevaluatedItems: Spot?
     var unevaluatedProperties: Spot?

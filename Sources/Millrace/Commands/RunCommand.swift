@@ -58,6 +58,13 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         signals.start { pipeline.stop.request() }
+        let service = project.configuration.server.map { HTTPService($0, project, pipeline.progress, logger) }
+        do throws(ConnectorFailure) {
+            try await service?.start()
+        } catch {
+            await log.close()
+            throw project.located(error)
+        }
         let display = ProgressDisplay(pipeline.progress)
         display.start()
         let outcome: Result<Void, ConnectorFailure>
@@ -67,6 +74,7 @@ struct RunCommand: AsyncParsableCommand {
             outcome = .failure(error)
         }
         display.finish()
+        await service?.stop()
         await log.close()
         if case .failure(let failure) = outcome { throw project.located(failure) }
         if let signal = signals.received { throw RunEnd.signal(signal) }

@@ -15,7 +15,7 @@ struct SchemaCommand: AsyncParsableCommand {
             SchemaListCommand.self, SchemaShowCommand.self, SchemaRegisterCommand.self, SchemaCheckCommand.self,
             SchemaDiffCommand.self, SchemaInferCommand.self, SchemaCompatibilityCommand.self,
             SchemaValidateCommand.self, SchemaDeleteCommand.self, SchemaAcceptCommand.self,
-            SchemaClassesCommand.self,
+            SchemaClassesCommand.self, SchemaServeCommand.self,
         ])
 
     /// A subject that has no folder.

@@ -1,8 +1,5 @@
 import ArgumentParser
-import ConnectorKit
-import EventLog
 import JSONText
-import PipelineConfiguration
 
 /// `millrace status`
 struct StatusCommand: AsyncParsableCommand {
@@ -15,84 +12,7 @@ struct StatusCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let project = try Project.load(shared.config)
-        let log = try LogReader(directory: project.logDirectory).statistics()
-        let source = await project.sourceStatus(log.checkpoint)
-        let report = StatusReport(project: project, log: log, source: source)
+        let report = try await StatusReport(of: Project.load(shared.config))
         Terminal.printLine(json ? report.json.compactText : report.text)
-    }
-}
-
-/// What `status` says, as text and as JSON.
-private struct StatusReport {
-    let project: Project
-    let log: LogStatistics
-    let source: SourceReport
-
-    init(project: Project, log: LogStatistics, source: SourceReport) {
-        self.project = project
-        self.log = log
-        self.source = source
-    }
-
-    /// The sinks of the configuration; one that never ran has no cursor yet.
-    private var sinks: [(name: String, cursor: SinkCursor?)] {
-        project.configuration.sinks.map { sink in (sink.name, log.sinks.first { $0.sink == sink.name }) }
-    }
-
-    private func lag(of cursor: SinkCursor?) -> UInt64 {
-        let offset = cursor?.offset ?? log.firstOffset
-        return log.nextOffset > offset ? log.nextOffset - offset : 0
-    }
-
-    var json: JSONValue {
-        [
-            "name": .string(project.configuration.name),
-            "source": source.json,
-            "log": [
-                "first_offset": .number(JSONNumber(log.firstOffset)),
-                "next_offset": .number(JSONNumber(log.nextOffset)),
-                "bytes": .number(JSONNumber(log.byteCount)), "file_bytes": .number(JSONNumber(log.fileByteCount)),
-                "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
-            ],
-            "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
-            "dead_letters": .array(log.deadLetters.map(DeadLettersListCommand.json)),
-        ]
-    }
-
-    private func json(of name: String, _ cursor: SinkCursor?) -> JSONValue {
-        var error = JSONValue.null
-        if let last = cursor?.lastError {
-            error = ["code": .string(last.code), "message": .string(last.message), "at": stamp(last.at)]
-        }
-        return [
-            "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
-            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt), "last_error": error,
-        ]
-    }
-
-    private func stamp(_ microseconds: Int64?) -> JSONValue { microseconds.map { .string(UTCTime.text($0)) } ?? .null }
-
-    var text: String {
-        var lines = ["pipeline  \(project.configuration.name)"]
-        lines += source.lines
-        let age = log.newestCommittedAt.map { ", newest commit \(UTCTime.text($0))" } ?? ""
-        lines.append(
-            "log       offsets \(log.firstOffset) to \(log.nextOffset), \(ByteCount.text(log.byteCount)) on disk\(age)")
-        for (name, cursor) in sinks {
-            let behind = lag(of: cursor)
-            let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
-            lines.append(
-                "sink      \(name): \(place)\(behind == 0 ? "up to date" : "\(counted(behind, "event")) behind")")
-            if let error = cursor?.lastError {
-                lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
-            }
-        }
-        for group in log.deadLetters where group.changeCount > 0 {
-            let since = group.since.map { " since \(UTCTime.text($0))" } ?? ""
-            lines.append("aside     \(counted(group.changeCount, "change")) of \(group.subject) waiting\(since)")
-            if let code = group.code, let message = group.message { lines.append("          [\(code)] \(message)") }
-        }
-        return lines.joined(separator: "\n")
     }
 }

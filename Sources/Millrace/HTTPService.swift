@@ -1,0 +1,75 @@
+import ConnectorKit
+import HTTPAPI
+import Logging
+import Pipeline
+import PipelineConfiguration
+import SchemaRegistry
+private import Synchronization
+
+/// The program's one HTTP listener, with what stands behind its paths.
+struct HTTPService {
+    private let listener: HTTPListener
+
+    /// How long requests that have begun may go on when the program ends.
+    private static let patience = Duration.seconds(5)
+
+    /// The listener of `millrace run`: everything.
+    init(_ server: ServerConfiguration, _ project: Project, _ progress: PipelineProgress, _ logger: Logger) {
+        let counts = ReplyCounts()
+        let desk = StatusDesk(project)
+        let service = ServiceAPI(
+            readiness: {
+                let now = progress.snapshot
+                return now.isCapturing ? .ready : .waiting(code: now.waitsFor)
+            },
+            status: { await desk.report().map(\.json) },
+            metrics: {
+                let status = try? await desk.report().get()
+                return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
+            })
+        let store = SchemaStore(directory: project.schemasDirectory)
+        self.init(server, service, store, project.configuration.name, counts, logger)
+    }
+
+    /// The listener of `millrace schema serve`: the registry and the program's health.
+    init(_ server: ServerConfiguration, registry: SchemaStore, name: String, _ logger: Logger) {
+        let counts = ReplyCounts()
+        let service = ServiceAPI(
+            readiness: { .ready },
+            metrics: {
+                var text = MetricsText()
+                text.addProgram(counts.now)
+                return text
+            })
+        self.init(server, service, registry, name, counts, logger)
+    }
+
+    private init(
+        _ server: ServerConfiguration, _ service: ServiceAPI, _ store: SchemaStore, _ name: String,
+        _ counts: ReplyCounts, _ logger: Logger
+    ) {
+        let registry = RegistryAPI(store, pipelineName: name, version: Version.text)
+        listener = HTTPListener(
+            host: server.listen.host, port: server.listen.port, token: server.token,
+            routes: RouteTable(service.routes + registry.routes), logger: logger)
+        counts.source = listener
+    }
+
+    /// Begins to listen. Throws `http.address_in_use` or `http.listen`; what happens later is said in the log.
+    func start() async throws(ConnectorFailure) { try await listener.start() }
+
+    /// Stops listening, and lets requests that have begun end.
+    func stop() async { await listener.stop(within: Self.patience) }
+}
+
+/// The listener's count of answers, for its own metrics, which are made before it is.
+private final class ReplyCounts: Sendable {
+    private let listener = Mutex<HTTPListener?>(nil)
+
+    var source: HTTPListener? {
+        get { listener.withLock { $0 } }
+        set { listener.withLock { $0 = newValue } }
+    }
+
+    var now: [Int: UInt64] { source?.replyCounts ?? [:] }
+}
