@@ -30,10 +30,12 @@ final class TestDatabase: Sendable {
         url = "host=\(host) port=\(port) user=\(user) dbname=\(name)"
         let admin = try PostgresConnection(
             opening: "host=\(host) port=\(port) user=\(user) dbname=postgres", for: .catalogue)
+        _ = try admin.execute("SET statement_timeout TO 0; SET lock_timeout TO 0", within: .seconds(20))
         let suffix = encoding.map { " ENCODING '\($0)' LOCALE 'C' TEMPLATE template0" } ?? ""
         _ = try admin.execute("CREATE DATABASE \(name)\(suffix)", within: .seconds(120))
         client = Mutex(try PostgresConnection(opening: url, for: .catalogue))
-        try run("SET search_path TO public; SET statement_timeout TO 0")
+        // A slot, for example, waits for every transaction of the other tests.
+        try run("SET search_path TO public; SET statement_timeout TO 0; SET lock_timeout TO 0")
     }
 
     deinit {
