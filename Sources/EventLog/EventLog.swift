@@ -116,7 +116,18 @@ package actor EventLog {
     /// The subject under which the log knows the same table by another name; nil for a table that had no other.
     package func formerSubject(of relation: Relation, now subject: String) throws(ConnectorFailure) -> String? {
         if relation.isWithoutTable { return nil }
-        return relations.all.last { $0.relation.sourceID == relation.sourceID && $0.subject != subject }?.subject
+        let others = relations.all.filter { $0.subject != subject && !$0.relation.isWithoutTable }
+        // SQLite has no numbers for tables. A table with the same columns may be the same one, and may not: then its
+        // columns are as sensitive as those until somebody says otherwise.
+        let columns = Set(relation.columns.map(\.name))
+        return
+            (others.last { $0.relation.sourceID == relation.sourceID }
+            ?? others.last { Set($0.relation.columns.map(\.name)) == columns })?.subject
+    }
+
+    /// The highest version of a subject that the log knows; 0 without any.
+    package func highestVersion(of subject: String) throws(ConnectorFailure) -> Int {
+        relations.all.lazy.filter { $0.subject == subject }.map(\.version).max() ?? 0
     }
 
     /// Makes everything that was appended before durable, by one commit that waits for the disk, and returns the

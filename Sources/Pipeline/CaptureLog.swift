@@ -15,6 +15,8 @@ package protocol CaptureLog: Sendable {
     func register(_ relation: Relation, subject: String, version: Int) async throws(ConnectorFailure) -> RelationVersion
     /// The subject under which the log knows the same table by another name; nil for a table that had no other.
     func formerSubject(of relation: Relation, now subject: String) async throws(ConnectorFailure) -> String?
+    /// The highest version of a subject that the log knows; 0 without any.
+    func highestVersion(of subject: String) async throws(ConnectorFailure) -> Int
     /// Adds a batch and its checkpoint in one commit.
     func append(_ batch: ChangeBatch, versions: [RelationVersion]) async throws(ConnectorFailure) -> LoggedBatch
     /// Makes everything appended so far survive a power cut, and returns the checkpoint that covers it.
@@ -26,6 +28,9 @@ extension CaptureLog {
     package func formerSubject(
         of relation: Relation, now subject: String
     ) async throws(ConnectorFailure) -> String? { nil }
+
+    /// For logs that tests make.
+    package func highestVersion(of subject: String) async throws(ConnectorFailure) -> Int { 0 }
 }
 
 extension EventLog: CaptureLog {}

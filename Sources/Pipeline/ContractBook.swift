@@ -113,7 +113,24 @@ package struct ContractBook {
         return try schemas.stamp(of: subject) != entry.stamp
     }
 
+    /// A version that the log has events under, and of which the folder does not even know that it was deleted, may
+    /// have said what must hold: which rows are valid, and what is sensitive.
+    private func refuseLostVersions(of subject: String) async throws(ConnectorFailure) {
+        let told = try await log.highestVersion(of: subject)
+        let there = told == 0 ? 0 : try schemas.highestVersion(of: subject)
+        guard there < told else { return }
+        throw ConnectorFailure(
+            "schema.version_gone", .stop,
+            "the log has events under version \(told) of \(subject), and \(schemas.directory) has "
+                + (there == 0 ? "no version of it" : "only versions up to \(there)"),
+            setting: "schemas.directory",
+            hint: "bring the folder back as it was (git checkout, a mount); a version that is not wanted any more is "
+                + "taken away by: millrace schema delete \(subject)@\(told), which others can see",
+            exitCode: 1)
+    }
+
     private mutating func find(_ relation: Relation, _ subject: String) async throws(ConnectorFailure) -> Contract {
+        if !relation.isWithoutTable { try await refuseLostVersions(of: subject) }
         switch try schemas.look(for: relation, subject: subject) {
         case .registered(let contract): return try await accept(contract, relation, subject)
         case .changed(let change) where isAllowed(change, relation):

@@ -15,8 +15,9 @@ enum InvalidRow {
             "change \(sequence(identity)) of \(version.relation.qualifiedName) leaves a row that is not valid under "
                 + "version \(version.version) of \(version.subject): \(why)",
             setting: "schemas.on_invalid",
-            hint: "mend the contract: millrace schema register \(version.subject) FILE; or let such rows wait: "
-                + "schemas.on_invalid: quarantine",
+            hint: "mend the contract: millrace schema register \(version.subject) FILE, made from what "
+                + "`millrace schema show \(version.subject)@\(version.version)` prints, which has the form of this "
+                + "row; or let such rows wait: schemas.on_invalid: quarantine",
             exitCode: 1)
     }
 

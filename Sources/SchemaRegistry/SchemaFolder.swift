@@ -106,6 +106,15 @@ package struct SchemaFolder: Sendable {
         try Folder.names(in: path(of: subject)).compactMap(version(ofFile:)).sorted()
     }
 
+    /// Throws `schema.directory` for a folder that is not there.
+    package static func require(_ directory: String) throws(ConnectorFailure) { _ = try Folder(opening: directory) }
+
+    /// The highest number that a version has or, as the subject's record knows, had before it was deleted for good; 0
+    /// without any.
+    package func highestVersion(of subject: String) throws(ConnectorFailure) -> Int {
+        try nextVersion(of: subject, try record(of: subject)) - 1
+    }
+
     /// The number that the next version gets: higher than any that there ever was.
     func nextVersion(of subject: String, _ record: SubjectRecord) throws(ConnectorFailure) -> Int {
         max(try allVersions(of: subject).last ?? 0, record.lastVersion ?? 0) + 1

@@ -73,11 +73,11 @@ package struct TableClasses: Sendable, Equatable {
     }
 
     /// The classes of a row's columns for an event under `version` (0: under none): of what that version and each later
-    /// one say, the strictest. Nil when the version is higher than any that is there, so that nobody knows.
+    /// one say, the strictest. Nil when the version itself is not there, so that nobody knows what it said.
     package func classes(
         of columns: [String], under version: Int, unclassified: SensitivityClass
     ) -> [SensitivityClass]? {
-        guard version <= latest ?? 0 else { return nil }
+        guard version == 0 || states.contains(where: { $0.version == version }) else { return nil }
         // Under no version, what the latest one says is all that is said about it.
         let states = version == 0 ? states.suffix(1) : states.filter { $0.version >= version }[...]
         var classes = [SensitivityClass?](repeating: nil, count: columns.count)

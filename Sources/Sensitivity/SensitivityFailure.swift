@@ -10,7 +10,7 @@ enum SensitivityFailure {
             "events under version \(version.version) of \(version.subject) wait: its schema says what is sensitive, "
                 + "and " + there,
             setting: "schemas.directory",
-            hint: "bring the schema folder back (git checkout); whoever may see everything needs no schema: "
+            hint: "bring the version's file back (git checkout); whoever may see everything needs no schema: "
                 + "clearance [public, internal, confidential, restricted]")
     }
 

@@ -143,6 +143,41 @@ struct SQLiteClearanceTests {
         _ = try running.finish()
     }
 
+    /// What a version said must hold is not forgotten with its file.
+    @Test func aClassifiedVersionThatIsLostStopsCaptureAndHidesItsEvents() throws {
+        try program.catchUp()
+        try program.classify("shop.main.customers", ["card": "restricted"])
+        try sql("INSERT INTO customers VALUES (1, 'a', '\(Marker.restricted.value("1"))', 'n')")
+        try program.catchUp()
+        let path = program.folder.path("Schemas/shop.main.customers")
+        try FileManager.default.moveItem(atPath: path + "/v2.schema.json", toPath: path + "/aside")
+        try sql("INSERT INTO customers VALUES (2, 'b', '\(Marker.restricted.value("2"))', 'n')")
+        let lost = try program.run("run", "--until-caught-up")
+        #expect(lost.exitCode == 1 && lost.errors.contains("error[schema.version_gone]"), "\(lost.errors)")
+        // A later version does not know what the lost one said.
+        try FileManager.default.copyItem(atPath: path + "/v1.schema.json", toPath: path + "/v3.schema.json")
+        let tail = try program.run("tail")
+        #expect(tail.exitCode == 3 && tail.errors.contains("sensitivity.classes_unknown"), "\(tail.errors)")
+        #expect(Marker.found(in: tail.output) == [])
+        try FileManager.default.removeItem(atPath: path + "/v3.schema.json")
+        try FileManager.default.moveItem(atPath: path + "/aside", toPath: path + "/v2.schema.json")
+        try program.catchUp()
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
+        #expect(try program.events(in: "out/some.jsonl").filter { $0.table == "main.customers" }.count == 3)
+    }
+
+    @Test func aTableOfSQLiteUnderAnotherNameKeepsItsClasses() throws {
+        try program.catchUp()
+        try program.classify("shop.main.customers", ["card": "restricted"])
+        try sql(
+            "ALTER TABLE customers RENAME TO clients; "
+                + "INSERT INTO clients VALUES (1, 'a', '\(Marker.restricted.value("1"))', 'n')")
+        try program.catchUp()
+        #expect(try program.events(in: "out/some.jsonl").contains { $0.table == "main.clients" && $0.key == "id=1" })
+        #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
+        #expect(Marker.found(in: try program.run("tail").output) == [])
+    }
+
     @Test func aKeyThatMayNotBeSeenNeedsASalt() throws {
         try program.folder.write(
             "millrace.yaml",

@@ -202,6 +202,8 @@ struct SchemaCommandTests {
         try register("a.json", as: "shop.other")
         try FileManager.default.copyItem(atPath: program.folder.path("Schemas"), toPath: program.folder.path("main"))
         #expect(try run("check", "--against", "main").output == "2 subjects, 2 versions: nothing is wrong\n")
+        let elsewhere = try run("check", "--against", "mian")
+        #expect(elsewhere.exitCode == 2 && elsewhere.errors.contains("schema.directory"), "a folder by a wrong name")
         // A new version that somebody wrote by hand.
         try write("Schemas/shop.orders/v2.schema.json", #""id": {"type": "string"}"#)
         let broken = try run("check", "--against", "main")

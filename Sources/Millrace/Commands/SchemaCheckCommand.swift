@@ -39,6 +39,8 @@ struct SchemaCheckCommand: ParsableCommand {
 
     func run() throws {
         do {
+            // A folder that somebody names is one that is there.
+            for folder in [place.schemas, against].compactMap(\.self) { try SchemaFolder.require(folder) }
             if let subject, let file { try check(subject, file) } else { try checkFolder() }
         } catch let failure as RegistryFailure {
             throw Self.withExitCode(failure.asConnectorFailure)
