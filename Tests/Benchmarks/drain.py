@@ -35,7 +35,7 @@ CONTRACT = {
     "properties": {
         "id": {"minimum": -1000, "maximum": 10 ** 12},
         "status": {"enum": ["new", "paid", "packed", "shipped", "done"]},
-        "amount": {"pattern": "^[0-9]+(\\.[0-9]+)?$"},
+        "amount": {"pattern": "^-?[0-9]+\\.[0-9]+$"},
         "note": {"maxLength": 200},
         "created_at": {"format": "date-time"},
     },
