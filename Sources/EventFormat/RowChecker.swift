@@ -4,11 +4,9 @@ internal import JSONSchema
 
 /// Checks rows before they enter the log, on the bytes of their columns. Used by one task at a time.
 ///
-/// Nothing is allocated for a row once its memory has grown.
+/// Nothing is allocated for a row once its memory has grown. Questions about a value that was not sent (an unchanged
+/// TOASTed one) stay open: the row counts as valid.
 package final class RowChecker {
-    /// Questions about rows that were left open because a value was not sent (an unchanged TOASTed value).
-    package private(set) var openCount = 0
-
     private var images = RowImages()
     private var forms = EventForms()
     private var plans: [ObjectIdentifier: KnownPlan] = [:]
@@ -57,7 +55,6 @@ package final class RowChecker {
         for place in rules.columns {
             let value = images.after[place]
             if value.kind == ValueKind.unchanged {
-                if columns[place].isChecked { openCount &+= 1 }
                 if columns[place].isInRest { isWhole = false }
                 continue
             }
@@ -68,12 +65,7 @@ package final class RowChecker {
             }
             if !isValid { return false }
         }
-        if !hasRest { return true }
-        guard isWhole else {
-            openCount &+= 1
-            return true
-        }
-        return (try? check.acceptsRow()) == true
+        return !hasRest || !isWhole || (try? check.acceptsRow()) == true
     }
 
     /// Why a row that ``accepts(_:of:_:_:)`` refused is not valid, at most `most` reasons; without values.

@@ -2,7 +2,7 @@ internal import ConnectorKit
 internal import Glibc
 
 /// By what a file is known to be the one that was read before.
-struct FileStamp: Equatable {
+struct FileStamp: Hashable {
     private let changed: timespec
     private let modified: timespec
     private let byteCount: Int
@@ -31,6 +31,15 @@ struct FileStamp: Equatable {
 
     /// True when nothing was changed in between; `later` was taken after this one.
     func holds(_ later: FileStamp) -> Bool { isSettled && self == later }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(inode)
+        hasher.combine(byteCount)
+        for time in [changed, modified] {
+            hasher.combine(time.tv_sec)
+            hasher.combine(time.tv_nsec)
+        }
+    }
 
     static func == (a: FileStamp, b: FileStamp) -> Bool {
         a.inode == b.inode && a.byteCount == b.byteCount && a.changed.tv_sec == b.changed.tv_sec

@@ -66,13 +66,8 @@ struct Folder: ~Copyable {
     static func stamp(of path: String) throws(ConnectorFailure) -> Int {
         var hasher = Hasher()
         for name in try names(in: path).sorted() {
-            var status = stat()
-            guard lstat(path + "/" + name, &status) == 0 else { continue }
             hasher.combine(name)
-            hasher.combine(status.st_size)
-            hasher.combine(status.st_ino)
-            hasher.combine(status.st_mtim.tv_sec)
-            hasher.combine(status.st_mtim.tv_nsec)
+            hasher.combine(try FileStamp(path + "/" + name))
         }
         return hasher.finalize()
     }

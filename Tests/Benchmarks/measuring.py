@@ -19,6 +19,15 @@ def ticks_of(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def peak_of(pid):
+    """The most memory that a process has had, in KiB: since its program began, unlike ru_maxrss, which begins with ours."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("VmHWM")), 0)
+    except OSError:
+        return 0
+
+
 def machine_busy():
     with open("/proc/stat") as file:
         fields = [int(field) for field in file.readline().split()[1:]]
@@ -51,11 +60,12 @@ def measure(command, folder, output=subprocess.DEVNULL, watches_walsender=True):
     """Runs one client to its end. "other CPU" is what everything but client and server used."""
     busy, served, start = machine_busy(), server_cpu(), time.monotonic()
     process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.PIPE)
-    sender, sender_cpu = None, None
+    sender, sender_cpu, peak = None, None, 0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
+        peak = max(peak, peak_of(process.pid))
         if watches_walsender:
             sender = sender or walsender()
             sender_cpu = sender and ticks_of(sender) or sender_cpu
@@ -69,4 +79,4 @@ def measure(command, folder, output=subprocess.DEVNULL, watches_walsender=True):
     other = machine_busy() - busy - cpu - served
     return {
         "seconds": wall, "cpu": cpu, "walsender_cpu": sender_cpu or 0, "server_cpu": served,
-        "peak_mb": usage.ru_maxrss / 1024, "other_cpu": other}
+        "peak_mb": peak / 1024, "other_cpu": other}

@@ -65,14 +65,12 @@ import Testing
             "if": ["properties": ["note": ["const": "abc"]], "required": ["note"]],
             "then": ["properties": ["status": ["const": "paid"]]],
         ]
+        // The length of the note is not known, nor whether the condition about it holds.
         #expect(try accepts(.update(to: ["1", "new", .unchanged]), of: orders, schema, true, checker))
-        // The length of the note, and the condition about it.
-        #expect(checker.openCount == 2)
         #expect(try !accepts(.update(to: ["1", "new", "ab"]), of: orders, schema, true, checker))
         #expect(try !accepts(.update(to: ["1", "new", "abc"]), of: orders, schema, true, checker))
         let known = SampleChange.update(.full, from: ["1", "old", "abc"], to: ["1", "new", .unchanged])
         #expect(try !accepts(known, of: orders, schema, true, checker))
-        #expect(checker.openCount == 2)
     }
 
     @Test func whatIsNoRowIsNotJudged() throws {
