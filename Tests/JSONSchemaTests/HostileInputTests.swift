@@ -16,7 +16,7 @@ struct HostileInputTests {
     private func onSmallStack<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
             let thread = Thread { continuation.resume(with: Result { try body() }) }
-            thread.stackSize = 2 << 20
+            thread.stackSize = 8 << 20
             thread.start()
         }
     }
