@@ -94,8 +94,8 @@ extension OutputBuffer {
         return true
     }
 
-    /// Appends the bytes that hexadecimal text of either case stands for. False, and nothing appended, when the text has
-    /// an odd length or holds anything but digits.
+    /// Appends the bytes that hexadecimal text of either case stands for. False, and nothing appended, when the text
+    /// has an odd length or holds anything but digits.
     public mutating func append(bytesOfHex text: RawSpan) -> Bool {
         guard text.byteCount % 2 == 0 else { return false }
         let start = written

@@ -28,8 +28,8 @@ package final class EventEncoder {
 
     /// An encoder for the events of a pipeline.
     ///
-    /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the sink
-    /// asks for.
+    /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the
+    /// sink asks for.
     package init(pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line) {
         self.pipelineName = pipelineName
         hasLSN = sourceKind == "postgres"
