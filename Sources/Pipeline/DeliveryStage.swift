@@ -129,7 +129,8 @@ package struct DeliveryStage {
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
-        let encoder = ClearedEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
+        let encoder = ClearedEncoder(
+            pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form)
         try await readHolds(encoder)
         var turn = Turn(next: cursor.offset, durable: cursor.offset, pace: Pace(at: cursor.offset))
         while !stop.isRequested {
