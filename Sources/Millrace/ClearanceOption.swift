@@ -1,5 +1,7 @@
 import ArgumentParser
+import ChangeModel
 import ConnectorKit
+import EventLog
 import PipelineConfiguration
 import SchemaRegistry
 import Sensitivity
