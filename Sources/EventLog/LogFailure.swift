@@ -55,6 +55,13 @@ enum LogFailure {
             hint: "make room on that file system, or lower log.retention; capture goes on by itself, nothing is lost")
     }
 
+    /// A sink that never ran here.
+    static func unknownSink(_ sink: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.unknown_sink", .stop, "the log has no cursor for the sink \(sink)",
+            hint: "start it once with millrace run; the sink's setting from says where it begins")
+    }
+
     /// A place to deliver from that the log does not have.
     static func notInLog(_ offset: UInt64, _ range: ClosedRange<UInt64>) -> ConnectorFailure {
         ConnectorFailure(

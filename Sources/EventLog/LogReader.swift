@@ -109,6 +109,13 @@ package final class LogReader: Sendable {
         }
     }
 
+    /// Throws what ``EventLog/replay(_:from:skipping:)`` would throw now.
+    package func checkReplay(of sink: String, from offset: UInt64, skipping: Bool) throws(ConnectorFailure) {
+        try read("look at the cursor of \(sink)") { db in
+            _ = try LogQueries.checkReplay(of: sink, from: offset, skipping: skipping, db)
+        }
+    }
+
     private func read<T>(_ action: String, _ body: (Database) throws -> T) throws(ConnectorFailure) -> T {
         do {
             do {
