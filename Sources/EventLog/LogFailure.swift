@@ -48,6 +48,16 @@ enum LogFailure {
                 + "so a start on a sound disk reads it again")
     }
 
+    /// The log takes more than the configuration gives it.
+    static func full(_ used: Int, _ limit: Int) -> ConnectorFailure {
+        ConnectorFailure(
+            EventLog.fullCode, .retry,
+            "the log takes \(used) bytes and may take \(limit): capture waits, and the database keeps its changes",
+            setting: "log.limit",
+            hint: "millrace status says which sink does not take its events: mend it, take it out and reload (SIGHUP), "
+                + "or raise log.limit; capture goes on by itself, nothing is lost")
+    }
+
     /// No room for the log.
     static func diskFull(_ action: String, _ path: String, _ detail: String) -> ConnectorFailure {
         ConnectorFailure(

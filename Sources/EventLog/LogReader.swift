@@ -12,6 +12,9 @@ package final class LogReader: Sendable {
     private let path: String
     private let directory: LogDirectory
 
+    /// The code of a failure that says that an offset is no longer there.
+    package static let retainedAwayCode = "log.retained_away"
+
     /// Opens the log in `directory`. Throws `log.not_found` when there is none, `log.unknown_format` for another file.
     package convenience init(directory: String) throws(ConnectorFailure) {
         try self.init(directory: directory, relations: RelationStore())
