@@ -192,7 +192,8 @@ let package = Package(
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
             ],
             swiftSettings: house),
-        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
+        .target(
+            name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
             name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
             swiftSettings: house),

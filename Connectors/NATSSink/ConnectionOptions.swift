@@ -19,14 +19,9 @@ import Glibc
         }
         unsafe handle = options
         if case .key(_, let text) = settings.authentication { seed = CText(text) } else { seed = nil }
-        do throws(ConnectorFailure) {
-            try set(settings, server)
-            try authenticate(settings, server)
-            try secure(settings, server)
-        } catch {
-            unsafe natsOptions_Destroy(options)
-            throw error
-        }
+        try set(settings, server)
+        try authenticate(settings, server)
+        try secure(settings, server)
     }
 
     deinit { unsafe natsOptions_Destroy(handle) }
@@ -63,8 +58,9 @@ import Glibc
             setting = "token"
             status = unsafe natsOptions_SetToken(options, token)
         case .key(let name, _):
-            setting = "nkey"
-            status = unsafe natsOptions_SetNKey(options, name, Self.sign, seed?.raw)
+            setting = "nkey_seed"
+            guard let seed, Self.isUsable(seed) else { throw NATSFailure.badFile(setting, "it is no valid seed") }
+            status = unsafe natsOptions_SetNKey(options, name, Self.sign, seed.raw)
         case .credentials(let path):
             setting = "credentials"
             guard unsafe access(path, R_OK) == 0 else {
@@ -73,6 +69,13 @@ import Glibc
             status = unsafe natsOptions_SetUserCredentialsFromFiles(options, path, nil)
         }
         guard status == NATS_OK else { throw NATSFailure.badFile(setting, NATSConnection.words(status)) }
+    }
+
+    private static func isUsable(_ seed: CText) -> Bool {
+        var signature: UnsafeMutablePointer<UInt8>?
+        var length: Int32 = 0
+        defer { unsafe free(signature) }
+        return unsafe nats_Sign(seed.start, "x", &signature, &length) == NATS_OK
     }
 
     /// Signs what the server wants to see signed, with the seed that is handed in. The client frees the signature.

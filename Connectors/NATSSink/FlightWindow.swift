@@ -148,6 +148,14 @@ struct FlightWindow {
         newest = max(newest, sequence)
     }
 
+    /// Notes that every unsent entry before another one is stored too, at a sequence that is not known.
+    mutating func setStored(allBefore number: Int, _ sequence: UInt64) {
+        for earlier in entries.start..<number where entries[earlier].standing == .waiting {
+            entries[earlier].standing = .stored
+            entries[earlier].sequence = sequence
+        }
+    }
+
     /// Notes that an entry was refused, and will be sent again.
     mutating func setWaiting(_ number: Int) { entries[number].standing = .waiting }
 

@@ -15,6 +15,12 @@ extension OutputBuffer {
         }
     }
 
+    /// Where a byte lies in memory until something is appended.
+    func address(of place: Int) -> UInt {
+        let start = unsafe bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
+        return start + UInt(place)
+    }
+
     /// Appends the headers of attributes (lines of `name:value`), names and values each with a zero byte behind it, and
     /// tells where they begin.
     mutating func append(attributeHeaders lines: RawSpan, _ each: (_ name: Int, _ value: Int) -> Void) {

@@ -87,12 +87,21 @@ import Glibc
 
     // MARK: Publishing
 
+    /// Which message must be the newest of the stream.
+    enum Expectation {
+        case any
+        /// The one with a sequence.
+        case sequence(UInt64)
+        /// The one with the id of a record.
+        case record(Record, of: RecordBatch)
+    }
+
     /// A message on its way out.
     struct Outgoing {
         /// The number that its answer comes back with.
         var number: UInt64
-        /// The sequence that the newest message of the stream must have; nil for any.
-        var expectedLast: UInt64?
+        /// What the newest message of the stream must be, or the server refuses this one.
+        var expectation: Expectation
         var batch: RecordBatch
         var record: Record
         var contentType: StaticString?
@@ -121,12 +130,7 @@ import Glibc
         texts.append(headerValue: message.batch.id(of: message.record))
         texts.append(0)
         var status = unsafe natsMsgHeader_Set(made, "Nats-Msg-Id", pointer(start))
-        if status == NATS_OK, let expected = message.expectedLast {
-            let start = texts.count
-            texts.append(decimal: expected)
-            texts.append(0)
-            status = unsafe natsMsgHeader_Set(made, "Nats-Expected-Last-Sequence", pointer(start))
-        }
+        if status == NATS_OK { status = unsafe setExpectation(of: made, message.expectation) }
         if status == NATS_OK, let type = message.contentType {
             status = unsafe natsMsgHeader_Set(
                 made, "Content-Type", UnsafeRawPointer(type.utf8Start).assumingMemoryBound(to: CChar.self))
@@ -141,6 +145,21 @@ import Glibc
         return status
     }
 
+    private func setExpectation(of made: OpaquePointer, _ expectation: Expectation) -> natsStatus {
+        let start = texts.count
+        switch expectation {
+        case .any: return NATS_OK
+        case .sequence(let sequence):
+            texts.append(decimal: sequence)
+            texts.append(0)
+            return unsafe natsMsgHeader_Set(made, "Nats-Expected-Last-Sequence", pointer(start))
+        case .record(let record, let batch):
+            texts.append(headerValue: batch.id(of: record))
+            texts.append(0)
+            return unsafe natsMsgHeader_Set(made, "Nats-Expected-Last-Msg-Id", pointer(start))
+        }
+    }
+
     private func append(_ text: String) -> Int {
         texts.removeAll()
         texts.append(utf8: text)
@@ -150,8 +169,7 @@ import Glibc
 
     /// The text at a place of ``texts``, until they change.
     private func pointer(_ start: Int) -> UnsafePointer<CChar>? {
-        let address = unsafe texts.bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-        return unsafe UnsafePointer(bitPattern: address + UInt(start))
+        unsafe UnsafePointer(bitPattern: texts.address(of: start))
     }
 
     /// The next answer with the number of its message; nil when there is none for so long.

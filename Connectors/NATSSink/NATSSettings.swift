@@ -40,7 +40,8 @@ package struct NATSSettings: Sendable, Equatable {
     var subject: SubjectTemplate
     /// True when others publish to the stream too.
     var isShared: Bool
-    var isBinary: Bool
+    /// True when attributes are headers.
+    package var isBinary: Bool
     /// How many messages, and how many bytes of them, may be without an answer.
     var inFlightMax: Int
     var inFlightBytesMax: Int

@@ -2,8 +2,8 @@ import ByteKit
 
 /// What the server answered to a message that was published to a stream.
 enum PublishAnswer: Equatable {
-    /// It is stored under a sequence; `isDuplicate` when it was before.
-    case stored(sequence: UInt64, isDuplicate: Bool)
+    /// It is stored under a sequence, now or since an earlier copy came.
+    case stored(sequence: UInt64)
     /// The server refused it, with a code of JetStream's own.
     case refused(code: Int)
     /// Nobody listens on the subject: no stream takes it, or none has a leader now.
@@ -17,7 +17,7 @@ enum PublishAnswer: Equatable {
         if bytes.has("\"error\"") {
             self = bytes.number("\"err_code\"").map { .refused(code: Int(clamping: $0)) } ?? .unreadable
         } else if let sequence = bytes.number("\"seq\"") {
-            self = .stored(sequence: sequence, isDuplicate: bytes.has("\"duplicate\":true"))
+            self = .stored(sequence: sequence)
         } else {
             self = .unreadable
         }

@@ -12,6 +12,9 @@ final class PublishingSession {
     private var window = FlightWindow(durableBefore: 0, floor: 0)
     private var tail = StreamTail()
     private var stream: StreamFacts?
+    /// True when messages of the tail are gone from the stream: then a record that is not found may be stored all the
+    /// same, which shows when a later one is found.
+    private var hasGaps = false
     /// Where the tail begins.
     private var tailFloor: UInt64 = 0
     /// Entries that may be sent now, in the order of sending, when the stream keeps the order.
@@ -19,8 +22,8 @@ final class PublishingSession {
     /// Entries whose subjects are free, when each subject keeps its own order.
     private var ready = NumberedQueue<Int>()
     private var lanes: [String: FlightWindow.Lane] = [:]
-    /// The sequence that the newest message will have, when everything that is sent is stored.
-    private var expectedLast: UInt64 = 0
+    /// What the newest message of the stream is, when everything that was sent is stored and nobody else publishes.
+    private var newest = NATSConnection.Expectation.any
     /// Why nothing more is sent until everything on its way is answered.
     private var halt: Halt?
     /// How often the chain broke since nothing was on its way.
@@ -38,6 +41,7 @@ final class PublishingSession {
         case failed(ConnectorFailure)
     }
 
+    private static let sent = HaltPoint("nats.sent")
     /// More breaks than this between two rests mean that somebody else publishes.
     static let breaksMax = 16
 
@@ -70,7 +74,7 @@ final class PublishingSession {
 
     /// Reads what lies behind the floor.
     func readTail(_ facts: StreamFacts) throws(ConnectorFailure) {
-        expectedLast = facts.lastSequence
+        if !settings.isShared { newest = .sequence(facts.lastSequence) }
         tail = StreamTail()
         var sequence = tailFloor + 1
         var count = 0
@@ -82,6 +86,7 @@ final class PublishingSession {
             sequence = message.sequence + 1
             count += 1
         }
+        hasGaps = !settings.isShared && UInt64(count) != facts.lastSequence - tailFloor
     }
 
     /// What has to be stored beside the cursor.
@@ -107,6 +112,8 @@ final class PublishingSession {
             }
             if !tail.isEmpty, let sequence = tail.take(headerValue(batch.id(of: record))) {
                 window.setStored(window.append(entry), sequence)
+                // Nothing is stored behind a gap.
+                if !settings.isShared { window.setStored(allBefore: window.entries.end - 1, sequence) }
                 continue
             }
             guard settings.isShared else {
@@ -165,6 +172,10 @@ final class PublishingSession {
 
     /// Sends what is waiting, and with `all` waits until every record is stored.
     func deliver(all: Bool) throws(ConnectorFailure) -> DeliveryReceipt {
+        if all || tail.isEmpty { hasGaps = false }
+        if hasGaps { return receipt(all) }
+        try sendWhatMay()
+        if window.inFlightCount > 0 { Self.sent.reached() }
         while true {
             try sendWhatMay()
             if halt == nil, !hasUnsent, !all || window.inFlightCount == 0 { break }
@@ -215,12 +226,12 @@ final class PublishingSession {
         let batch = window.batches[entry.batch]
         let record = batch.records.records[entry.index]
         let message = NATSConnection.Outgoing(
-            number: window.send(number, at: now), expectedLast: settings.isShared ? nil : expectedLast,
+            number: window.send(number, at: now), expectation: newest,
             batch: batch.records, record: record, contentType: contentType)
         let subject =
             batch.subjects.isEmpty ? CText(subject(of: record, batch.records)) : batch.subjects[Int(record.topic)]
         try connection.publish(message, to: subject)
-        expectedLast += 1
+        if !settings.isShared { newest = .record(record, of: batch.records) }
     }
 
     // MARK: Answers
@@ -250,14 +261,13 @@ final class PublishingSession {
     private func take(_ answer: PublishAnswer, to message: UInt64) {
         guard let number = window.takeAnswer(message) else { return }
         switch answer {
-        case .stored(let sequence, let isDuplicate):
+        case .stored(let sequence):
             window.setStored(number, sequence)
-            if isDuplicate, !settings.isShared { stop(.chainBroken) }
             release(window.entries[number].lane)
         case .refused(let code):
             window.setWaiting(number)
             switch code {
-            case 10_071, 10_164: stop(.chainBroken)
+            case 10_070, 10_071, 10_164: stop(.chainBroken)
             case 10_158: stop(.inProcess)
             default: stop(.failed(NATSFailure.refused(code, settings)))
             }
@@ -312,7 +322,7 @@ final class PublishingSession {
         window.advance()
         let facts = try connection.streamFacts()
         guard facts.created == stream?.created else { throw NATSFailure.lost("the stream was made anew") }
-        expectedLast = facts.lastSequence
+        newest = .sequence(facts.lastSequence)
         nextToSend = window.entries.start
     }
 }
