@@ -68,8 +68,8 @@ package actor NATSDoctor {
             findings.append(
                 Finding(
                     .warning, "nats.forgets_consumed",
-                    "the stream \(name) forgets what is consumed, so that after a crash only the duplicate window keeps "
-                        + "an event from being stored again",
+                    "the stream \(name) forgets what is consumed, so that after a crash only the duplicate window "
+                        + "keeps an event from being stored again",
                     fix: "nats stream add with --retention limits, and --dupe-window as long as an outage may be"))
         }
         if stream.isInMemory {

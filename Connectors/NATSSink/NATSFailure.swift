@@ -74,7 +74,8 @@ enum NATSFailure {
         case (_, 10_039), (_, 10_076), (NATS_NO_RESPONDERS, _):
             return ConnectorFailure(
                 "nats.no_jetstream", .retry, "the server has no JetStream for us now: \(words)", setting: "servers",
-                hint: "start it with JetStream (nats-server -js) and allow it for the account; a cluster needs a leader")
+                hint: "start it with JetStream (nats-server -js) and allow it for the account; a cluster needs a leader"
+            )
         case (_, 10_074), (_, 10_005), (_, 10_047), (_, 10_023), (_, 10_028), (_, 10_049):
             return ConnectorFailure(
                 "nats.no_resources", .retry, "the stream \(name) cannot be made: \(words)",
@@ -102,7 +103,8 @@ enum NATSFailure {
     static func noAnswers(_ settings: NATSSettings) -> ConnectorFailure {
         ConnectorFailure(
             "nats.stream_without_acks", .stop, "the stream \(settings.stream) answers no messages (no_ack)",
-            setting: "stream", hint: "nats stream edit \(settings.stream) --ack: without answers nothing is known stored")
+            setting: "stream",
+            hint: "nats stream edit \(settings.stream) --ack: without answers nothing is known stored")
     }
 
     static func subjectNotInStream(_ settings: NATSSettings, _ subjects: [String]) -> ConnectorFailure {
@@ -119,8 +121,11 @@ enum NATSFailure {
         let least = settings.duplicateWindowMin.components.seconds
         return ConnectorFailure(
             "nats.duplicate_window_too_short", .stop,
-            "the stream \(settings.stream) knows messages again for \(window.components.seconds) s only", setting: "stream",
-            hint: "nats stream edit \(settings.stream) --dupe-window 2m: at least \(least) s are needed, twice ack_timeout")
+            "the stream \(settings.stream) knows messages again for \(window.components.seconds) s only",
+            setting: "stream",
+            hint:
+                "nats stream edit \(settings.stream) --dupe-window 2m: \(least) s are needed, twice ack_timeout"
+        )
     }
 
     // MARK: Publishing

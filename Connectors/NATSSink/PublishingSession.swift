@@ -131,7 +131,9 @@ final class PublishingSession {
     }
 
     private static func fits(_ record: Record, _ batch: RecordBatch) -> Bool {
-        [record.payload, record.id, record.key, record.attributes].allSatisfy { $0.indices.upperBound <= batch.body.count }
+        [record.payload, record.id, record.key, record.attributes].allSatisfy {
+            $0.indices.upperBound <= batch.body.count
+        }
     }
 
     /// Records of a topic wait for each other, also where each key has a subject of its own: a row whose key changed
@@ -198,7 +200,9 @@ final class PublishingSession {
         return .durable(before: told, state: state.encoded, rejected: window.takeRejections())
     }
 
-    private var hasUnsent: Bool { settings.isShared ? !ready.isEmpty || hasWaitingLanes : nextToSend < window.entries.end }
+    private var hasUnsent: Bool {
+        settings.isShared ? !ready.isEmpty || hasWaitingLanes : nextToSend < window.entries.end
+    }
 
     private func sendWhatMay() throws(ConnectorFailure) {
         let now = ContinuousClock.now

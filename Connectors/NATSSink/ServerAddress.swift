@@ -54,7 +54,9 @@ struct ServerAddress: Sendable, Equatable {
             host = text[..<colon]
             port = UInt16(text[text.index(after: colon)...])
         }
-        let isName = host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ",") }
+        let isName = host.utf8.allSatisfy {
+            $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ",")
+        }
         guard let port, port > 0, !host.isEmpty, isName else { return nil }
         return (String(host), port)
     }

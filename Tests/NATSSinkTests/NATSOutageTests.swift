@@ -44,7 +44,7 @@ struct NATSOutageTests {
         try expectExact(server, delivery)
     }
 
-    /// What a frozen server had received it stores once it wakes, after the sink gave it up: later than the sink looked.
+    /// What a frozen server had received it stores once it wakes, after the sink gave it up.
     @Test(arguments: [false, true])
     func aServerThatFreezesAndWakesUp(isShared: Bool) async throws {
         let server = try NATSServer()
@@ -54,11 +54,9 @@ struct NATSOutageTests {
         for round in 1...3 {
             try await delivery.waitUntil(delivery.count / 4 * round)
             let before = delivery.failureCodes.count
-            server.send(SIGSTOP)
-            while delivery.failureCodes.count == before, delivery.delivered < delivery.count {
-                try await Task.sleep(for: .milliseconds(20))
-            }
-            server.send(SIGCONT)
+            try server.freeze()
+            try await delivery.waitForFailure(after: before)
+            server.wake()
         }
         try await work
         try expectExact(server, delivery)
@@ -75,9 +73,7 @@ struct NATSOutageTests {
             try await delivery.waitUntil(delivery.count / 4 * round)
             let before = delivery.failureCodes.count
             proxy.set(mode)
-            while delivery.failureCodes.count == before, delivery.delivered < delivery.count {
-                try await Task.sleep(for: .milliseconds(20))
-            }
+            try await delivery.waitForFailure(after: before)
             proxy.set(.forward)
         }
         try await work
@@ -110,12 +106,12 @@ struct NATSOutageTests {
         let sink = NATSSink(settings, contentType: "application/json")
         let cursor = CursorStore()
         try await sink.open(cursor.context)
-        server.send(SIGSTOP)
+        try server.freeze()
         let found = try #require(
             try await failure { _ = try await sink.write(numbered(0..<4000, size: 4000), .required) })
         #expect(["nats.ack_timeout", "nats.connection_lost"].contains(found.code), "\(found)")
         await sink.close()
-        server.send(SIGCONT)
+        server.wake()
     }
 
     /// The window is a bound: a sink that gets no answers takes no more than it, and says so.
@@ -127,9 +123,9 @@ struct NATSOutageTests {
         let sink = NATSSink(settings, contentType: "application/json")
         try await sink.open(cursor.context)
         cursor.store(try await sink.write(numbered(0..<5), .required))
-        server.send(SIGSTOP)
+        try server.freeze()
         let found = try await failure { _ = try await sink.write(numbered(5..<100), .whenConvenient) }
-        server.send(SIGCONT)
+        server.wake()
         await sink.close()
         #expect(found?.code == "nats.ack_timeout")
         #expect(try StreamReader(server.address).state(of: "shop").last <= 15)

@@ -18,7 +18,8 @@ struct NATSSinkTests {
         var next = events.lowerBound
         while next < events.upperBound {
             let end = min(next + size, events.upperBound)
-            cursor.store(try await sink.write(numbered(next..<end), end == events.upperBound ? .required : .whenConvenient))
+            cursor.store(
+                try await sink.write(numbered(next..<end), end == events.upperBound ? .required : .whenConvenient))
             next = end
         }
         await sink.close()
@@ -44,7 +45,8 @@ struct NATSSinkTests {
         let cursor = CursorStore()
         try await sink.open(cursor.context)
         let event = TestEvent(
-            id: "a b%", text: #"{"op":"insert"}"#, attributes: "specversion:1.0\nsubject:Käse: 1\ndatacontenttype:application/json\n")
+            id: "a b%", text: #"{"op":"insert"}"#,
+            attributes: "specversion:1.0\nsubject:Käse: 1\ndatacontenttype:application/json\n")
         _ = try await sink.write(recordBatch([event], from: 0), .required)
         await sink.close()
         let message = try #require(try StreamReader(server.address).messages(of: "shop").first)
@@ -116,10 +118,10 @@ struct NATSSinkTests {
         let reader = try StreamReader(server.address)
         try reader.publish("x", to: "shop.probe", id: "probe")
         let first = try reader.state(of: "shop").last
-        repeat {
-            try await Task.sleep(for: .milliseconds(50))
+        try await eventually("id that is forgotten") {
             try reader.publish("x", to: "shop.probe", id: "probe")
-        } while try reader.state(of: "shop").last == first
+            return try reader.state(of: "shop").last != first
+        }
     }
 
     @Test(arguments: [false, true])

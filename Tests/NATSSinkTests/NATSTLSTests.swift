@@ -20,7 +20,8 @@ struct NATSTLSTests {
                 issue() {
                     openssl req -new -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr"
                     printf 'subjectAltName=%s\\n' "$2" >"$1.ext"
-                    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile "$1.ext" -out "$1.crt"
+                    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \\
+                        -extfile "$1.ext" -out "$1.crt"
                 }
                 issue local DNS:localhost
                 issue address IP:127.0.0.1
@@ -36,8 +37,8 @@ struct NATSTLSTests {
         /// A server that shows a certificate, and wants one when `wantsClients`.
         func server(_ name: String, wantsClients: Bool = false) throws -> NATSServer {
             let verify = wantsClients ? "ca_file: \"\(path("ca.crt"))\", verify: true" : ""
-            return try NATSServer(
-                "tls { cert_file: \"\(path(name + ".crt"))\", key_file: \"\(path(name + ".key"))\", timeout: 10, \(verify) }")
+            let files = "cert_file: \"\(path(name + ".crt"))\", key_file: \"\(path(name + ".key"))\""
+            return try NATSServer("tls { \(files), timeout: 10, \(verify) }")
         }
     }
 

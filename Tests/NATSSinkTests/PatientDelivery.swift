@@ -34,7 +34,7 @@ final class PatientDelivery: Sendable {
                 failures.withLock { $0.append(error.code) }
                 if error.remedy == .stop { throw error }
                 await sink.close()
-                try await Task.sleep(for: .milliseconds(100))
+                try await pauseBeforeNextAttempt()
             }
         }
         await sink.close()
@@ -53,11 +53,10 @@ final class PatientDelivery: Sendable {
     }
 
     /// Waits until so many events are delivered.
-    func waitUntil(_ count: Int) async throws {
-        let end = ContinuousClock.now + .seconds(60)
-        while delivered < count {
-            guard ContinuousClock.now < end else { throw ChildFailure(description: "only \(delivered) delivered") }
-            try await Task.sleep(for: .milliseconds(2))
-        }
+    func waitUntil(_ count: Int) async throws { try await eventually("\(count) delivered") { delivered >= count } }
+
+    /// Waits until a failure came that was not there before, or everything is delivered.
+    func waitForFailure(after before: Int) async throws {
+        try await eventually("failure") { failureCodes.count > before || delivered >= count }
     }
 }

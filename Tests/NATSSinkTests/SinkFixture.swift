@@ -41,7 +41,8 @@ func recordBatch(_ events: [TestEvent], from offset: UInt64) -> RecordBatch {
         records.append(
             Record(
                 offset: offset + UInt64(index), id: append(event.id, to: &body), payload: append(event.text, to: &body),
-                key: append(event.key, to: &body), attributes: append(event.attributes, to: &body), topic: UInt32(topics.firstIndex(of: topic) ?? 0),
+                key: append(event.key, to: &body), attributes: append(event.attributes, to: &body),
+                topic: UInt32(topics.firstIndex(of: topic) ?? 0),
                 identity: ChangeIdentity(commit: 1, ordinal: UInt32(index)), committedAt: 1_795_000_000_000_000))
     }
     return RecordBatch(

@@ -95,11 +95,14 @@ struct StreamCheckTests {
     @Test func whatIsNotPermittedIsSaidAtOnceWithThePermission() async throws {
         let server = try NATSServer(Self.users)
         let settings = try natsSettings(
-            [server.address], ["user": .text("reader"), "password": .text("secret-2"), "ack_timeout": .duration(.seconds(30))])
+            [server.address],
+            ["user": .text("reader"), "password": .text("secret-2"), "ack_timeout": .duration(.seconds(30))])
         let sink = NATSSink(settings, contentType: "application/json")
         try await sink.open(CursorStore().context)
         let found = try #require(
-            try await failure { _ = try await sink.write(recordBatch([TestEvent(id: "a", key: "k")], from: 0), .required) })
+            try await failure {
+                _ = try await sink.write(recordBatch([TestEvent(id: "a", key: "k")], from: 0), .required)
+            })
         await sink.close()
         #expect(found.code == "nats.permission_denied", "\(found)")
         #expect(found.hint?.contains("publish to shop.>") == true)

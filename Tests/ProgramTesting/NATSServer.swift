@@ -60,8 +60,17 @@ package final class NATSServer: Sendable {
 
     /// Ends the server as a power switch would.
     package func kill() { process.withLock { $0.take() }?.kill() }
-    /// Sends a signal, such as SIGSTOP.
-    package func send(_ signal: Int32) { process.withLock { $0?.send(signal) } }
+    /// Freezes the server as a machine that hangs would be, and returns when it does nothing any more.
+    package func freeze() throws {
+        guard let child = process.withLock({ $0 }) else { return }
+        child.send(SIGSTOP)
+        try child.wait(for: "a server that is stopped") {
+            let state = try String(contentsOfFile: "/proc/\(child.id)/stat", encoding: .utf8)
+            return state.contains(") T ")
+        }
+    }
+    /// Lets a frozen server go on.
+    package func wake() { process.withLock { $0?.send(SIGCONT) } }
     /// What it wrote.
     package var log: String { process.withLock { $0?.errorText ?? "" } }
 

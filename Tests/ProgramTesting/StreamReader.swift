@@ -64,7 +64,9 @@ package final class StreamReader: @unchecked Sendable {
         if natsMsgHeader_Keys(message, &keys, &count) == NATS_OK, let keys {
             for index in 0..<Int(count) {
                 var value: UnsafePointer<CChar>?
-                guard let key = keys[index], natsMsgHeader_Get(message, key, &value) == NATS_OK, let value else { continue }
+                guard let key = keys[index], natsMsgHeader_Get(message, key, &value) == NATS_OK, let value else {
+                    continue
+                }
                 headers[String(cString: key)] = String(cString: value)
             }
             free(keys)

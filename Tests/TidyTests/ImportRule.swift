@@ -33,7 +33,8 @@ enum ImportRule {
         "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
-            "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource",
+            "SQLiteSource",
             "SchemaRegistry", "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
