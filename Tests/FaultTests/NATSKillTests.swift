@@ -119,7 +119,8 @@ private struct Counter {
         let messages = try StreamReader(server.address).messages(of: "shop")
         let events = try Event.parse(lines: messages.map { $0.text + "\n" }.joined())
         let logged = try program.loggedEvents().map(\.id)
-        #expect(events.count >= 200 && events.contains { $0.operation == "update" }, "without changes nothing is proved")
+        #expect(
+            events.count >= 200 && events.contains { $0.operation == "update" }, "without changes nothing is proved")
         #expect(Set(events.map(\.id)).count == events.count, comment)
         #expect(events.map(\.id) == logged, comment)
         #expect(messages.map(\.id) == logged, comment)
