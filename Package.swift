@@ -51,6 +51,8 @@ let package = Package(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
@@ -101,7 +103,7 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
 
         .executableTarget(
@@ -179,7 +181,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "FileSinkTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink", "ProgramTesting",
+            ],
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(

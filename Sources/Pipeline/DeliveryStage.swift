@@ -111,6 +111,10 @@ package struct DeliveryStage {
         var unflushedBytes = 0
         /// The batch that is being encoded.
         var current: ClearedBatch?
+        /// True when the cursor of a receipt could not be stored before the stage was asked to stop.
+        var isCursorBehind = false
+        /// When the sink was last called.
+        var attendedAt = ContinuousClock.now
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
@@ -131,10 +135,13 @@ package struct DeliveryStage {
             try await step(&turn, encoder)
             if let end = end(), turn.next >= end {
                 try await flush(&turn)
-                if turn.durable >= end { return }
+                if turn.durable >= end, !turn.isCursorBehind { return try await plan.sink.finish() }
             }
         }
+        // A sink takes a call for a sign that the cursor of its last receipt is stored.
+        if turn.isCursorBehind { return }
         try await flush(&turn)
+        if !turn.isCursorBehind { try await plan.sink.finish() }
     }
 
     /// The sink's cursor; a new sink begins with the oldest event that the log still has.
@@ -147,6 +154,7 @@ package struct DeliveryStage {
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard let records = try await nextRecords(&turn, encoder) else {
             try await flush(&turn)
+            try await attend(&turn)
             await noteSuccess()
             return
         }
@@ -242,8 +250,18 @@ package struct DeliveryStage {
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
 
+    /// Calls a sink that wants to be called although nothing is to be written.
+    private mutating func attend(_ turn: inout Turn) async throws(ConnectorFailure) {
+        guard !turn.isCursorBehind, let interval = plan.sink.attention,
+            ContinuousClock.now - turn.attendedAt >= interval
+        else { return }
+        turn.attendedAt = .now
+        try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), .required, &turn)
+    }
+
     private mutating func flush(_ turn: inout Turn) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
+        turn.attendedAt = .now
         try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), .required, &turn)
     }
 
@@ -252,13 +270,18 @@ package struct DeliveryStage {
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn
     ) async throws(ConnectorFailure) {
         guard let durable = try checked(receipt, durability, turn) else { return }
+        let isNews = durable > turn.durable || receipt.state != nil || !receipt.rejected.isEmpty
+        if !isNews, turn.unflushedSince == nil { return }
         HaltPoint("sink.durable").reached()
         // The log may have no room now. The sink stays open meanwhile: opening it again would only write all again.
         let moved: Void? = try await stop.retrying("delivery waits", logger, on: &self) {
             (stage) async throws(ConnectorFailure) in
             try await stage.log.moveCursor(of: stage.plan.name, to: durable, state: receipt.state)
         }
-        guard moved != nil else { return }
+        guard moved != nil else {
+            turn.isCursorBehind = true
+            return
+        }
         turn.durable = durable
         if durable >= turn.next {
             turn.unflushedSince = nil
