@@ -239,12 +239,18 @@ final class OutputFile {
     }
 
     /// Keeps other sinks out while the file is open; a file system without locks is taken as it is.
+    ///
+    /// A process that is just ending, or that was just forked from this one, may have the lock for a moment.
     private func lock() throws(ConnectorFailure) {
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
-            close()
-            throw FileFailure.inUse(path)
+        for _ in 0..<Self.lockAttempts {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return }
+            usleep(20_000)
         }
+        close()
+        throw FileFailure.inUse(path)
     }
+
+    private static let lockAttempts = 25
 }
 
 extension stat {

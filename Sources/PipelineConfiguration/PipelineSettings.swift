@@ -201,7 +201,7 @@ enum PipelineSettings {
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
-                + " metadata under names that begin with `_`.",
+                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only.",
             default: .text(RecordFormat.cloudevents.rawValue)),
         Setting(
             "clearance", .list,

@@ -44,7 +44,7 @@ struct RotationInterruptionTests {
     @Test(arguments: Compression.allCases)
     func aFullDiskLosesNothing(compression: Compression) async throws {
         let disk = try SmallDisk(bytes: 160 << 10)
-        var trial = try RotationTrial(seed: 3, compression, eventCount: 4000, at: disk.path, isNoise: true)
+        var trial = try RotationTrial(seed: 3, compression, eventCount: 4000, at: disk.path, size: 16 << 10)
         var roundsLeft = 40
         while true {
             try await trial.run { _, _ in false }
@@ -140,8 +140,7 @@ struct RotationTrial {
     private var collectedNames: Set<String> = []
 
     init(
-        seed: Int, _ compression: Compression? = nil, eventCount: Int = 400, at place: String? = nil,
-        isNoise: Bool = false
+        seed: Int, _ compression: Compression? = nil, eventCount: Int = 400, at place: String? = nil, size: Int = 1024
     ) throws {
         folder = try SinkFolder()
         path = place ?? folder.path
@@ -149,7 +148,8 @@ struct RotationTrial {
         self.compression = compression ?? Compression.allCases[seed % 3]
         events = (0..<eventCount).map { number in
             let letters = (0..<Int.random(in: 0..<60, using: &random)).map { _ in
-                isNoise ? String(UInt32.random(in: 0...UInt32.max, using: &random), radix: 36) : "x"
+                // Nothing that compresses well: files must get their size.
+                String(UInt32.random(in: 0...UInt32.max, using: &random), radix: 36)
             }
             return TestEvent(
                 line: "{\"n\": \(number), \"t\": \"\(letters.joined())\"}",
@@ -158,7 +158,7 @@ struct RotationTrial {
         }
         settings = try rotatingSettings(
             path + (seed % 2 == 0 ? "/{table}.jsonl" : "/{date}/{table}.jsonl"), self.compression,
-            size: isNoise ? 16 << 10 : 2048)
+            size: size)
         self.random = random
     }
 

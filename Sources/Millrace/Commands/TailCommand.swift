@@ -67,7 +67,15 @@ struct TailCommand: AsyncParsableCommand {
     }
 }
 
-extension EventFormat: ExpressibleByArgument {}
+extension EventFormat: ExpressibleByArgument {
+    /// CSV needs a first line, and so a file.
+    public static var allValueStrings: [String] { allCases.filter { $0 != .csv }.map(\.rawValue) }
+
+    public init?(argument: String) {
+        guard let format = EventFormat(rawValue: argument), format != .csv else { return nil }
+        self = format
+    }
+}
 
 /// Where `tail` begins.
 enum TailStart: ExpressibleByArgument {
