@@ -184,7 +184,10 @@ package actor FileSink: EventSink {
     }
 
     private func forgetFiles() {
-        for file in files.values { file.close() }
+        for file in files.values {
+            file.close()
+            file.removeUnlisted()
+        }
         files.removeAll()
         lanes.removeAll()
         headers.removeAll()

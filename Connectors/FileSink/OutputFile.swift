@@ -112,6 +112,14 @@ final class OutputFile {
         return !isOurs
     }
 
+    /// Removes a file that was made and that no state came to tell of, so that nothing was written to it.
+    func removeUnlisted() {
+        guard part != nil, !isListed, inode != 0 else { return }
+        var info = stat()
+        guard unsafe lstat(path, &info) == 0, UInt64(info.st_ino) == inode, info.st_size == 0 else { return }
+        _ = unsafe unlink(path)
+    }
+
     // MARK: Recovery
 
     /// Cuts a file back to what the cursor covers: what lies behind will be written again.

@@ -171,13 +171,9 @@ extension SinkFolder {
 /// What is in files one behind the other, read by the tool that everybody has, which refuses what is not whole.
 func decompressed(_ paths: [String], _ compression: Compression) throws -> String {
     if paths.isEmpty { return "" }
-    let (tool, options): (String, [String]) =
-        switch compression {
-        case .none: ("/usr/bin/cat", [])
-        case .gzip: ("/usr/bin/gzip", ["-dcq"])
-        case .zstd: ("/usr/bin/zstd", ["-dcq"])
-        }
-    let result = try runProgram(tool, options + paths)
+    if compression == .none { return try paths.map { try String(contentsOfFile: $0, encoding: .utf8) }.joined() }
+    let tool = compression == .gzip ? "/usr/bin/gzip" : "/usr/bin/zstd"
+    let result = try runProgram(tool, ["-dcq"] + paths)
     #expect(result.exitCode == 0, "\(paths): \(result.errors)")
     return result.output
 }
