@@ -63,7 +63,10 @@ enum FileFailure {
             ("file.path_too_long", .stop, "shorten path, or rename the table: a file name has at most 255 bytes")
         case EROFS: ("file.read_only", .stop, "mount the file system for writing, or choose another path")
         case EFBIG:
-            ("file.too_large", .stop, "the file system or the limit (ulimit -f) allows no larger file: use rotate, or {date}")
+            (
+                "file.too_large", .stop,
+                "the file system or the limit (ulimit -f) allows no larger file: use rotate, or {date}"
+            )
         case EMFILE, ENFILE: ("file.too_many_open", .retry, "raise the limit of open files (ulimit -n)")
         case ENXIO, EPIPE: ("file.no_reader", .retry, "start the program that reads from the pipe")
         default: ("file.io_error", .retry, "check the disk and its mount (dmesg, df)")

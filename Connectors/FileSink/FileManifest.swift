@@ -3,8 +3,8 @@ import Glibc
 
 /// The list of a folder's finished files: a line of JSON for each, in the order in which they were finished.
 ///
-/// A file counts as complete once its line is there. Lines are only ever put behind the others. What a crash left of the
-/// lines of one round is completed by the next start, which knows them by the stored state.
+/// A file counts as complete once its line is there. Lines are only ever put behind the others. What a crash left of
+/// the lines of one round is completed by the next start, which knows them by the stored state.
 struct FileManifest {
     /// The manifest's path; each sink has its own in a folder.
     static func path(inFolderOf path: String, sink: String) -> String {

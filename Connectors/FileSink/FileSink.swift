@@ -9,7 +9,8 @@ import Glibc
 /// interruption each listed file can be cut back to its covered length, and what is written again begins exactly there.
 /// With rotation, a file gets its final name only once a cursor that covers all of it is on the disk: see
 /// ``finishSealed(_:)``.
-/// While a sink runs, nobody else may write to its files; moving finished ones away is allowed, and without rotation all.
+/// While a sink runs, nobody else may write to its files; moving finished ones away is allowed, and without rotation
+/// all.
 package actor FileSink: EventSink {
     /// Open descriptors at a time. Beyond it the least recently used file is closed.
     package static let descriptorsMax = 128

@@ -13,7 +13,9 @@ struct CSVTests {
     }
 
     /// The line without its metadata up to `_committed_at`, which ends in `Z`.
-    private func rest(_ line: String) -> String { String(line[(line.range(of: "Z,")?.upperBound ?? line.startIndex)...]) }
+    private func rest(_ line: String) -> String {
+        String(line[(line.range(of: "Z,")?.upperBound ?? line.startIndex)...])
+    }
 
     @Test func aLineHasTheMetadataAndThenTheRow() throws {
         let batch = try encode([.insert(["42", "new", nil])], of: orders, format: .csv)
@@ -31,7 +33,8 @@ struct CSVTests {
     }
 
     @Test(arguments: [
-        ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\""), ("a\rb", "\"a\rb\""), (" a ", " a "), ("'", "'"),
+        ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\""), ("a\rb", "\"a\rb\""), (" a ", " a "),
+        ("'", "'"),
     ])
     func valuesAreQuotedWhereTheyMustBe(value: String, written: String) throws {
         #expect(try lines([.insert(["1", .text(value), nil])], of: orders).map(rest) == [",,,1,\(written),"])

@@ -59,7 +59,8 @@ private struct RotatedTill {
     init(_ compression: String) throws {
         self.compression = compression
         till = try Till(
-            file: "path: \"rotated/{table}.jsonl\", compress: \(compression), rotate: {size: 4KiB, finish_on_stop: true}")
+            file:
+                "path: \"rotated/{table}.jsonl\", compress: \(compression), rotate: {size: 4KiB, finish_on_stop: true}")
     }
 
     private var folder: URL { till.program.folder.url.appending(path: "rotated") }

@@ -18,7 +18,8 @@ struct CompressionTests {
     }
 
     private func line(_ number: Int) -> String {
-        "{\"specversion\":\"1.0\",\"id\":\"shop-\(number)\",\"type\":\"public.orders.update\",\"data\":{\"n\":\(number)}}"
+        "{\"specversion\":\"1.0\",\"id\":\"shop-\(number)\",\"type\":\"public.orders.update\","
+            + "\"data\":{\"n\":\(number)}}"
     }
 
     private func write(_ sink: FileSink, _ lines: [String], table: String = "t") async throws {

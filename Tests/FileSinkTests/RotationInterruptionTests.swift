@@ -321,7 +321,7 @@ struct RotationTrial {
         for line in lines {
             let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path + "/" + line.name)))
             #expect(line.bytes == bytes.count && line.crc32 == Checksum.text(Checksum.crc32(bytes)), "\(line.name)")
-            #expect(line.last_offset - line.first_offset + 1 >= UInt64(line.records))
+            #expect(line.lastOffset - line.firstOffset + 1 >= UInt64(line.records))
         }
         #expect(try text(of: names) == expectedText, "\(names)")
     }

@@ -56,10 +56,10 @@ struct RotationTests {
         let manifest = try folder.manifest()
         #expect(manifest.map(\.name) == [name(0), name(10)])
         #expect(manifest.map(\.records) == [10, 10])
-        #expect(manifest.map(\.first_offset) == [0, 10] && manifest.map(\.last_offset) == [9, 19])
+        #expect(manifest.map(\.firstOffset) == [0, 10] && manifest.map(\.lastOffset) == [9, 19])
         #expect(manifest.map(\.bytes) == [try folder.bytes(name(0)).count, try folder.bytes(name(10)).count])
         #expect(manifest[0].crc32 == Checksum.text(Checksum.crc32(try folder.bytes(name(0)))))
-        #expect(manifest[0].finished_at == "2026-11-21T10:00:00.000000Z")
+        #expect(manifest[0].finishedAt == "2026-11-21T10:00:00.000000Z")
     }
 
     @Test func oneEventMayBeLargerThanTheSize() async throws {
@@ -248,15 +248,16 @@ struct RotationTests {
         #expect(names.contains { !$0.hasSuffix(".part") })
     }
 
-    @Test(arguments: [
-        ("{offset}.x", nil, "{offset} has a meaning only with rotate"),
-        ("a", ["date": .flag(true)], "path has no {date}"),
-        ("a", ["finish_on_stop": .flag(true)], "nothing says when files are finished"),
-        ("/dev/stdout", ["size": .size(4096)], "a device cannot be rotated"),
-        ("a", ["size": .size(1)], "the size is less than 1KiB"),
-        ("a", ["age": .duration(.milliseconds(5))], "the age is less than 1s"),
-        ("{partition}", nil, "need each other"),
-    ] as [(String, [String: SettingValue]?, String)])
+    @Test(
+        arguments: [
+            ("{offset}.x", nil, "{offset} has a meaning only with rotate"),
+            ("a", ["date": .flag(true)], "path has no {date}"),
+            ("a", ["finish_on_stop": .flag(true)], "nothing says when files are finished"),
+            ("/dev/stdout", ["size": .size(4096)], "a device cannot be rotated"),
+            ("a", ["size": .size(1)], "the size is less than 1KiB"),
+            ("a", ["age": .duration(.milliseconds(5))], "the age is less than 1s"),
+            ("{partition}", nil, "need each other"),
+        ] as [(String, [String: SettingValue]?, String)])
     func settingsThatMakeNoSenseAreRefused(path: String, rotate: [String: SettingValue]?, message: String) {
         let problem = #expect(throws: SettingProblem.self) { _ = try settings(path, rotate: rotate) }
         #expect(problem?.message.contains(message) == true)

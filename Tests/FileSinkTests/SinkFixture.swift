@@ -133,10 +133,17 @@ struct ManifestLine: Decodable, Equatable {
     var name: String
     var bytes: Int
     var records: Int
-    var first_offset: UInt64
-    var last_offset: UInt64
+    var firstOffset: UInt64
+    var lastOffset: UInt64
     var crc32: String
-    var finished_at: String
+    var finishedAt: String
+
+    enum CodingKeys: String, CodingKey {
+        case name, bytes, records, crc32
+        case firstOffset = "first_offset"
+        case lastOffset = "last_offset"
+        case finishedAt = "finished_at"
+    }
 }
 
 extension SinkFolder {
@@ -149,7 +156,9 @@ extension SinkFolder {
         }
     }
 
-    func bytes(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)"))) }
+    func bytes(_ name: String) throws -> [UInt8] {
+        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
+    }
 
     /// The lines of the manifest of the sink `archive`, each of which must be whole.
     func manifest(_ folder: String = "") throws -> [ManifestLine] {
