@@ -11,6 +11,8 @@ import Glibc
     let compression: Compression
     /// True when the output lacks something that was given.
     private(set) var hasUnflushed = false
+    /// True when there was no memory to go on, so that the output is not what was given.
+    private(set) var hasFailed = false
     /// True between the first byte of a member or frame and its end.
     private(set) var isInside = false
     private let deflater: UnsafeMutablePointer<z_stream>?
@@ -68,7 +70,7 @@ import Glibc
     func reset() {
         if let deflater = unsafe deflater { unsafe deflateReset(deflater) }
         if let zstd = unsafe zstd { unsafe ZSTD_CCtx_reset(zstd, ZSTD_reset_session_only) }
-        (hasUnflushed, isInside) = (false, false)
+        (hasUnflushed, isInside, hasFailed) = (false, false, false)
         (checksum, givenCount) = (0, 0)
     }
 
@@ -134,8 +136,8 @@ import Glibc
                 var piece = unsafe ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: 0)
                 let left = unsafe ZSTD_compressStream2(context, &piece, &input, mode)
                 // The only error is that there is no memory for the context, which is made at the first call.
-                if ZSTD_isError(left) != 0 { fatalError("out of memory: zstd") }
-                isDone = mode == ZSTD_e_continue ? unsafe input.pos == input.size : left == 0
+                hasFailed = ZSTD_isError(left) != 0
+                isDone = hasFailed || (mode == ZSTD_e_continue ? unsafe input.pos == input.size : left == 0)
                 return unsafe piece.pos
             }
         }

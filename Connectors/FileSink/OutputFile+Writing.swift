@@ -124,6 +124,7 @@ extension OutputFile {
 
     /// Writes the pool's output over the ending of the file, and an ending behind it.
     private func putOut(_ pool: CompressorPool, ending: [UInt8]) throws(ConnectorFailure) {
+        if compressor?.hasFailed == true { throw FileFailure.noMemory }
         guard pool.output.count > 0 else { return }
         defer { pool.output.removeAll() }
         extent.length -= extent.ending.count

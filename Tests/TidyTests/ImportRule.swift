@@ -29,7 +29,7 @@ enum ImportRule {
         ],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
-        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
             "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
