@@ -30,7 +30,7 @@ enum FileFolders {
     static func folders(of path: String) -> [String] {
         var folders: [String] = []
         var rest = path[...]
-        while let slash = rest.lastIndex(of: "/") {
+        while let slash = rest.utf8.lastIndex(of: UInt8(ascii: "/")) {
             rest = rest[..<slash]
             if rest.isEmpty { return folders + ["/"] }
             if !rest.hasSuffix("/") { folders.append(String(rest)) }

@@ -8,7 +8,7 @@ import Glibc
 struct FileManifest {
     /// The manifest's path; each sink has its own in a folder.
     static func path(inFolderOf path: String, sink: String) -> String {
-        let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
+        let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? ""
         return folder + "_\(sink).manifest"
     }
 

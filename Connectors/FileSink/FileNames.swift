@@ -11,7 +11,7 @@ enum FileNames {
     /// A path with `-2` and so on behind its name, before all its extensions; the first attempt is the path itself.
     static func path(_ path: String, attempt: Int) -> String {
         guard attempt > 1 else { return path }
-        let name = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.index(after: $0) } ?? path.startIndex
         let start = path[name...].hasPrefix(".") ? path.index(after: name) : name
         let dot = path[start...].firstIndex(of: ".") ?? path.endIndex
         return "\(path[..<dot])-\(attempt)\(path[dot...])"

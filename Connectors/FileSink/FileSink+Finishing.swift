@@ -18,6 +18,7 @@ extension FileSink {
         sealed.append(file)
         let key = Self.laneKey(part.lane, file.header)
         if lanes[key] === file { lanes[key] = nil }
+        if !headers.isEmpty { headers = headers.filter { !$0.key.hasSuffix("\u{0}" + part.lane) } }
     }
 
     /// Seals the files that have had their time.
@@ -114,8 +115,8 @@ extension FileSink {
                 .map { (text: FileManifest.line($0), isThere: isThere($0, at: $0.part?.finalPath ?? "")) }
             try FileManifest.append(lines, to: manifest, fault)
         }
-        // A manifest may be new.
-        try syncFolders(folders)
+        try syncFolders(
+            Set(manifests.filter { $0.inode == 0 }.compactMap { FileFolders.folders(of: $0.path).first }))
         Self.manifested.reached()
         manifests.removeAll()
         hasNewState = true

@@ -18,14 +18,12 @@ extension OutputFile {
         } else {
             pending.append(line)
         }
+        pendingCount += line.count
         guard part != nil else { return }
         if extent.recordCount == 0 { extent.firstOffset = offset }
         extent.lastOffset = offset
         extent.recordCount += 1
     }
-
-    /// Bytes that wait to be written.
-    var pendingCount: Int { pending.reduce(0) { $0 + $1.count } }
 
     /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may
     /// have a part of them; opening the sink again cuts that off.
@@ -48,6 +46,7 @@ extension OutputFile {
         torn.reached()
         try unsafe write(&parts)
         pending.removeAll(keepingCapacity: true)
+        pendingCount = 0
     }
 
     /// True when the file ends in the middle of a line.
@@ -94,6 +93,7 @@ extension OutputFile {
         torn.reached()
         try putOut(pool, ending: [])
         pending.removeAll(keepingCapacity: true)
+        pendingCount = 0
     }
 
     /// What ended the stream before stays: the next bytes go behind it.

@@ -34,6 +34,8 @@ final class OutputFile {
     var lastUse: UInt64 = 0
     /// Places in the current batch that go to this file: whole lines, in order.
     var pending: [Range<Int>] = []
+    /// How many bytes these are, where files are rotated.
+    var pendingCount = 0
     /// True until the last byte was looked at: a torn line that somebody left must be ended first.
     var mayBeTorn = true
     /// The line that the file begins with, and its line feed; empty for none.
