@@ -15,7 +15,8 @@ struct FileManifest {
     /// The line of a finished file.
     static func line(_ entry: FileState.Entry) -> String {
         guard let part = entry.part else { return "" }
-        let name = part.finalPath.split(separator: "/").last.map(String.init) ?? part.finalPath
+        let path = part.finalPath
+        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
         let extent = entry.extent
         return "{\"name\":\(quoted(name)),\"bytes\":\(extent.length),\"records\":\(extent.recordCount),"
             + "\"first_offset\":\(extent.firstOffset),\"last_offset\":\(extent.lastOffset),"
