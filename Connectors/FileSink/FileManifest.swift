@@ -16,7 +16,8 @@ struct FileManifest {
     static func line(_ entry: FileState.Entry) -> String {
         guard let part = entry.part else { return "" }
         let path = part.finalPath
-        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        let start = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.index(after: $0) } ?? path.startIndex
+        let name = String(path[start...])
         let extent = entry.extent
         return "{\"name\":\(quoted(name)),\"bytes\":\(extent.length),\"records\":\(extent.recordCount),"
             + "\"first_offset\":\(extent.firstOffset),\"last_offset\":\(extent.lastOffset),"
