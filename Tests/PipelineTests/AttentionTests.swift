@@ -1,6 +1,7 @@
 import ChangeModel
 import ConnectorKit
 import ConnectorTesting
+import EventLog
 import Pipeline
 import Synchronization
 import Testing
