@@ -210,7 +210,7 @@ enum PipelineSettings {
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
-                + " metadata under names that begin with `_`.",
+                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only.",
             default: .text(RecordFormat.cloudevents.rawValue)),
         Setting(
             "clearance", .list,
@@ -233,8 +233,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "sinks.*.webhook", "sinks.*.kafka",
-        "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",
+        "sinks.*.webhook", "sinks.*.kafka", "sinks.*.format=debezium",
     ]
 
     /// True when `path` is described for later versions.
