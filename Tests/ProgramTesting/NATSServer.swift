@@ -81,10 +81,24 @@ package final class NATSServer: Sendable {
             .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "nats-server"
     }
 
+    /// A port below those that connections get by themselves, which could take it before the server does.
     private static func freePort() throws -> String {
         let result = try runProgram(
             "/usr/bin/python3",
-            ["-c", "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"])
+            [
+                "-c",
+                """
+                import random, socket
+                while True:
+                    port = random.randint(10240, 32000)
+                    try:
+                        socket.socket().bind(("127.0.0.1", port))
+                        break
+                    except OSError:
+                        pass
+                print(port)
+                """,
+            ])
         return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 

@@ -3,7 +3,16 @@
 
 # Prints a TCP port that nothing listens on.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    # Below the ports that connections get by themselves, which could take it before the server does.
+    python3 -c 'import random, socket
+while True:
+    port = random.randint(10240, 32000)
+    try:
+        socket.socket().bind(("127.0.0.1", port))
+        break
+    except OSError:
+        pass
+print(port)'
 }
 
 # Prints the folder of the newest installed server's programs.
