@@ -41,6 +41,14 @@ package final class LogReader: Sendable {
         }
     }
 
+    /// The oldest offset that can be read, and the one that the next change gets.
+    package func bounds() throws(ConnectorFailure) -> Range<UInt64> {
+        try read("read where the log begins") { db in
+            let next = try LogPosition.read(db).nextOffset
+            return (try LogQueries.firstOffset(db) ?? next)..<next
+        }
+    }
+
     /// What is in the log.
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
         try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }

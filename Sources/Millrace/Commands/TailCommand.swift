@@ -1,6 +1,6 @@
 import ArgumentParser
+import Broker
 import ByteKit
-import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
@@ -21,7 +21,7 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
             valueName: "position"))
-    var from = TailStart.earliest
+    var from = LogStart.earliest
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
     @Option(help: "The form of the events: cloudevents or row.")
@@ -31,73 +31,38 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         let project = try Project.load(shared.config)
         let reader = try LogReader(directory: project.logDirectory)
-        var clearing = try project.clearing(clearance.chosen)
-        let encoder = ClearedEncoder(
-            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
-        let patterns = tables.map { TablePattern($0) }
-        var offset = try from.offset(in: reader)
+        let view = EventView(
+            tables: tables.map { TablePattern($0) }, format: format,
+            clearance: clearance.chosen ?? project.sensitivity.commands)
+        var reading = try EventReading(project.eventOrigin, view, from: try from.offset(in: reader))
         while true {
-            guard let logged = try reader.read(from: offset) else {
-                if !follow { return }
-                usleep(50_000)
-                continue
-            }
-            let cleared: ClearedBatch
             do throws(ConnectorFailure) {
-                cleared = try clearing.apply(to: logged)
+                if reading.needsBatch {
+                    guard let logged = try reader.read(from: reading.next) else {
+                        if !follow { return }
+                        usleep(50_000)
+                        continue
+                    }
+                    try reading.take(logged)
+                }
+                guard let events = try reading.events(bytesMax: 1 << 20) else { continue }
+                for record in events.records {
+                    // The reader of a pipe that went away has seen enough.
+                    guard Terminal.write(events.payload(of: record), to: 1), Terminal.printLine("") else { return }
+                }
             } catch {
                 throw project.located(error)
             }
-            var index = Int(offset - logged.firstOffset)
-            while index < logged.batch.changeCount {
-                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20) { relation in
-                    patterns.isEmpty
-                        || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
-                }
-                for record in part.records.records {
-                    // The reader of a pipe that went away has seen enough.
-                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else {
-                        return
-                    }
-                }
-                index = part.nextIndex
-            }
-            offset = logged.nextOffset
         }
     }
 }
 
 extension EventFormat: ExpressibleByArgument {}
 
-/// Where `tail` begins.
-enum TailStart: ExpressibleByArgument {
-    case earliest
-    case latest
-    case offset(UInt64)
-    case time(Int64)
+extension LogStart: ExpressibleByArgument {
+    /// Reads what stands on the command line.
+    public init?(argument: String) { self.init(argument) }
 
-    init?(argument: String) {
-        if argument == "earliest" {
-            self = .earliest
-        } else if argument == "latest" {
-            self = .latest
-        } else if let offset = UInt64(argument) {
-            self = .offset(offset)
-        } else if let time = UTCTime.microseconds(argument) {
-            self = .time(time)
-        } else {
-            return nil
-        }
-    }
-
-    var defaultValueDescription: String { "earliest" }
-
-    func offset(in reader: LogReader) throws(ConnectorFailure) -> UInt64 {
-        switch self {
-        case .earliest: try reader.statistics().firstOffset
-        case .latest: try reader.statistics().nextOffset
-        case .offset(let offset): offset
-        case .time(let time): try reader.offset(committedAtOrAfter: time)
-        }
-    }
+    /// As the help shows it.
+    public var defaultValueDescription: String { "earliest" }
 }
