@@ -21,7 +21,7 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
             valueName: "position"))
-    var from = LogStart.earliest
+    var from = StartPosition.earliest
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
     @Option(help: "The form of the events: cloudevents or row.")
@@ -34,7 +34,7 @@ struct TailCommand: AsyncParsableCommand {
         let view = EventView(
             tables: tables.map { TablePattern($0) }, format: format,
             clearance: clearance.chosen ?? project.sensitivity.commands)
-        var reading = try EventReading(project.eventOrigin, view, from: try from.offset(in: reader))
+        var reading = try EventReading(project.eventOrigin, view, from: try reader.offset(at: from))
         while true {
             do throws(ConnectorFailure) {
                 if reading.needsBatch {
@@ -59,10 +59,6 @@ struct TailCommand: AsyncParsableCommand {
 
 extension EventFormat: ExpressibleByArgument {}
 
-extension LogStart: ExpressibleByArgument {
-    /// Reads what stands on the command line.
-    public init?(argument: String) { self.init(argument) }
-
-    /// As the help shows it.
-    public var defaultValueDescription: String { "earliest" }
+extension StartPosition: ExpressibleByArgument {
+    init?(argument: String) { self.init(argument) }
 }
