@@ -1,4 +1,5 @@
-public import ChangeModel
+internal import ByteKit
+internal import ChangeModel
 
 /// Keys of which a record waits, so that later records of the same key must wait behind it.
 ///
@@ -57,7 +58,7 @@ public struct KeyHolds: Sendable {
     private static func hash(_ key: ByteRange, _ batch: RecordBatch, _ table: UInt64) -> UInt64 {
         var hash = FNVHash(table)
         let bytes = batch.bytes(key)
-        for place in 0..<bytes.byteCount { hash.add(bytes.unsafeLoad(fromUncheckedByteOffset: place, as: UInt8.self)) }
+        for place in 0..<bytes.byteCount { hash.add(bytes.byte(place)) }
         return hash.value
     }
 }
