@@ -99,7 +99,9 @@ let package = Package(
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
         .target(
             name: "HTTPAPI",
-            dependencies: ["Broker", "ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry", logging] + httpServer,
+            dependencies: [
+                "Broker", "ConnectorKit", "EventFormat", "JSONSchema", "JSONText", "SchemaRegistry", logging,
+            ] + httpServer,
             swiftSettings: house),
 
         .target(

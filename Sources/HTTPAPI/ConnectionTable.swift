@@ -25,9 +25,9 @@ final class ConnectionTable: Sendable {
             return turn
         }
 
-        /// The connection to close when room is needed: first those that never asked for anything.
+        /// The connection to close when room is needed, and not the newest: first those that never asked for anything.
         var dispensable: (any Channel)? {
-            let waiting = entries.values.filter { $0.openCount == 0 }
+            let waiting = entries.values.filter { $0.openCount == 0 && $0.turn != turn }
             return waiting.min { ($0.isKnown ? 1 : 0, $0.turn) < ($1.isKnown ? 1 : 0, $1.turn) }?.channel
         }
     }

@@ -11,7 +11,7 @@ private import Synchronization
 /// one with growing pauses.
 package final class HTTPListener: Sendable {
     private struct State {
-        var server: Server<HTTP1Channel>?
+        var server: Server<ConnectionChannel>?
         var task: Task<Void, Never>?
         var isStopping = false
         /// The port, once it is known: a listener that opens again keeps the one it got for port 0.

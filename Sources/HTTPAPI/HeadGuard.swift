@@ -43,7 +43,7 @@ final class HeadGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head(var head):
             if let problem = Self.problem(with: head) { return refuse(problem, context) }
-            let isOld = head.version < .http1_1
+            let isOld = head.isOld
             let isLast = isOld || head.headers[canonicalForm: "connection"].contains { $0.lowercased() == "close" }
             if isLast { head.headers.replaceOrAdd(name: "connection", value: "close") }
             exchanges.append(Exchange(isOld: isOld, isLast: isLast))
@@ -139,7 +139,7 @@ extension HeadGuard {
         let hosts = head.headers["host"]
         if hosts.count > 1 { return HTTPProblem(400, "the request has more than one Host") }
         guard let host = hosts.first else {
-            return head.version < .http1_1 ? nil : HTTPProblem(400, "the request has no Host, which HTTP/1.1 requires")
+            return head.isOld ? nil : HTTPProblem(400, "the request has no Host, which HTTP/1.1 requires")
         }
         return isHost(host) ? nil : HTTPProblem(400, "the request's Host is no host with or without a port")
     }
@@ -164,4 +164,9 @@ extension HeadGuard {
         default: HTTPProblem(400, "these bytes are no HTTP request")
         }
     }
+}
+
+extension HTTPRequestHead {
+    /// HTTP/1.0 or older.
+    fileprivate var isOld: Bool { version.major < 1 || version.major == 1 && version.minor < 1 }
 }

@@ -27,8 +27,8 @@ enum ImportRule {
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Sensitivity",
         ],
         "HTTPAPI": [
-            "Broker", "ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry", "HummingbirdCore", "HTTPTypes",
-            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "Logging",
+            "Broker", "ConnectorKit", "EventFormat", "JSONSchema", "JSONText", "SchemaRegistry", "HummingbirdCore",
+            "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "Logging",
         ],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],

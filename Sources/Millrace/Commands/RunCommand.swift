@@ -58,7 +58,7 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         signals.start { pipeline.stop.request() }
-        let service = project.configuration.server.map { HTTPService($0, project, pipeline.progress, logger) }
+        let service = project.configuration.server.map { HTTPService($0, project, pipeline, log, logger) }
         do throws(ConnectorFailure) {
             try await service?.start()
         } catch {
