@@ -46,6 +46,13 @@ package enum UTCTime {
         return (text.dropLast(6), sign == "-" ? -seconds : seconds)
     }
 
+    /// Microseconds since 1970 now.
+    package static func now() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+
     /// The text of microseconds since 1970, to the second.
     package static func text(_ microseconds: Int64) -> String {
         var seconds = time_t(microseconds / 1_000_000)

@@ -27,13 +27,14 @@ package struct RetentionStep: Sendable, Equatable {
     package var firstOffset: UInt64?
     /// True when more is due: call again, after letting others have the log.
     package var isUnfinished = false
-    /// The sink whose cursor keeps due batches in the log; nil when none does.
+    /// The sink whose cursor keeps due batches in the log, or `subscription NAME`; nil when none does.
     package var heldBy: String?
 }
 
 extension EventLog {
     /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
-    /// a sink of `activeSinks` has not delivered. A sink without a cursor holds everything.
+    /// a sink of `activeSinks` has not delivered or a subscription has not settled. A sink without a cursor holds
+    /// everything.
     package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
         let (retention, now) = (retention, LogClock.now())
@@ -73,6 +74,9 @@ private struct RetentionScan {
         for sink in sinks {
             let offset = try LogQueries.cursor(of: sink, db)?.offset ?? 0
             if offset < limit { (limit, slowest) = (offset, sink) }
+        }
+        if let (name, cursor) = try SubscriptionQueries.slowest(db), cursor < limit {
+            (limit, slowest) = (cursor, "subscription \(name)")
         }
     }
 
