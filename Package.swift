@@ -93,14 +93,15 @@ let package = Package(
         .target(
             name: "Broker",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Sensitivity",
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "SchemaRegistry",
+                "Sensitivity",
             ],
             swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "Broker", "ConnectorKit", "EventFormat", "JSONSchema", "JSONText", "SchemaRegistry", logging,
+                "Broker", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText", "SchemaRegistry", logging,
             ] + httpServer,
             swiftSettings: house),
 

@@ -37,4 +37,12 @@ enum EventFailure {
             "events.not_in_log", .stop, "offset \(offset) is not in the log yet, which ends before \(end)",
             hint: "from=latest waits for the next event")
     }
+
+    /// A subscription whose settings this version does not know.
+    static func unreadable(_ name: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "events.unreadable_subscription", .stop,
+            "the settings of the subscription \(name) cannot be read: another version wrote them",
+            hint: "PUT its settings anew; its place stays")
+    }
 }

@@ -1,4 +1,4 @@
-internal import EventLog
+package import EventLog
 
 /// How far a subscription is: which events are with consumers, which are acknowledged, which wait.
 ///
@@ -60,8 +60,6 @@ package struct SubscriptionState: Sendable {
         case inFlight(until: Int64)
         /// It was acknowledged.
         case settled
-        /// It was given out too often.
-        case dead
     }
 
     private struct Entry {
@@ -76,8 +74,11 @@ package struct SubscriptionState: Sendable {
     package private(set) var next: UInt64
     /// How many events consumers have.
     package private(set) var inFlightCount = 0
+    /// Events that were given out too often, with how often. They hold up nothing.
+    package private(set) var dead: [UInt64: Int] = [:]
+    /// What is with events that are not settled, and with settled ones behind the cursor.
     private var entries: [UInt64: Entry] = [:]
-    /// The offsets of ``entries`` in order, from ``head`` on.
+    /// The offsets of ``entries`` behind the cursor in order, from ``head`` on; some may be gone.
     private var queue: [UInt64] = []
     private var head = 0
     private var order = EventOrder()
@@ -95,12 +96,21 @@ package struct SubscriptionState: Sendable {
         self.cursor = cursor
         self.limits = limits
         next = cursor
-        self.stored = Dictionary(stored.map { ($0.offset, $0) }, uniquingKeysWith: { $1 })
+        self.stored = [:]
+        for delivery in stored {
+            if delivery.phase == .dead {
+                dead[delivery.offset] = delivery.deliveryCount
+            } else {
+                self.stored[delivery.offset] = delivery
+            }
+        }
         changes = SubscriptionChanges(cursor: cursor)
     }
 
     /// True while events were stored that were not looked at yet: until then nothing may be given out or taken back.
     package var isRestoring: Bool { !stored.isEmpty }
+    /// Events before the cursor that were stored: dead letters that are given out again. ``retry(_:)`` them first.
+    package var storedBeforeCursor: [UInt64] { stored.keys.filter { $0 < cursor }.sorted() }
     /// How many more events may be remembered.
     package var room: Int { max(0, limits.windowMax - entries.count) }
     /// How many events may be given out now, at most.
@@ -115,34 +125,50 @@ extension SubscriptionState {
     /// Takes the wanted events of the changes from ``next`` on, and goes behind them.
     package mutating func look(at events: [OrderedEvent], before offset: UInt64) {
         for event in events where event.offset >= next { add(event) }
+        // What was stored and is not among the events is not wanted any more.
+        if !stored.isEmpty {
+            for gone in stored.keys where (next..<max(next, offset)).contains(gone) {
+                stored[gone] = nil
+                touched.insert(gone)
+            }
+        }
         next = max(next, offset)
-        if !stored.isEmpty { stored = stored.filter { $0.key >= next } }
         moveCursor()
     }
 
-    private mutating func add(_ event: OrderedEvent) {
+    /// Gives out a dead letter again, from the beginning: behind the events of its key that are known by now.
+    package mutating func retry(_ event: OrderedEvent) {
+        let isStored = stored[event.offset] != nil
+        guard dead.removeValue(forKey: event.offset) != nil || isStored else { return }
+        add(event, isBehind: false)
+        if !isStored { touched.insert(event.offset) }
+    }
+
+    /// Forgets a dead letter for good.
+    package mutating func discard(_ offset: UInt64) {
+        if dead.removeValue(forKey: offset) != nil { touched.insert(offset) }
+    }
+
+    private mutating func add(_ event: OrderedEvent, isBehind: Bool = true) {
+        if dead[event.offset] != nil { return }
         var entry = Entry()
         if let known = stored.removeValue(forKey: event.offset) {
             entry.deliveryCount = known.deliveryCount
             switch known.phase {
             case .settled: entry.phase = .settled
-            case .dead: entry.phase = .dead
             case .inFlight:
                 entry.phase = .inFlight(until: known.until)
                 inFlightCount += 1
-            case .resting: entry.phase = .resting(until: known.until)
+            case .resting, .dead: entry.phase = .resting(until: known.until)
             }
         }
-        queue.append(event.offset)
+        if isBehind { queue.append(event.offset) }
         entries[event.offset] = entry
+        if entry.phase == .settled { return }
+        order.add(event)
         switch entry.phase {
-        case .settled, .dead: return
-        case .inFlight(let until), .resting(let until):
-            order.add(event)
-            timers.insert(.init(time: until, offset: event.offset))
-        case .idle:
-            order.add(event)
-            offer(event.offset)
+        case .inFlight(let until), .resting(let until): timers.insert(.init(time: until, offset: event.offset))
+        case .idle, .settled: offer(event.offset, isNew: true)
         }
     }
 
@@ -164,15 +190,20 @@ extension SubscriptionState {
     /// Puts an event aside when it was given out too often, or does something else with it.
     private mutating func giveUpOr(_ offset: UInt64, _ other: (inout SubscriptionState) -> Void) {
         let count = entries[offset]?.deliveryCount ?? 0
-        guard limits.deliveryMax > 0, count >= limits.deliveryMax else { return other(&self) }
-        changes.deadCount += 1
-        leave(offset, as: .dead)
+        guard limits.deliveryMax > 0, count >= limits.deliveryMax, dead.count < Self.deadMax else {
+            return other(&self)
+        }
+        dead[offset] = count
+        leave(offset)
     }
 
+    /// With more dead letters than this, no event becomes one: it is given out again and again.
+    static let deadMax = 10_000
+
     /// An event is ready as soon as no other is before it.
-    private mutating func offer(_ offset: UInt64) {
+    private mutating func offer(_ offset: UInt64, isNew: Bool = false) {
         entries[offset]?.phase = .idle
-        touched.insert(offset)
+        if !isNew { touched.insert(offset) }
         if order.isFree(offset) { ready.insert(.init(time: 0, offset: offset)) }
     }
 }
@@ -217,12 +248,12 @@ extension SubscriptionState {
     package mutating func acknowledge(_ lease: Lease) -> Outcome {
         switch find(lease) {
         case .settled: return .done
-        case .none, .dead: return .stale
+        case .none: return .stale
         case .inFlight: inFlightCount -= 1
         case .idle, .resting: break
         }
         changes.acknowledgedCount += 1
-        leave(lease.offset, as: .settled)
+        leave(lease.offset)
         return .done
     }
 
@@ -251,25 +282,28 @@ extension SubscriptionState {
 
     /// Where the event of a lease stands; nil when the lease is no more, or was none.
     private func find(_ lease: Lease) -> Phase? {
-        // Everything before the cursor that was ever given out is settled.
-        if lease.offset < cursor { return .settled }
-        guard let entry = entries[lease.offset] else { return nil }
+        if dead[lease.offset] != nil { return nil }
+        guard let entry = entries[lease.offset] else {
+            // Everything before the cursor that was ever given out is settled.
+            return lease.offset < cursor ? .settled : nil
+        }
         if entry.phase == .settled { return .settled }
         return entry.deliveryCount == lease.delivery ? entry.phase : nil
     }
 
-    private mutating func leave(_ offset: UInt64, as phase: Phase) {
-        entries[offset]?.phase = phase
+    /// Nobody gets the event any more.
+    private mutating func leave(_ offset: UInt64) {
+        entries[offset]?.phase = .settled
         touched.insert(offset)
         for freed in order.remove(offset) where entries[freed]?.phase == .idle {
             ready.insert(.init(time: 0, offset: freed))
         }
-        if phase == .dead { changes.dead.append(offset) }
+        if offset < cursor { entries[offset] = nil }
         moveCursor()
     }
 
     private mutating func moveCursor() {
-        while head < queue.count, entries[queue[head]]?.phase == .settled {
+        while head < queue.count, entries[queue[head]]?.phase ?? .settled == .settled {
             entries[queue[head]] = nil
             head += 1
         }
@@ -277,7 +311,7 @@ extension SubscriptionState {
             queue.removeFirst(head)
             head = 0
         }
-        cursor = head < queue.count ? queue[head] : next
+        cursor = max(cursor, head < queue.count ? queue[head] : next)
     }
 }
 
@@ -287,26 +321,34 @@ extension SubscriptionState {
     /// What changed since the last call; nil when nothing did.
     package mutating func takeChanges() -> SubscriptionChanges? {
         var taken = changes
-        taken.deliveries = touched.filter { $0 >= cursor }.sorted().map(delivery)
-        let isMoved = cursor != changes.cursor
+        for offset in touched.sorted() {
+            if let count = dead[offset] {
+                taken.deliveries.append(.init(offset: offset, phase: .dead, deliveryCount: count, until: 0))
+            } else if let entry = entries[offset] {
+                taken.deliveries.append(Self.delivery(entry, at: offset))
+            } else {
+                taken.removed.append(offset)
+            }
+        }
         taken.cursor = cursor
+        let isChanged = taken != changes
         changes = SubscriptionChanges(cursor: cursor)
         touched.removeAll()
-        return isMoved || taken != changes ? taken : nil
+        return isChanged ? taken : nil
     }
 
     /// How far the cursor is ahead of what was stored.
     package var unstoredCount: UInt64 { cursor - min(cursor, changes.cursor) }
+    /// True when something happened to an event since the last changes were taken.
+    package var hasTouched: Bool { !touched.isEmpty }
 
-    private func delivery(at offset: UInt64) -> StoredDelivery {
-        let entry = entries[offset] ?? Entry()
+    private static func delivery(_ entry: Entry, at offset: UInt64) -> StoredDelivery {
         var result = StoredDelivery(offset: offset, phase: .resting, deliveryCount: entry.deliveryCount, until: 0)
         switch entry.phase {
         case .idle: break
         case .resting(let until): result.until = until
         case .inFlight(let until): (result.phase, result.until) = (.inFlight, until)
         case .settled: result.phase = .settled
-        case .dead: result.phase = .dead
         }
         return result
     }

@@ -75,8 +75,8 @@ private struct RetentionScan {
             let offset = try LogQueries.cursor(of: sink, db)?.offset ?? 0
             if offset < limit { (limit, slowest) = (offset, sink) }
         }
-        if let (name, cursor) = try SubscriptionQueries.slowest(db), cursor < limit {
-            (limit, slowest) = (cursor, "subscription \(name)")
+        if let (name, needed) = try SubscriptionQueries.slowest(db), needed < limit {
+            (limit, slowest) = (needed, "subscription \(name)")
         }
     }
 

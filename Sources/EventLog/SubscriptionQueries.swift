@@ -1,3 +1,4 @@
+import ConnectorKit
 import GRDB
 
 /// What is asked of the tables of subscriptions. A log that was written before there were any, and is only read now,
@@ -12,10 +13,16 @@ enum SubscriptionQueries {
         return try Row.fetchAll(db, sql: "SELECT \(columns) FROM subscription ORDER BY name").map(subscription)
     }
 
-    /// The subscription whose cursor keeps the most in the log, with that cursor.
-    static func slowest(_ db: Database) throws -> (name: String, cursor: UInt64)? {
+    /// The subscription that keeps the most in the log, with the first offset that it needs: that of its cursor or of
+    /// an older dead letter.
+    static func slowest(_ db: Database) throws -> (name: String, needed: UInt64)? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT name, next_offset FROM subscription ORDER BY next_offset, name LIMIT 1")
+            db,
+            sql: """
+                SELECT name, min(next_offset, coalesce(
+                    (SELECT min(log_offset) FROM subscription_event WHERE subscription = name), next_offset)) AS needed
+                FROM subscription ORDER BY needed, name LIMIT 1
+                """)
         guard let row else { return nil }
         guard let name = row[0] as String?, let cursor = row[1] as Int64? else { throw unreadable }
         return (name, UInt64(bitPattern: cursor))
@@ -89,8 +96,12 @@ enum SubscriptionQueries {
             changes.rejectedCount + changes.expiredCount, name,
         ])
         guard db.changesCount == 1 else { throw LogFailure.unknownSubscription(name) }
-        try db.cachedStatement(sql: "DELETE FROM subscription_event WHERE subscription = ? AND log_offset < ?")
-            .execute(arguments: [name, Int64(bitPattern: changes.cursor)])
+        try db.cachedStatement(
+            sql: "DELETE FROM subscription_event WHERE subscription = ? AND log_offset < ? AND phase = 3"
+        ).execute(arguments: [name, Int64(bitPattern: changes.cursor)])
+        let delete = try db.cachedStatement(
+            sql: "DELETE FROM subscription_event WHERE subscription = ? AND log_offset = ?")
+        for offset in changes.removed { try delete.execute(arguments: [name, Int64(bitPattern: offset)]) }
         let insert = try db.cachedStatement(sql: "INSERT OR REPLACE INTO subscription_event VALUES (?, ?, ?, ?, ?)")
         for delivery in changes.deliveries {
             try insert.execute(arguments: [

@@ -51,7 +51,7 @@ package struct SubscriptionReport: Sendable, Equatable {
     package var deadCount: Int
 }
 
-/// Where an event of a subscription stands that was given out at least once, behind the cursor.
+/// Where an event of a subscription stands that was given out at least once.
 package struct StoredDelivery: Sendable, Equatable {
     /// What is with it.
     package enum Phase: Int, Sendable {
@@ -83,10 +83,10 @@ package struct StoredDelivery: Sendable, Equatable {
 package struct SubscriptionChanges: Sendable, Equatable {
     /// Everything before this offset is settled.
     package var cursor: UInt64
-    /// Events behind the cursor that changed.
+    /// Events that changed.
     package var deliveries: [StoredDelivery] = []
-    /// Events that were given out too often just now.
-    package var dead: [UInt64] = []
+    /// Events of which nothing is to be remembered any more.
+    package var removed: [UInt64] = []
     /// How many events were given out since the last changes.
     package var deliveredCount = 0
     /// How many were acknowledged.
@@ -95,8 +95,6 @@ package struct SubscriptionChanges: Sendable, Equatable {
     package var rejectedCount = 0
     /// Of how many the time was over.
     package var expiredCount = 0
-    /// How many became dead letters.
-    package var deadCount = 0
 
     /// No changes.
     package init(cursor: UInt64) { self.cursor = cursor }

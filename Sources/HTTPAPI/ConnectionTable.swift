@@ -25,9 +25,11 @@ final class ConnectionTable: Sendable {
             return turn
         }
 
-        /// The connection to close when room is needed, and not the newest: first those that never asked for anything.
-        var dispensable: (any Channel)? {
-            let waiting = entries.values.filter { $0.openCount == 0 && $0.turn != turn }
+        /// The connection to close when there is no room for another one: the oldest of those on which nothing is asked,
+        /// first those that never asked for anything. Nil while there is room.
+        func dispensable(besides newest: (any Channel)?, _ countMax: Int) -> (any Channel)? {
+            guard entries.count >= countMax else { return nil }
+            let waiting = entries.values.filter { $0.openCount == 0 && $0.channel !== newest }
             return waiting.min { ($0.isKnown ? 1 : 0, $0.turn) < ($1.isKnown ? 1 : 0, $1.turn) }?.channel
         }
     }
@@ -43,7 +45,7 @@ final class ConnectionTable: Sendable {
             let watch = ClientWatch()
             if state.isClosing { watch.leave() }
             state.entries[ObjectIdentifier(channel)] = Entry(channel: channel, watch: watch, turn: state.nextTurn())
-            return state.entries.count >= countMax ? state.dispensable : nil
+            return state.dispensable(besides: channel, countMax)
         }
         dispensable?.close(promise: nil)
     }
@@ -58,13 +60,15 @@ final class ConnectionTable: Sendable {
 
     /// An answer was written to its end, or cannot be.
     func answered(_ channel: any Channel) {
-        state.withLock { state in
+        let dispensable = state.withLock { state -> (any Channel)? in
             let turn = state.nextTurn()
-            guard var entry = state.entries[ObjectIdentifier(channel)] else { return }
+            guard var entry = state.entries[ObjectIdentifier(channel)] else { return nil }
             entry.openCount = max(0, entry.openCount - 1)
             entry.turn = turn
             state.entries[ObjectIdentifier(channel)] = entry
+            return state.dispensable(besides: nil, countMax)
         }
+        dispensable?.close(promise: nil)
     }
 
     /// A connection is gone.

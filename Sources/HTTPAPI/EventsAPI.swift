@@ -23,7 +23,10 @@ package struct EventsAPI: Sendable {
 
     /// What a program without a log says to those who ask for events.
     package static let absent: [Route] = [APIRequest.Method.get, .put, .post, .delete].flatMap { method in
-        ["v1/events", "v1/subscriptions", "v1/subscriptions/{}", "v1/subscriptions/{}/{}"].map { pattern in
+        [
+            "v1/events", "v1/subscriptions", "v1/subscriptions/{}", "v1/subscriptions/{}/{}",
+            "v1/subscriptions/{}/{}/{}",
+        ].map { pattern in
             Route(method, pattern) { _, _ throws(HTTPProblem) in
                 throw HTTPProblem(
                     404, "millrace schema serve has no log: ask the listener of millrace run for events")
@@ -68,6 +71,7 @@ extension HTTPProblem {
         let status =
             switch failure.code {
             case "log.retained_away": 410
+            case "log.unknown_subscription": 404
             case "events.other_log", "events.not_in_log": 409
             default: 503
             }

@@ -25,7 +25,19 @@ struct HTTPService {
         let eventDesk = EventDesk(
             project.eventOrigin, limits: limits, feed: { pipeline.feed },
             makeReader: { () throws(ConnectorFailure) in try log.makeReader() })
-        let events = EventsAPI(eventDesk, clearance: server.clearance ?? project.sensitivity.commands)
+        let clearance = server.clearance ?? project.sensitivity.commands
+        let events = EventsAPI(eventDesk, clearance: clearance)
+        let subscriptions = SubscriptionsAPI(
+            SubscriptionDesk(
+                project.eventOrigin, log, clearance: clearance, countMax: server.subscriptionCountMax,
+                feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
+        ) {
+            do throws(ConnectorFailure) {
+                return .success(try await log.statistics())
+            } catch {
+                return .failure(error)
+            }
+        }
         let counts = ReplyCounts()
         let desk = StatusDesk(project)
         let service = ServiceAPI(
@@ -39,7 +51,7 @@ struct HTTPService {
                 return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
             })
         let store = SchemaStore(directory: project.schemasDirectory)
-        self.init(server, service.routes + events.routes, store, project.configuration.name, counts, logger)
+        self.init(server, service.routes + events.routes + subscriptions.routes, store, project.configuration.name, counts, logger)
     }
 
     /// The listener of `millrace schema serve`: the registry and the program's health.

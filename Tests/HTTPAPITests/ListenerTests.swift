@@ -58,7 +58,11 @@ struct ListenerTests {
                 Self.stream("broken", ended, [.piece(Array("abc".utf8))]) { .broken },
                 Self.stream("flood", ended) { .piece([UInt8](repeating: 0x78, count: 1 << 20)) },
                 Self.stream("ticks", ended) {
-                    await Task.yield()
+                    var count = 0
+                    while count < 1000, !Task.isCancelled {
+                        await Task.yield()
+                        count += 1
+                    }
                     return Task.isCancelled ? .end : .piece(Array("tick".utf8))
                 },
                 Self.stream("silence", ended) {
@@ -289,7 +293,7 @@ struct ListenerTests {
         connection.send(request + request + "GET /echo HTTP/1.1\r\n\r\n" + request)
         let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
         let answers = text.split(separator: "HTTP/1.1 ").map { $0.prefix(3) }
-        #expect(answers == ["200", "200", "400"], "\(text)")
+        #expect(answers.prefix(3) == ["200", "200", "400"] && !text.hasSuffix(#"{"bytes":0}"#), "\(text)")
         await place.listener.stop(within: .seconds(60))
     }
 

@@ -24,11 +24,12 @@ enum ImportRule {
         "Verification": ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
         "PipelineConfiguration": ["ConnectorKit", "Yams"],
         "Broker": [
-            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry", "Sensitivity",
+            "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "SchemaRegistry",
+            "Sensitivity",
         ],
         "HTTPAPI": [
-            "Broker", "ConnectorKit", "EventFormat", "JSONSchema", "JSONText", "SchemaRegistry", "HummingbirdCore",
-            "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "Logging",
+            "Broker", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText", "SchemaRegistry",
+            "HummingbirdCore", "HTTPTypes", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "Logging",
         ],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
