@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "HTTPAPI",
             dependencies: [
-                "Broker", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText", "SchemaRegistry", logging,
+                "Broker", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText", "SchemaRegistry",
+                logging,
             ] + httpServer,
             swiftSettings: house),
 

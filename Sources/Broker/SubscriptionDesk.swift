@@ -175,7 +175,8 @@ extension SubscriptionDesk {
         bytes.reserveCapacity(deliveries.reduce(64) { $0 + $1.bytes.count + 100 })
         for (index, delivery) in deliveries.enumerated() {
             let receipt = Receipt(delivery.lease, epoch: line.stored.epoch)
-            let head = "{\"receipt\":\"\(receipt.text)\",\"offset\":\(delivery.lease.offset),"
+            let head =
+                "{\"receipt\":\"\(receipt.text)\",\"offset\":\(delivery.lease.offset),"
                 + "\"delivery\":\(delivery.lease.delivery),\"event\":"
             bytes += (index == 0 ? head : "," + head).utf8
             bytes += delivery.bytes

@@ -87,7 +87,9 @@ package struct SubscriptionState: Sendable {
     /// When events that are in flight or rest are due; some may be so no more.
     private var timers = OffsetHeap()
     /// What was stored of events that were not looked at yet.
-    private var stored: [UInt64: StoredDelivery]
+    private var stored: [UInt64: StoredDelivery] = [:]
+    /// The offset behind the last event of which something was stored.
+    private let storedEnd: UInt64
     private var touched: Set<UInt64> = []
     private var changes: SubscriptionChanges
 
@@ -96,7 +98,7 @@ package struct SubscriptionState: Sendable {
         self.cursor = cursor
         self.limits = limits
         next = cursor
-        self.stored = [:]
+        storedEnd = stored.reduce(cursor) { max($0, $1.offset + 1) }
         for delivery in stored {
             if delivery.phase == .dead {
                 dead[delivery.offset] = delivery.deliveryCount
@@ -108,7 +110,7 @@ package struct SubscriptionState: Sendable {
     }
 
     /// True while events were stored that were not looked at yet: until then nothing may be given out or taken back.
-    package var isRestoring: Bool { !stored.isEmpty }
+    package var isRestoring: Bool { !stored.isEmpty || next < storedEnd }
     /// Events before the cursor that were stored: dead letters that are given out again. ``retry(_:)`` them first.
     package var storedBeforeCursor: [UInt64] { stored.keys.filter { $0 < cursor }.sorted() }
     /// How many more events may be remembered.
@@ -150,8 +152,8 @@ extension SubscriptionState {
     }
 
     private mutating func add(_ event: OrderedEvent, isBehind: Bool = true) {
-        if dead[event.offset] != nil { return }
         var entry = Entry()
+        if dead[event.offset] != nil { entry.phase = .settled }
         if let known = stored.removeValue(forKey: event.offset) {
             entry.deliveryCount = known.deliveryCount
             switch known.phase {

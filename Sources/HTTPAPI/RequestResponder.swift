@@ -114,7 +114,7 @@ struct RequestResponder: Sendable {
         _ watch: ClientWatch
     ) async throws(HTTPProblem) -> APIReply {
         guard call.method == .post || call.method == .put else { return try await answer(call, match, watch) }
-        try checkContentType(request.headers[.contentType])
+        if !match.route.takesAnyType { try checkContentType(request.headers[.contentType]) }
         let claim = try claim(request.headers)
         guard bodies.take(claim) else {
             throw HTTPProblem(

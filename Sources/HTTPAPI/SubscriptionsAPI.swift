@@ -42,7 +42,7 @@ package struct SubscriptionsAPI: Sendable {
                 try request.refuseUnknown([])
                 return try await show(parts[0])
             },
-            Route(.put, "v1/subscriptions/{}") { request, parts throws(HTTPProblem) in
+            Route(.put, "v1/subscriptions/{}", takesAnyType: true) { request, parts throws(HTTPProblem) in
                 try request.refuseUnknown([])
                 return try await put(parts[0], request)
             },
@@ -51,25 +51,26 @@ package struct SubscriptionsAPI: Sendable {
                 try await asking { () async throws(SubscriptionDesk.Refusal) in try await desk.remove(parts[0]) }
                 return APIReply(["removed": .string(parts[0])], type: .plain)
             },
-            Route(.post, "v1/subscriptions/{}/pull", isPatient: true) { request, parts throws(HTTPProblem) in
+            Route(.post, "v1/subscriptions/{}/pull", isPatient: true, takesAnyType: true) {
+                request, parts throws(HTTPProblem) in
                 try await pull(parts[0], request)
             },
-            Route(.post, "v1/subscriptions/{}/ack") { request, parts throws(HTTPProblem) in
+            Route(.post, "v1/subscriptions/{}/ack", takesAnyType: true) { request, parts throws(HTTPProblem) in
                 let body = try ConsumerBody(request, ["receipts"])
                 return try await settle(parts[0], body, .acknowledge)
             },
-            Route(.post, "v1/subscriptions/{}/nack") { request, parts throws(HTTPProblem) in
+            Route(.post, "v1/subscriptions/{}/nack", takesAnyType: true) { request, parts throws(HTTPProblem) in
                 let body = try ConsumerBody(request, ["receipts", "delay"])
                 return try await settle(parts[0], body, .reject(delay: try body.time("delay", max: 43_200) ?? .zero))
             },
-            Route(.post, "v1/subscriptions/{}/extend") { request, parts throws(HTTPProblem) in
+            Route(.post, "v1/subscriptions/{}/extend", takesAnyType: true) { request, parts throws(HTTPProblem) in
                 let body = try ConsumerBody(request, ["receipts", "ack_timeout"])
                 guard let time = try body.time("ack_timeout", max: 43_200) else {
                     throw HTTPProblem(400, "the body has no \"ack_timeout\", such as \"30s\"")
                 }
                 return try await settle(parts[0], body, .extend(time))
             },
-            Route(.post, "v1/subscriptions/{}/seek") { request, parts throws(HTTPProblem) in
+            Route(.post, "v1/subscriptions/{}/seek", takesAnyType: true) { request, parts throws(HTTPProblem) in
                 let body = try ConsumerBody(request, ["from"])
                 guard let start = try body.start() else { throw HTTPProblem(400, "the body has no \"from\"") }
                 try await asking { () async throws(SubscriptionDesk.Refusal) in
@@ -100,7 +101,8 @@ package struct SubscriptionsAPI: Sendable {
     }
 
     private func decision(_ word: String, retries: Bool) -> Route {
-        Route(.post, "v1/subscriptions/{}/deadletters/\(word)") { request, parts throws(HTTPProblem) in
+        Route(.post, "v1/subscriptions/{}/deadletters/\(word)", takesAnyType: true) {
+            request, parts throws(HTTPProblem) in
             let offsets = try ConsumerBody(request, ["offsets"]).offsets()
             let count = try await asking { () async throws(SubscriptionDesk.Refusal) in
                 try await desk.decide(parts[0], offsets, retries: retries)

@@ -51,7 +51,9 @@ struct HTTPService {
                 return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
             })
         let store = SchemaStore(directory: project.schemasDirectory)
-        self.init(server, service.routes + events.routes + subscriptions.routes, store, project.configuration.name, counts, logger)
+        self.init(
+            server, service.routes + events.routes + subscriptions.routes, store, project.configuration.name, counts,
+            logger)
     }
 
     /// The listener of `millrace schema serve`: the registry and the program's health.

@@ -108,7 +108,6 @@ struct SubscriptionModel {
         try store()
     }
 
-
     mutating func wait(_ time: Int64) throws {
         now += time
         state.advance(to: now)

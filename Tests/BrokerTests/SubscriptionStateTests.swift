@@ -7,7 +7,9 @@ import Testing
 struct SubscriptionStateTests {
     private let limits = SubscriptionState.Limits(ackTime: 30, inFlightMax: 100, deliveryMax: 3)
 
-    private func event(_ offset: UInt64, _ key: UInt64?, from previous: UInt64? = nil, table: UInt64 = 1) -> OrderedEvent {
+    private func event(_ offset: UInt64, _ key: UInt64?, from previous: UInt64? = nil, table: UInt64 = 1)
+        -> OrderedEvent
+    {
         OrderedEvent(
             offset: offset, table: table, key: key.map { table * 1000 + $0 },
             previousKey: previous.map { table * 1000 + $0 })

@@ -16,7 +16,8 @@ struct EventStreamTests {
                 server: {listen: "127.0.0.1:0", heartbeat: 1s}
                 log: {retention: {age: 1s, size: 1GiB}}
                 """)
-        try sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT); CREATE TABLE stock (id INTEGER PRIMARY KEY)")
+        try sql(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT); CREATE TABLE stock (id INTEGER PRIMARY KEY)")
     }
 
     private func sql(_ statements: String) throws {
@@ -32,7 +33,9 @@ struct EventStreamTests {
     }
 
     /// The lines of an answer that ends, once there are so many.
-    private func lines(_ client: HTTPClient, _ query: String, _ count: Int, _ process: ChildProcess) throws -> [Substring] {
+    private func lines(_ client: HTTPClient, _ query: String, _ count: Int, _ process: ChildProcess) throws
+        -> [Substring]
+    {
         var lines: [Substring] = []
         try process.wait(for: "\(count) lines") {
             let answer = try client.ask("GET", "/v1/events" + query)
@@ -49,7 +52,8 @@ struct EventStreamTests {
         let all = try lines(client, "", 3, process)
         #expect(all.joined(separator: "\n") + "\n" == (try program.run("tail").output))
         for (query, arguments) in [
-            ("?tables=orders", ["orders"]), ("?tables=main.st*,nothing", ["stock"]), ("?format=row", ["--format", "row"]),
+            ("?tables=orders", ["orders"]), ("?tables=main.st*,nothing", ["stock"]),
+            ("?format=row", ["--format", "row"]),
             ("?from=1", ["--from", "1"]), ("?from=latest", ["--from", "latest"]),
             ("?from=2020-01-01T00:00:00%2B02:00&tables=main.*", ["--from", "2019-12-31T22:00:00Z"]),
         ] {
