@@ -50,8 +50,8 @@ package struct EventReading {
         guard let cleared = current else { return nil }
         let first = cleared.logged.firstOffset
         do throws(EncodingFailure) {
-            let (records, index) = try encoder.encode(cleared, from: Int(next - first), bytesMax: bytesMax) { relation in
-                view.includes(schema: relation.schema, table: relation.name)
+            let (records, index) = try encoder.encode(cleared, from: Int(next - first), bytesMax: bytesMax) { table in
+                view.includes(schema: table.schema, table: table.name)
             }
             next = first + UInt64(index)
             if next >= cleared.logged.nextOffset { current = nil }

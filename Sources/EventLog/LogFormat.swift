@@ -72,8 +72,8 @@ enum LogFormat {
         try Int64.fetchOne(db.cachedStatement(sql: "PRAGMA user_version")) ?? 0 >= subscriptionsVersion
     }
 
-    /// `subscription_event` has the events behind the cursor that were given out at least once: in flight or handed back
-    /// until a time, or settled.
+    /// `subscription_event` has the events that were given out at least once: in flight or handed back until a time,
+    /// settled behind the cursor, or dead.
     private static let subscriptionTables = """
         CREATE TABLE subscription (
             name TEXT PRIMARY KEY, settings TEXT NOT NULL, epoch INTEGER NOT NULL, next_offset INTEGER NOT NULL,

@@ -25,8 +25,8 @@ final class ConnectionTable: Sendable {
             return turn
         }
 
-        /// The connection to close when there is no room for another one: the oldest of those on which nothing is asked,
-        /// first those that never asked for anything. Nil while there is room.
+        /// The connection to close when there is no room for another one: the oldest of those on which nothing is
+        /// asked, first those that never asked for anything. Nil while there is room.
         func dispensable(besides newest: (any Channel)?, _ countMax: Int) -> (any Channel)? {
             guard entries.count >= countMax else { return nil }
             let waiting = entries.values.filter { $0.openCount == 0 && $0.channel !== newest }

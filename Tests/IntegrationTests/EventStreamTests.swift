@@ -21,7 +21,8 @@ struct EventStreamTests {
     }
 
     private func sql(_ statements: String) throws {
-        let result = try runProgram("/usr/bin/sqlite3", ["-bail", program.folder.path("shop.db"), statements])
+        let arguments = ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements]
+        let result = try runProgram("/usr/bin/sqlite3", arguments)
         guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
     }
 

@@ -168,7 +168,8 @@ struct ListenerRunTests {
 
     /// The finding was that the message did not say what to write.
     @Test func localhostIsAnAddressToListenOn() throws {
-        let process = try shop("").start("schema", "serve", "--listen", "localhost:0")
+        let program = try shop("")
+        let process = try program.start("schema", "serve", "--listen", "localhost:0")
         #expect(try HTTPClient(port: try process.waitForListener()).ask("GET", "/healthz").status == 200)
         process.send(SIGTERM)
         _ = try process.finish()
