@@ -35,6 +35,7 @@ struct TailCommand: AsyncParsableCommand {
             tables: tables.map { TablePattern($0) }, format: format,
             clearance: clearance.chosen ?? project.sensitivity.commands)
         var reading = try EventReading(project.eventOrigin, view, from: try reader.offset(at: from))
+        try Self.warn(of: tables, view.tables, reader)
         while true {
             do throws(ConnectorFailure) {
                 if reading.needsBatch {
@@ -53,6 +54,21 @@ struct TailCommand: AsyncParsableCommand {
             } catch {
                 throw project.located(error)
             }
+        }
+    }
+}
+
+extension TailCommand {
+    /// Says on standard error which tables the log has never heard of: they may come, and may as well be misspelt.
+    private static func warn(
+        of tables: [String], _ patterns: [TablePattern], _ reader: LogReader
+    ) throws(ConnectorFailure) {
+        if tables.isEmpty { return }
+        let relations = try reader.statistics().relations.map(\.relation)
+        for (table, pattern) in zip(tables, patterns)
+        where !relations.contains(where: { pattern.matches(schema: $0.schema, table: $0.name) }) {
+            let known = Set(relations.map(\.qualifiedName)).sorted().prefix(8).joined(separator: ", ")
+            Terminal.printError("the log has no events of \(table) yet; it knows \(known.isEmpty ? "no table" : known)")
         }
     }
 }
