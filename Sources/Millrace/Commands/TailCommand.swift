@@ -1,6 +1,7 @@
 import ArgumentParser
 import Broker
 import ByteKit
+import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
