@@ -3,9 +3,9 @@ package import EventLog
 /// How far a subscription is: which events are with consumers, which are acknowledged, which wait.
 ///
 /// Events are given out in the order of the log, as far as ``EventOrder`` lets several of them go side by side. One
-/// that was given out is given to nobody else before it was handed back or its time is over; one that was acknowledged is
-/// never given out again. Before ``cursor`` everything is settled; behind it, a window of events is remembered one by
-/// one.
+/// that was given out is given to nobody else before it was handed back or its time is over; one that was
+/// acknowledged is never given out again. Before ``cursor`` everything is settled; behind it, a window of events is
+/// remembered one by one.
 ///
 /// A pure value: it is told the time, and tells what has to be stored.
 package struct SubscriptionState: Sendable {
