@@ -120,30 +120,6 @@ struct SubscriptionTests {
         _ = try process.finish()
     }
 
-    /// Retention looks once in ten seconds; the subscription is what holds it here, and is removed then.
-    @Test func theLogKeepsWhatASubscriptionNeeds() throws {
-        let (process, consumer) = try run()
-        try sql("INSERT INTO orders VALUES (1, 'new'), (2, 'new')")
-        _ = try consumer.put("{}")
-        try process.wait(for: "events in the log") {
-            try consumer.client.ask("GET", "/v1/status").body.contains(#""next_offset":2"#)
-        }
-        let begin = ContinuousClock.now
-        while ContinuousClock.now - begin < .seconds(12) {
-            #expect(try consumer.client.ask("GET", "/v1/events?from=0").status == 200)
-        }
-        let items = try consumer.pull(10)
-        #expect(items.count == 2)
-        #expect(try consumer.settle("ack", items.map(\.receipt)) == 2)
-        try process.wait(for: "the end of the events") {
-            try consumer.client.ask("GET", "/v1/events?from=0").status == 410
-        }
-        #expect(try consumer.client.ask("DELETE", "/v1/subscriptions/work").status == 200)
-        #expect(try consumer.client.ask("DELETE", "/v1/subscriptions/work").status == 404)
-        process.send(SIGTERM)
-        _ = try process.finish()
-    }
-
     @Test func whatMakesNoSenseIsRefused() throws {
         let (process, consumer) = try run()
         for body in [
@@ -172,6 +148,8 @@ struct SubscriptionTests {
             #expect(try consumer.ask("POST", path, body).status == 400, "\(path) \(body)")
         }
         #expect(try consumer.ask("POST", "/ack", #"{"receipts": ["1-1-a"]}"#).body == #"{"done":0,"stale":["1-1-a"]}"#)
+        #expect(try consumer.ask("DELETE", "").status == 200)
+        #expect(try consumer.ask("DELETE", "").status == 404)
         process.send(SIGTERM)
         _ = try process.finish()
     }
