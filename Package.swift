@@ -52,6 +52,8 @@ let package = Package(
         .systemLibrary(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
+            name: "CNATS", path: "Sources/CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+        .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
@@ -115,13 +117,16 @@ let package = Package(
         .target(
             name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
+        .target(
+            name: "NATSSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
+            path: "Connectors/NATSSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",
             dependencies: [
                 "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -200,7 +205,14 @@ let package = Package(
             name: "FileSinkTests",
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
             swiftSettings: house),
-        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
+        .testTarget(
+            name: "NATSSinkTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
+            ],
+            swiftSettings: house),
+        .target(
+            name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
             name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
             swiftSettings: house),

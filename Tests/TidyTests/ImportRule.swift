@@ -35,10 +35,11 @@ enum ImportRule {
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+        "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
         "Millrace": [
             "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI",
-            "JSONSchema",
-            "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "JSONSchema", "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration",
+            "PostgresSource", "SQLiteSource",
             "SchemaRegistry", "Sensitivity", "Verification",
             "ArgumentParser", "Logging", "Foundation",
         ],
