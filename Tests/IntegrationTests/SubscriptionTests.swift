@@ -113,6 +113,10 @@ struct SubscriptionTests {
         let letters = try consumer.ask("GET", "/deadletters").body
         #expect(letters == #"{"deadletters":[{"offset":0,"deliveries":2}]}"#)
         #expect(try program.run("status").output.contains("1 dead letter: GET /v1/subscriptions/work/deadletters"))
+        let list = try program.run("deadletters", "list").output
+        #expect(list.hasPrefix("subscription work: 1 change waiting\n"), "\(list)")
+        let metrics = try consumer.client.ask("GET", "/metrics").body
+        #expect(metrics.contains("\nmillrace_subscription_dead_letters{subscription=\"work\"} "), "\(metrics)")
         #expect(try consumer.ask("POST", "/deadletters/retry", "{}").body == #"{"retried":1}"#)
         #expect(try consumer.pull(5).isEmpty, "behind the event of its key that is out")
         #expect(try consumer.ask("POST", "/deadletters/discard", #"{"offsets": [0]}"#).body == #"{"discarded":0}"#)
