@@ -75,11 +75,11 @@ extension SubscriptionDesk {
 
     /// Moves a subscription to a place. What its consumers have is theirs no more, and its dead letters are forgotten.
     package func seek(_ name: String, to start: StartPosition) async throws(Refusal) {
-        let line = try await line(name)
+        guard let known = try await subscriptions().first(where: { $0.name == name }) else { throw .unknown }
         let cursor = try await cursor(at: start)
-        var moved = StoredSubscription(name: name, settings: line.stored.settings, cursor: cursor)
-        moved.createdAt = line.stored.createdAt
-        moved.counts = line.stored.counts
+        var moved = StoredSubscription(name: name, settings: known.settings, cursor: cursor)
+        moved.createdAt = known.createdAt
+        moved.counts = known.counts
         try await store(moved)
         drop(name)
     }

@@ -13,19 +13,19 @@ enum SubscriptionQueries {
         return try Row.fetchAll(db, sql: "SELECT \(columns) FROM subscription ORDER BY name").map(subscription)
     }
 
-    /// The subscription that keeps the most in the log, with the first offset that it needs: that of its cursor or of
-    /// an older dead letter.
-    static func slowest(_ db: Database) throws -> (name: String, needed: UInt64)? {
-        let row = try Row.fetchOne(
+    /// The first offset that each subscription needs: that of its cursor or of an older dead letter.
+    static func needs(_ db: Database) throws -> [(name: String, offset: UInt64)] {
+        let rows = try Row.fetchAll(
             db,
             sql: """
                 SELECT name, min(next_offset, coalesce(
-                    (SELECT min(log_offset) FROM subscription_event WHERE subscription = name), next_offset)) AS needed
-                FROM subscription ORDER BY needed, name LIMIT 1
+                    (SELECT min(log_offset) FROM subscription_event WHERE subscription = name), next_offset))
+                FROM subscription ORDER BY name
                 """)
-        guard let row else { return nil }
-        guard let name = row[0] as String?, let cursor = row[1] as Int64? else { throw unreadable }
-        return (name, UInt64(bitPattern: cursor))
+        return try rows.map { row in
+            guard let name = row[0] as String?, let offset = row[1] as Int64? else { throw unreadable }
+            return (name, UInt64(bitPattern: offset))
+        }
     }
 
     /// All subscriptions with what is with their events now.
