@@ -65,14 +65,13 @@ struct DeadLettersListCommand: ParsableCommand {
     private static func json(_ report: SubscriptionReport) -> JSONValue {
         [
             "subscription": .string(report.subscription.name), "changes": .number(JSONNumber(report.deadCount)),
-            "code": "events.given_up",
         ]
     }
 
     private static func text(_ report: SubscriptionReport) -> String {
         let path = "/v1/subscriptions/\(report.subscription.name)/deadletters"
         return "subscription \(report.subscription.name): \(counted(report.deadCount, "change")) waiting"
-            + "\n  [events.given_up] given out max_deliveries times and never acknowledged; "
+            + "\n  given out max_deliveries times and never acknowledged; "
             + "GET \(path) lists them, POST \(path)/retry or /discard decides"
     }
 
