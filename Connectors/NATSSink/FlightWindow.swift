@@ -169,7 +169,7 @@ struct FlightWindow {
             entries.removeFirst()
         }
         while let first = batches.first, first.end <= entries.start {
-            durableBefore = first.records.nextOffset
+            durableBefore = max(durableBefore, first.records.nextOffset)
             batches.removeFirst()
         }
     }

@@ -96,6 +96,9 @@ struct SmallPartsTests {
 
     // MARK: What the server says
 
+    private func answer(_ bytes: [UInt8]) -> PublishAnswer { PublishAnswer(bytes.rawBytes) }
+    private func message(_ bytes: [UInt8]) -> StoredMessage? { StoredMessage(bytes.rawBytes) }
+
     @Test func answersAreRead() {
         let cases: [(String, PublishAnswer)] = [
             (#"{"stream":"S","seq":7}"#, .stored(sequence: 7)),
@@ -107,23 +110,23 @@ struct SmallPartsTests {
             ("{}", .unreadable), ("", .unreadable), (#"{"error":{}}"#, .unreadable), (#"{"seq":"#, .unreadable),
             (#"{"seq":99999999999999999999999}"#, .unreadable),
         ]
-        for (text, answer) in cases { #expect(PublishAnswer(Array(text.utf8).rawBytes) == answer, "\(text)") }
+        for (text, answer) in cases { #expect(self.answer(Array(text.utf8)) == answer, "\(text)") }
     }
 
     @Test func storedMessagesAreReadAndNoBytesTrap() throws {
         // NATS/1.0, Nats-Msg-Id: a, Xnats: b
-        let json =
-            #"{"type":"t","message":{"subject":"s","seq":12,"hdrs":"TkFUUy8xLjANCk5hdHMtTXNnLUlkOiBhDQpYbmF0czogYg0KDQo=","time":"x"}}"#
+        let headers = "TkFUUy8xLjANCk5hdHMtTXNnLUlkOiBhDQpYbmF0czogYg0KDQo="
+        let json = #"{"type":"t","message":{"subject":"s","seq":12,"hdrs":"\#(headers)","time":"x"}}"#
         let bytes = Array(json.utf8)
-        let message = try #require(StoredMessage(bytes.rawBytes))
-        #expect(message.sequence == 12 && message.id == Array("a".utf8))
-        for length in 0..<bytes.count { _ = StoredMessage(Array(bytes[..<length]).rawBytes) }
+        let read = try #require(message(bytes))
+        #expect(read.sequence == 12 && read.id == Array("a".utf8))
+        for length in 0..<bytes.count { _ = message(Array(bytes[..<length])) }
         for place in bytes.indices {
             var changed = bytes
             for byte in [UInt8(0), 34, 92, 255] {
                 changed[place] = byte
-                _ = StoredMessage(changed.rawBytes)
-                _ = PublishAnswer(changed.rawBytes)
+                _ = message(changed)
+                _ = answer(changed)
             }
         }
     }
