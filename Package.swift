@@ -50,6 +50,9 @@ let package = Package(
         .systemLibrary(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
+            name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
@@ -103,13 +106,16 @@ let package = Package(
         .target(
             name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
+        .target(
+            name: "WebhookSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
+            path: "Connectors/WebhookSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "WebhookSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -180,6 +186,10 @@ let package = Package(
         .testTarget(
             name: "FileSinkTests",
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
+            swiftSettings: house),
+        .testTarget(
+            name: "WebhookSinkTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "WebhookSink"],
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(

@@ -30,10 +30,11 @@ enum ImportRule {
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+        "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
             "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
-            "SchemaRegistry", "Sensitivity", "Verification",
+            "SchemaRegistry", "Sensitivity", "Verification", "WebhookSink",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]
