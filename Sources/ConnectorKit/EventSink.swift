@@ -6,6 +6,23 @@ public enum Durability: Sendable {
     case required
 }
 
+/// A record that the receiver will never take.
+public struct RejectedRecord: Sendable, Equatable {
+    /// Its place in the log.
+    public var offset: UInt64
+    /// Why: a stable code, `connector.what`, such as `webhook.refused`.
+    public var code: String
+    /// Why, in words; without values of rows and without what the receiver said about them.
+    public var message: String
+
+    /// A rejection of its parts.
+    public init(offset: UInt64, code: String, message: String) {
+        self.offset = offset
+        self.code = code
+        self.message = message
+    }
+}
+
 /// What a sink says after a write.
 public struct DeliveryReceipt: Sendable, Equatable {
     /// Log offset before which every record that was written since `open` is durable in the sink; nil when nothing new
@@ -13,18 +30,24 @@ public struct DeliveryReceipt: Sendable, Equatable {
     public var durableBefore: UInt64?
     /// What the sink wants back at its next `open`, stored together with its cursor; nil keeps what was stored before.
     public var state: [UInt8]?
+    /// The records before `durableBefore` that the receiver refused for good, none of them named by an earlier receipt:
+    /// the pipeline keeps them as dead letters of the sink before it counts them as delivered.
+    public var rejected: [RejectedRecord]
 
     /// The records are taken but not yet durable.
-    public static let accepted = DeliveryReceipt(durableBefore: nil, state: nil)
+    public static let accepted = DeliveryReceipt(durableBefore: nil, state: nil, rejected: [])
 
-    /// Every record before the log offset `offset` is durable.
-    public static func durable(before offset: UInt64, state: [UInt8]? = nil) -> DeliveryReceipt {
-        DeliveryReceipt(durableBefore: offset, state: state)
+    /// Every record before the log offset `offset` is durable, or was rejected.
+    public static func durable(
+        before offset: UInt64, state: [UInt8]? = nil, rejected: [RejectedRecord] = []
+    ) -> DeliveryReceipt {
+        DeliveryReceipt(durableBefore: offset, state: state, rejected: rejected)
     }
 
-    init(durableBefore: UInt64?, state: [UInt8]?) {
+    init(durableBefore: UInt64?, state: [UInt8]?, rejected: [RejectedRecord]) {
         self.durableBefore = durableBefore
         self.state = state
+        self.rejected = rejected
     }
 }
 
@@ -57,13 +80,23 @@ public struct SinkContext: Sendable {
 /// One task calls all functions, one call at a time. After a failure the pipeline calls `close`, and when the remedy is
 /// retry, `open` again with the last durable state; then it writes again from the last durable offset.
 public protocol EventSink: Sendable {
+    /// How much of an event the sink wants in a payload; ``RecordForm/line`` unless it says otherwise.
+    var form: RecordForm { get }
+
     /// Connects, and undoes what an interrupted write left beyond the state that is given.
     func open(_ context: SinkContext) async throws(ConnectorFailure)
 
-    /// Stores records in order. `.durable` covers this batch and every earlier one since `open`. An empty batch with
-    /// `.required` makes what was accepted before durable.
+    /// Stores records in order. `.durable` covers every record since `open` that lies before its offset. With
+    /// `.required` that is all of this batch and of every earlier one; an empty batch with it makes what was accepted
+    /// before durable. Otherwise the offset may lie anywhere behind the last receipt's: a sink may have records on
+    /// their way, a bounded number of them, while it takes the next ones.
     func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt
 
     /// Lets go of everything; what was not made durable may be lost, and will be written again. Callable in any state.
     func close() async
+}
+
+extension EventSink {
+    /// The whole event in a payload.
+    public var form: RecordForm { .line }
 }

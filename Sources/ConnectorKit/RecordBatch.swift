@@ -22,12 +22,29 @@ public struct Topic: Sendable, Hashable {
     public var name: String { routed ?? schema + "." + table }
 }
 
+/// How much of an event stands in the payload of its record: what a sink asks for.
+public enum RecordForm: Sendable, Hashable {
+    /// The whole event, in the format that the configuration chose for the sink.
+    case line
+    /// The data alone; the context attributes stand beside it. For protocols that have headers.
+    case binary
+}
+
 /// One encoded event in a batch.
 public struct Record: Sendable, BitwiseCopyable {
+    /// The event's place in the log.
+    public var offset: UInt64
+    /// The event's id as text, the same at every delivery.
+    public var id: ByteRange
     /// The payload in the batch's bytes. The byte after it is a line feed, outside of the range.
     public var payload: ByteRange
     /// The row's key as text (the event's `partitionkey`), for an outbox the id of the aggregate; empty without one.
     public var key: ByteRange
+    /// The key's text before an update that changed it; empty otherwise. Order by key is kept for both.
+    public var previousKey: ByteRange
+    /// The context attributes of an event whose payload is its data alone (``RecordForm/binary``): a line `name:value`
+    /// for each, in plain UTF-8 without control characters. Empty in the other form.
+    public var attributes: ByteRange
     /// Index into the batch's topics.
     public var topic: UInt32
     /// Which change it is; with the source's name, the event's id unless the application chose it (outbox).
@@ -37,9 +54,16 @@ public struct Record: Sendable, BitwiseCopyable {
 
     /// A record of its parts.
     @inlinable
-    public init(payload: ByteRange, key: ByteRange, topic: UInt32, identity: ChangeIdentity, committedAt: Int64) {
+    public init(
+        offset: UInt64, id: ByteRange, payload: ByteRange, key: ByteRange, previousKey: ByteRange = .empty,
+        attributes: ByteRange = .empty, topic: UInt32, identity: ChangeIdentity, committedAt: Int64
+    ) {
+        self.offset = offset
+        self.id = id
         self.payload = payload
         self.key = key
+        self.previousKey = previousKey
+        self.attributes = attributes
         self.topic = topic
         self.identity = identity
         self.committedAt = committedAt
@@ -81,6 +105,10 @@ public final class RecordBatch: Sendable {
     /// The key text of a record of this batch.
     @_lifetime(borrow self)
     public func key(of record: Record) -> RawSpan { bytes(record.key) }
+
+    /// The id of a record of this batch.
+    @_lifetime(borrow self)
+    public func id(of record: Record) -> RawSpan { bytes(record.id) }
 
     /// A run of the body's bytes.
     @_lifetime(borrow self)

@@ -47,7 +47,8 @@ extension RecordBatch {
         var records: [Record] = []
         let offsets = from..<(from + UInt64(max(0, count)))
         let keys = offsets.map { offset in append("k\(offset % 5)", to: &body) }
-        for (offset, key) in zip(offsets, keys) {
+        let ids = offsets.map { offset in append("shop-\(offset)", to: &body) }
+        for ((offset, key), id) in zip(zip(offsets, keys), ids) {
             let topic = SampleRecords.topic(at: offset)
             if !topics.contains(topic) { topics.append(topic) }
             let payload = ByteRange(offset: UInt32(body.count), length: UInt32(SampleRecords.payload(at: offset).count))
@@ -55,7 +56,8 @@ extension RecordBatch {
             body.append(UInt8(ascii: "\n"))
             records.append(
                 Record(
-                    payload: payload, key: key, topic: UInt32(topics.firstIndex(of: topic) ?? 0),
+                    offset: offset, id: id, payload: payload, key: key,
+                    topic: UInt32(topics.firstIndex(of: topic) ?? 0),
                     identity: SampleRecords.identity(at: offset), committedAt: SampleRecords.committedAt(offset)))
         }
         return RecordBatch(body: body.freeze(), records: records, topics: topics, nextOffset: offsets.upperBound)

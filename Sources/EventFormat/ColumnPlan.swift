@@ -24,6 +24,10 @@ final class ColumnPlan: Sendable {
     let fragments: Fragments
     /// How rows become events of the application; nil for every table but an outbox.
     let outbox: OutboxPlan?
+    /// What ids begin with: the pipeline's name and a hyphen.
+    let idPrefix: ByteRange
+    /// True when the pipeline's name stands in events without escapes.
+    let isNameItself: Bool
     private let text: FrozenBytes
 
     init(_ version: RelationVersion, pipelineName: String, format: EventFormat) {
@@ -44,6 +48,8 @@ final class ColumnPlan: Sendable {
         case .row: fragments = writer.rowFragments(version, pipelineName)
         }
         outbox = OutboxPlan(version.relation, pipelineName: pipelineName, format: format, writer: &writer)
+        idPrefix = writer.fragment { $0.append(utf8: pipelineName + "-") }
+        isNameItself = writer.fragment { $0.append(openJSONString: pipelineName + "-") }.length == idPrefix.length + 1
         text = writer.finish()
     }
 

@@ -65,7 +65,8 @@ package final class EventEncoder {
                 {
                     try images.read(change, plan, body)
                     let info = batch.transaction(at: Int(change.transaction))
-                    try writer.append(change, of: info, topic: relation, plan, images, body)
+                    try writer.append(
+                        change, at: firstOffset &+ UInt64(position), of: info, topic: relation, plan, images, body)
                 }
             } catch {
                 if !writer.isEmpty { break }

@@ -2,16 +2,16 @@ internal import ByteKit
 internal import ChangeModel
 
 extension EventWriter {
-    /// Writes a change as a CloudEvent; returns where its key stands.
+    /// Writes a change as a CloudEvent.
     mutating func appendCloudEvent(
         _ change: RowChange, _ info: TransactionInfo, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
-    ) -> ByteRange {
+    ) {
         let operation = change.operation
         let fragments = plan.fragments.operations[Int(operation.rawValue) &- 1]
         output.append(plan.bytes(fragments.head))
-        output.append(contentsOf: sequence)
+        appendSequenceOfID(plan)
         output.append(plan.bytes(fragments.type))
-        let (key, subject) = appendSubject(operation, plan, images, body)
+        let subject = appendSubject(operation, plan, images, body)
         output.append(",\"time\":\"")
         transaction.appendTime(to: &output)
         output.append(plan.bytes(plan.fragments.middle))
@@ -26,28 +26,28 @@ extension EventWriter {
         output.append(plan.bytes(fragments.data))
         appendData(operation, plan, images, body)
         appendOrigin(change, info)
-        return key
     }
 
-    /// Writes the subject, unless the key's text is empty. Returns where the key stands as it is, and where the subject
-    /// stands.
+    /// Writes the subject, unless the key's text is empty. Returns where it stands, and notes where the key stands as
+    /// it is.
     private mutating func appendSubject(
         _ operation: Operation, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
-    ) -> (key: ByteRange, subject: Range<Int>) {
+    ) -> Range<Int> {
         let start = output.count
         let keyImage = operation == .delete ? images.before : images.after
-        guard !plan.keyColumns.isEmpty, !keyImage.isEmpty else { return (.empty, start..<start) }
+        guard !plan.keyColumns.isEmpty, !keyImage.isEmpty else { return start..<start }
         output.append(",\"subject\":\"")
         let textStart = output.count
         let rawLength = appendKeyText(keyImage, plan, body)
         let text = textStart..<output.count
         if text.isEmpty {
             output.truncate(to: start)
-            return (.empty, start..<start)
+            return start..<start
         }
         output.append(UInt8(ascii: "\""))
         // Escapes only make text longer: with an equal length, the text in the event is the key itself.
-        return (rawLength == text.count ? ByteRange(text) : keepLooseKey(keyImage, plan, body), text)
+        texts.key = rawLength == text.count ? TextPlace(text) : keepLooseKey(keyImage, plan, body)
+        return text
     }
 
     /// Writes the members of `data` from the key's value to `unchanged`.

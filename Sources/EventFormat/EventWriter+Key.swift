@@ -18,11 +18,17 @@ extension EventWriter {
     }
 
     /// Keeps the key's text without escapes beside the events. The range is moved when the batch is finished.
-    mutating func keepLooseKey(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan) -> ByteRange {
+    mutating func keepLooseKey(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan) -> TextPlace {
         composeKeyText(image, plan, body)
-        let start = looseKeys.count
-        looseKeys.append(contentsOf: keyText)
-        return ByteRange(start..<looseKeys.count)
+        return keepLooseText()
+    }
+
+    /// Keeps the text that was put together beside the events.
+    mutating func keepLooseText() -> TextPlace {
+        if keyText.count == 0 { return .none }
+        let start = looseTexts.count
+        looseTexts.append(contentsOf: keyText)
+        return TextPlace(start..<looseTexts.count, isLoose: true)
     }
 
     /// Puts the key's text together: the values as they stand in JSON, without quotes and escapes of JSON; structured

@@ -2,31 +2,30 @@ internal import ByteKit
 internal import ChangeModel
 
 extension EventWriter {
-    /// Writes a row of an outbox as the event that the application meant; returns where its key stands and the index of
-    /// its topic among the routed ones.
+    /// Writes a row of an outbox as the event that the application meant; returns the index of its topic among the
+    /// routed ones.
     mutating func appendOutboxEvent(
         _ plan: ColumnPlan, _ outbox: OutboxPlan, _ images: RowImages, _ body: RawSpan
-    ) throws(EncodingFailure.Reason) -> (key: ByteRange, topic: Int) {
+    ) throws(EncodingFailure.Reason) -> Int {
         let row = images.after
         for column in [outbox.route.id, outbox.route.type] where composeText(row, column, plan, body) == 0 {
             throw .noOutboxEvent
         }
         composeTopic(row, plan, outbox, body)
         let topic = routes.index(of: plan.version.relation)
-        let key =
-            switch format {
-            case .cloudEvents: appendOutboxCloudEvent(row, plan, outbox, body)
-            case .row: appendOutboxRow(row, plan, outbox, images, body)
-            }
-        return (key, topic)
+        switch format {
+        case .cloudEvents: appendOutboxCloudEvent(row, plan, outbox, body)
+        case .row: appendOutboxRow(row, plan, outbox, images, body)
+        }
+        return topic
     }
 
     private mutating func appendOutboxCloudEvent(
         _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
-    ) -> ByteRange {
+    ) {
         let (route, fragments) = (outbox.route, outbox.fragments)
         output.append(plan.bytes(fragments.head))
-        appendText(row, route.id, plan, body)
+        appendID(row, plan, outbox, body)
         output.append(plan.bytes(fragments.type))
         appendText(row, route.type, plan, body)
         output.append(UInt8(ascii: "\""))
@@ -58,7 +57,8 @@ extension EventWriter {
         appendPayload(row[route.payload], plan, outbox, body)
         output.append(UInt8(ascii: "}"))
         // Escapes only make text longer: with an equal length, the text in the event is the key itself.
-        return subject.count == keyLength ? ByteRange(subject) : keepLooseText(row, route.aggregateID, plan, body)
+        texts.key =
+            subject.count == keyLength ? TextPlace(subject) : keepLooseText(row, route.aggregateID, plan, body)
     }
 
     /// Writes the row's own attributes and then those of its transaction, without the ones that the row has.
@@ -83,12 +83,12 @@ extension EventWriter {
 
     private mutating func appendOutboxRow(
         _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ images: RowImages, _ body: RawSpan
-    ) -> ByteRange {
+    ) {
         let fragments = outbox.fragments
         output.append(UInt8(ascii: "{"))
         appendMembers(row, plan, body, noting: .after)
         output.append(plan.bytes(fragments.head))
-        appendText(row, outbox.route.id, plan, body)
+        appendID(row, plan, outbox, body)
         output.append(plan.bytes(fragments.sequence))
         output.append(contentsOf: sequence)
         output.append(plan.bytes(fragments.topic))
@@ -98,7 +98,7 @@ extension EventWriter {
         output.append(UInt8(ascii: "\""))
         appendRowNotes(plan, images, body)
         output.append(UInt8(ascii: "}"))
-        return keepLooseText(row, outbox.route.aggregateID, plan, body)
+        texts.key = keepLooseText(row, outbox.route.aggregateID, plan, body)
     }
 
     // MARK: Texts
@@ -120,13 +120,21 @@ extension EventWriter {
         appendEscaped(keyText, to: &output)
     }
 
+    /// Writes the id that the row chose, and notes where it stands as it is.
+    private mutating func appendID(
+        _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
+    ) {
+        let start = output.count
+        appendText(row, outbox.route.id, plan, body)
+        // Escapes only make text longer.
+        texts.id = output.count - start == keyText.count ? TextPlace(start..<output.count) : keepLooseText()
+    }
+
     private mutating func keepLooseText(
         _ row: [ValuePlace], _ column: Int, _ plan: ColumnPlan, _ body: RawSpan
-    ) -> ByteRange {
-        guard composeText(row, column, plan, body) > 0 else { return .empty }
-        let start = looseKeys.count
-        looseKeys.append(contentsOf: keyText)
-        return ByteRange(start..<looseKeys.count)
+    ) -> TextPlace {
+        composeText(row, column, plan, body)
+        return keepLooseText()
     }
 
     private mutating func composeTopic(

@@ -2,10 +2,10 @@ internal import ByteKit
 internal import ChangeModel
 
 extension EventWriter {
-    /// Writes a change as a row with metadata; returns where its key stands.
+    /// Writes a change as a row with metadata.
     mutating func appendRowEvent(
         _ change: RowChange, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
-    ) -> ByteRange {
+    ) {
         let operation = change.operation
         let fragments = plan.fragments
         let start = output.count
@@ -22,7 +22,7 @@ extension EventWriter {
         var head = plan.bytes(fragments.operations[Int(operation.rawValue) &- 1].head)
         if output.count == start &+ 1 { head = head.extracting(1..<head.byteCount) }
         output.append(head)
-        output.append(contentsOf: sequence)
+        appendSequenceOfID(plan)
         output.append(plan.bytes(fragments.sequence))
         output.append(contentsOf: sequence)
         output.append(plan.bytes(fragments.middle))
@@ -31,7 +31,7 @@ extension EventWriter {
         appendRowNotes(plan, images, body)
         output.append(UInt8(ascii: "}"))
         let keyImage = operation == .delete ? images.before : images.after
-        return plan.keyColumns.isEmpty || keyImage.isEmpty ? .empty : keepLooseKey(keyImage, plan, body)
+        if !plan.keyColumns.isEmpty && !keyImage.isEmpty { texts.key = keepLooseKey(keyImage, plan, body) }
     }
 
     /// Writes what is only sometimes to be said about the values.

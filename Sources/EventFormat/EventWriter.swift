@@ -10,8 +10,10 @@ struct EventWriter: ~Copyable {
     let hasLSN: Bool
     /// The events, a line feed behind each.
     var output: OutputBuffer
-    /// Keys that do not stand in their event as they are; they go behind the last event.
-    var looseKeys = OutputBuffer(capacity: 256)
+    /// Keys and ids that do not stand in their event as they are; they go behind the last event.
+    var looseTexts = OutputBuffer(capacity: 256)
+    /// Where the texts of the present record stand.
+    var texts = RecordTexts()
     var keyText = OutputBuffer(capacity: 64)
     var sequence = OutputBuffer(capacity: 32)
     var transaction: TransactionText
@@ -26,8 +28,8 @@ struct EventWriter: ~Copyable {
     var before = OddColumns()
 
     private var records: [Record] = []
-    /// Records whose key is a range of ``looseKeys``.
-    private var looseRecords: [Int] = []
+    /// Records of which a text is a range of ``looseTexts``.
+    private var looseRecords: [(index: Int, texts: RecordTexts)] = []
     /// Records whose topic is an index of ``routes``.
     private var routedRecords: [Int] = []
 
@@ -49,35 +51,35 @@ struct EventWriter: ~Copyable {
     /// What was wrong with what applications said about their transactions.
     var contextProblems: Set<ContextProblem> { transaction.problems }
 
-    /// Appends the event of a change.
+    /// Appends the event of the change at a log offset.
     mutating func append(
-        _ change: RowChange, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan, _ images: RowImages,
-        _ body: RawSpan
+        _ change: RowChange, at offset: UInt64, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan,
+        _ images: RowImages, _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
         let start = output.count
-        let looseStart = looseKeys.count
+        let looseStart = looseTexts.count
         prepare(change, info, body)
         var topic = topic
-        let key: ByteRange
         if let outbox = plan.outbox {
-            (key, topic) = try appendOutboxEvent(plan, outbox, images, body)
+            topic = try appendOutboxEvent(plan, outbox, images, body)
         } else {
-            key =
-                switch format {
-                case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
-                case .row: appendRowEvent(change, plan, images, body)
-                }
+            switch format {
+            case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
+            case .row: appendRowEvent(change, plan, images, body)
+            }
+            if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }
         }
-        guard output.count &+ looseKeys.count < Int(UInt32.max) else {
+        guard output.count &+ looseTexts.count < Int(UInt32.max) else {
             output.truncate(to: start)
-            looseKeys.truncate(to: looseStart)
+            looseTexts.truncate(to: looseStart)
             throw .tooLarge
         }
-        if looseKeys.count > looseStart { looseRecords.append(records.count) }
+        if looseTexts.count > looseStart { looseRecords.append((records.count, texts)) }
         if plan.outbox != nil { routedRecords.append(records.count) }
         records.append(
             Record(
-                payload: ByteRange(start..<output.count), key: key, topic: UInt32(truncatingIfNeeded: topic),
+                offset: offset, id: texts.id.range, payload: ByteRange(start..<output.count), key: texts.key.range,
+                previousKey: texts.previousKey.range, topic: UInt32(truncatingIfNeeded: topic),
                 identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt))
         output.append(UInt8(ascii: "\n"))
     }
@@ -85,14 +87,36 @@ struct EventWriter: ~Copyable {
     /// The batch of what was written. `topics` are those of the relations.
     consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
         let shift = UInt32(truncatingIfNeeded: output.count)
-        output.append(contentsOf: looseKeys)
-        for index in looseRecords { records[index].key.offset &+= shift }
+        output.append(contentsOf: looseTexts)
+        for (index, texts) in looseRecords {
+            if texts.id.isLoose { records[index].id.offset &+= shift }
+            if texts.key.isLoose { records[index].key.offset &+= shift }
+            if texts.previousKey.isLoose { records[index].previousKey.offset &+= shift }
+        }
         for index in routedRecords { records[index].topic &+= UInt32(truncatingIfNeeded: topics.count) }
         let (records, allTopics) = (records, topics + routes.topics)
         return RecordBatch(body: output.freeze(), records: records, topics: allTopics, nextOffset: nextOffset)
     }
 
+    /// Writes the sequence behind the pipeline's name, which was just written: together they are the event's id.
+    mutating func appendSequenceOfID(_ plan: ColumnPlan) {
+        let end = output.count &+ sequence.count
+        texts.id =
+            plan.isNameItself
+            ? TextPlace(output.count &- Int(plan.idPrefix.length)..<end) : keepLooseID(plan)
+        output.append(contentsOf: sequence)
+    }
+
+    /// Keeps the id of a pipeline whose name stands in events with escapes.
+    private mutating func keepLooseID(_ plan: ColumnPlan) -> TextPlace {
+        let start = looseTexts.count
+        looseTexts.append(plan.bytes(plan.idPrefix))
+        looseTexts.append(contentsOf: sequence)
+        return TextPlace(start..<looseTexts.count, isLoose: true)
+    }
+
     private mutating func prepare(_ change: RowChange, _ info: TransactionInfo, _ body: RawSpan) {
+        texts = RecordTexts()
         transaction.prepare(info, body)
         sequence.removeAll()
         transaction.appendCommit(to: &sequence)

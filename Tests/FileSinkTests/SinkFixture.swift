@@ -48,6 +48,7 @@ func recordBatch(_ events: [TestEvent], nextOffset: UInt64) -> RecordBatch {
         body.append(utf8: event.line)
         records.append(
             Record(
+                offset: nextOffset &- UInt64(events.count - index), id: .empty,
                 payload: ByteRange(offset: UInt32(start), length: UInt32(body.count - start)), key: .empty,
                 topic: UInt32(place), identity: ChangeIdentity(commit: 1, ordinal: UInt32(index)),
                 committedAt: event.committedAt))
