@@ -1,0 +1,209 @@
+private import ByteKit
+private import CLibCurl
+internal import ConnectorKit
+private import Synchronization
+
+/// What the pipeline's task and the courier's thread tell each other.
+///
+/// The task puts batches in and waits; the courier takes them out and says how far it is. The courier never waits here.
+final class Mailbox: Sendable {
+    typealias Instant = ContinuousClock.Instant
+
+    /// A batch as the courier gets it.
+    struct Letter {
+        var batch: RecordBatch
+        /// How many rejections were named in receipts before it was put in.
+        var namedRejections: Int
+    }
+
+    /// What the courier finds.
+    struct Orders {
+        var letters: [Letter] = []
+        var isClosed = false
+        /// When somebody wants an answer at the latest.
+        var deadline: Instant?
+    }
+
+    /// How far the courier is.
+    struct Progress: Equatable {
+        var durableBefore: UInt64
+        /// Records and bytes from the first one that is not done.
+        var recordCount = 0
+        var byteCount = 0
+    }
+
+    private struct Waiter {
+        var continuation: CheckedContinuation<Void, Never>
+        var wantsAll: Bool
+        var deadline: Instant?
+    }
+
+    /// Whom to wake: libcurl's multi handle, as long as it is there.
+    @safe private struct MultiHandle {
+        var pointer: UnsafeMutableRawPointer?
+
+        init() { unsafe pointer = nil }
+    }
+
+    private struct State {
+        var letters: [Letter] = []
+        /// Records and bytes that are in letters.
+        var recordCount = 0
+        var byteCount = 0
+        /// Log offset behind everything that was put in.
+        var putBefore: UInt64
+        var progress: Progress
+        var rejected: [RejectedRecord] = []
+        var namedRejections = 0
+        var failure: ConnectorFailure?
+        var waiter: Waiter?
+        var isClosed = false
+        var hasEnded = false
+        var endWaiters: [CheckedContinuation<Void, Never>] = []
+        var multi = MultiHandle()
+    }
+
+    private let state: Mutex<State>
+    private let recordsMax: Int
+    private let bytesMax: Int
+
+    /// A mailbox for a courier whose first record will be the one at `offset`.
+    init(at offset: UInt64, recordsMax: Int, bytesMax: Int) {
+        state = Mutex(State(putBefore: offset, progress: Progress(durableBefore: offset)))
+        self.recordsMax = recordsMax
+        self.bytesMax = bytesMax
+    }
+
+    // MARK: The pipeline's side
+
+    /// Hands a batch to the courier.
+    func put(_ batch: RecordBatch) {
+        state.withLock { state in
+            state.putBefore = max(state.putBefore, batch.nextOffset)
+            state.letters.append(Letter(batch: batch, namedRejections: state.namedRejections))
+            state.recordCount += batch.records.count
+            state.byteCount += batch.records.isEmpty ? 0 : batch.body.count
+            wake(&state)
+        }
+    }
+
+    /// Waits until there is room for another batch; or, with `wantsAll`, until everything is delivered. A failure, the
+    /// deadline and cancellation end it too.
+    func wait(wantsAll: Bool, until deadline: Instant?) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    let waiter = Waiter(continuation: continuation, wantsAll: wantsAll, deadline: deadline)
+                    if ends(waiter, state, ContinuousClock.now) || Task.isCancelled { return true }
+                    state.waiter = waiter
+                    wake(&state)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiter.take() }?.continuation.resume()
+        }
+    }
+
+    /// True when everything that was put in is delivered.
+    var isDone: Bool { state.withLock { $0.progress.durableBefore >= $0.putBefore } }
+
+    /// How far everything is delivered, with the rejections that no receipt has named. Throws what made the courier
+    /// stop.
+    func receipt() throws(ConnectorFailure) -> DeliveryReceipt {
+        let result = state.withLock { state -> Result<DeliveryReceipt, ConnectorFailure> in
+            if let failure = state.failure { return .failure(failure) }
+            let rejected = state.rejected
+            state.rejected = []
+            state.namedRejections += rejected.count
+            return .success(.durable(before: state.progress.durableBefore, rejected: rejected))
+        }
+        return try result.get()
+    }
+
+    /// Has the courier end, and waits until it has.
+    func close() async {
+        await withCheckedContinuation { continuation in
+            let hasEnded = state.withLock { state in
+                state.isClosed = true
+                state.letters = []
+                if state.hasEnded { return true }
+                state.endWaiters.append(continuation)
+                wake(&state)
+                return false
+            }
+            if hasEnded { continuation.resume() }
+        }
+    }
+
+    // MARK: The courier's side
+
+    /// Says by which of libcurl's handles the courier is woken.
+    func begins(_ multi: UnsafeMutableRawPointer) {
+        state.withLock { state in unsafe state.multi.pointer = multi }
+    }
+
+    /// What is to be done.
+    func collect() -> Orders {
+        state.withLock { state in
+            let orders = Orders(
+                letters: state.letters, isClosed: state.isClosed, deadline: state.waiter?.deadline)
+            state.letters = []
+            state.recordCount = 0
+            state.byteCount = 0
+            // Until it says how far it is, what it took counts.
+            for letter in orders.letters {
+                state.progress.recordCount += letter.batch.records.count
+                state.progress.byteCount += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
+            }
+            return orders
+        }
+    }
+
+    /// Says how far the courier is, and wakes whoever waited for that. `rejected` lie before `progress`.
+    func publish(_ progress: Progress, rejected: [RejectedRecord], at now: Instant) {
+        let waiter = state.withLock { state -> Waiter? in
+            state.progress = progress
+            state.rejected += rejected
+            guard let waiter = state.waiter, ends(waiter, state, now) else { return nil }
+            state.waiter = nil
+            return waiter
+        }
+        waiter?.continuation.resume()
+    }
+
+    /// Says that the courier cannot go on.
+    func fail(_ failure: ConnectorFailure) {
+        let waiter = state.withLock { state -> Waiter? in
+            state.failure = state.failure ?? failure
+            return state.waiter.take()
+        }
+        waiter?.continuation.resume()
+    }
+
+    /// Says that the handle is not to be woken any more.
+    func letGo() { state.withLock { state in state.multi = MultiHandle() } }
+
+    /// Says that the courier's thread is at its end.
+    func end() {
+        let waiters = state.withLock { state in
+            state.hasEnded = true
+            defer { state.endWaiters = [] }
+            return state.endWaiters + (state.waiter.take().map { [$0.continuation] } ?? [])
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func ends(_ waiter: Waiter, _ state: State, _ now: Instant) -> Bool {
+        if state.failure != nil || state.isClosed || state.hasEnded { return true }
+        if let deadline = waiter.deadline, now >= deadline { return true }
+        if waiter.wantsAll { return state.progress.durableBefore >= state.putBefore }
+        return state.progress.recordCount + state.recordCount < recordsMax
+            && state.progress.byteCount + state.byteCount < bytesMax
+    }
+
+    private func wake(_ state: inout State) {
+        if let multi = unsafe state.multi.pointer { unsafe curl_multi_wakeup(multi) }
+    }
+}
