@@ -94,6 +94,24 @@ extension OutputBuffer {
         return true
     }
 
+    /// Appends the bytes that hexadecimal text of either case stands for. False, and nothing appended, when the text
+    /// has an odd length or holds anything but digits.
+    public mutating func append(bytesOfHex text: RawSpan) -> Bool {
+        guard text.byteCount % 2 == 0 else { return false }
+        let start = written
+        reserve(text.byteCount / 2)
+        var reader = ByteReader(text)
+        while let high = reader.byte(), let low = reader.byte() {
+            let (upper, lower) = (hexValue(high), hexValue(low))
+            guard upper | lower < 16 else {
+                written = start
+                return false
+            }
+            append(upper << 4 | lower)
+        }
+        return true
+    }
+
     @inline(__always)
     private mutating func append(base64Group group: UInt32) {
         var word: UInt32 = 0

@@ -1,5 +1,6 @@
 internal import ByteKit
 internal import ChangeModel
+internal import ConnectorKit
 
 /// Everything about a relation version that is the same in all of its events, written once when it is first seen:
 /// names, types and references as bytes of JSON.
@@ -22,6 +23,8 @@ final class ColumnPlan: Sendable {
     /// Indices of the key's columns in the order of the key.
     let keyColumns: [Int]
     let fragments: Fragments
+    /// For events whose attributes stand beside their data.
+    let context: ContextFragments?
     /// How rows become events of the application; nil for every table but an outbox.
     let outbox: OutboxPlan?
     /// What ids begin with: the pipeline's name and a hyphen.
@@ -30,7 +33,7 @@ final class ColumnPlan: Sendable {
     let isNameItself: Bool
     private let text: FrozenBytes
 
-    init(_ version: RelationVersion, pipelineName: String, format: EventFormat) {
+    init(_ version: RelationVersion, pipelineName: String, format: EventFormat, form: RecordForm = .line) {
         self.version = version
         var writer = FragmentWriter()
         var nodes = ValueNodes()
@@ -47,7 +50,9 @@ final class ColumnPlan: Sendable {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
         case .row: fragments = writer.rowFragments(version, pipelineName)
         }
-        outbox = OutboxPlan(version.relation, pipelineName: pipelineName, format: format, writer: &writer)
+        context = form == .binary && format == .cloudEvents ? writer.contextFragments(version, pipelineName) : nil
+        outbox = OutboxPlan(
+            version.relation, pipelineName: pipelineName, format: format, form: form, writer: &writer)
         idPrefix = writer.fragment { $0.append(utf8: pipelineName + "-") }
         isNameItself = writer.fragment { $0.append(openJSONString: pipelineName + "-") }.length == idPrefix.length + 1
         text = writer.finish()
@@ -204,12 +209,12 @@ extension OutputBuffer {
 }
 
 /// `schema.table.operation`; a message, whose table says the same as its operation, is `schema.table`.
-private func eventType(_ relation: Relation, _ operation: Operation) -> String {
+func eventType(_ relation: Relation, _ operation: Operation) -> String {
     relation.qualifiedName + (operation == .message ? "" : "." + operation.name.description)
 }
 
 /// Where the registry has the contract of a relation version.
-private func dataSchema(_ version: RelationVersion) -> String {
+func dataSchema(_ version: RelationVersion) -> String {
     "/subjects/\(uriSegment(version.subject))/versions/\(version.version)"
 }
 

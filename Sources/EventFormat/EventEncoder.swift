@@ -9,6 +9,7 @@ package final class EventEncoder {
     private let pipelineName: String
     private let hasLSN: Bool
     private let format: EventFormat
+    private let form: RecordForm
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
     /// table.
     private var plans: [ObjectIdentifier: CachedPlan] = [:]
@@ -27,11 +28,13 @@ package final class EventEncoder {
 
     /// An encoder for the events of a pipeline.
     ///
-    /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`.
-    package init(pipelineName: String, sourceKind: String, format: EventFormat) {
+    /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the
+    /// sink asks for.
+    package init(pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line) {
         self.pipelineName = pipelineName
         hasLSN = sourceKind == "postgres"
         self.format = format
+        self.form = form
     }
 
     /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends; at
@@ -52,7 +55,7 @@ package final class EventEncoder {
         var images = RowImages()
         var position = max(index, 0)
         var writer = EventWriter(
-            format: format, hasLSN: hasLSN, changeCount: max(batch.changeCount - position, 0),
+            format: format, form: form, hasLSN: hasLSN, changeCount: max(batch.changeCount - position, 0),
             tupleBytes: body.byteCount, bytesMax: bytesMax)
         while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
             let change = batch.change(at: position)
@@ -87,7 +90,7 @@ package final class EventEncoder {
         if let known = plans[identity] { return known.plan }
         if plans.count >= Self.plansMax { plans.removeAll() }
         let isWanted = including(version.relation)
-        let plan = isWanted ? ColumnPlan(version, pipelineName: pipelineName, format: format) : nil
+        let plan = isWanted ? ColumnPlan(version, pipelineName: pipelineName, format: format, form: form) : nil
         plans[identity] = CachedPlan(version: version, plan: plan)
         return plan
     }

@@ -51,7 +51,7 @@ extension EventWriter {
     }
 
     /// Writes the members of `data` from the key's value to `unchanged`.
-    private mutating func appendData(_ operation: Operation, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
+    mutating func appendData(_ operation: Operation, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan) {
         let isDelete = operation == .delete
         let isBeforeWhole = images.beforeImage == .full
         if images.beforeImage == .none, !isDelete {
@@ -106,7 +106,7 @@ extension EventWriter {
     }
 
     /// Writes the transaction and the commit, and closes the event.
-    private mutating func appendOrigin(_ change: RowChange, _ info: TransactionInfo) {
+    mutating func appendOrigin(_ change: RowChange, _ info: TransactionInfo) {
         if info.id == 0 {
             output.append(",\"transaction\":null,\"committed_at\":\"")
         } else {

@@ -34,7 +34,7 @@ extension EventWriter {
     /// Puts the key's text together: the values as they stand in JSON, without quotes and escapes of JSON; structured
     /// ones and JSON as the database writes them, so that the text tells them apart whatever their shape was. Those of
     /// a composite key are joined by commas, and a comma or backslash in them has a backslash before it.
-    private mutating func composeKeyText(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan) {
+    mutating func composeKeyText(_ image: [ValuePlace], _ plan: ColumnPlan, _ body: RawSpan) {
         keyText.removeAll()
         let isComposite = plan.keyColumns.count > 1
         for (number, column) in plan.keyColumns.enumerated() {

@@ -1,5 +1,6 @@
 internal import ByteKit
 internal import ChangeModel
+internal import ConnectorKit
 
 extension EventWriter {
     /// Writes a row of an outbox as the event that the application meant; returns the index of its topic among the
@@ -13,9 +14,10 @@ extension EventWriter {
         }
         composeTopic(row, plan, outbox, body)
         let topic = routes.index(of: plan.version.relation)
-        switch format {
-        case .cloudEvents: appendOutboxCloudEvent(row, plan, outbox, body)
-        case .row: appendOutboxRow(row, plan, outbox, images, body)
+        switch (format, form) {
+        case (.cloudEvents, .line): appendOutboxCloudEvent(row, plan, outbox, body)
+        case (.cloudEvents, .binary): appendBinaryOutboxEvent(row, plan, outbox, body)
+        case (.row, _): appendOutboxRow(row, plan, outbox, images, body)
         }
         return topic
     }
@@ -105,7 +107,7 @@ extension EventWriter {
 
     /// Puts a column's text together; returns how long it is: 0 for NULL too.
     @discardableResult
-    private mutating func composeText(
+    mutating func composeText(
         _ row: [ValuePlace], _ column: Int, _ plan: ColumnPlan, _ body: RawSpan
     ) -> Int {
         keyText.removeAll()
@@ -208,7 +210,7 @@ extension EventWriter {
     }
 
     /// True when the first byte that is not white space opens an object or an array.
-    private func isObjectOrArray(_ bytes: RawSpan) -> Bool {
+    func isObjectOrArray(_ bytes: RawSpan) -> Bool {
         var place = 0
         while place < bytes.byteCount, [0x20, 0x0A, 0x0D, 0x09].contains(bytes.byte(place)) { place += 1 }
         return bytes.byte(place) == UInt8(ascii: "{") || bytes.byte(place) == UInt8(ascii: "[")

@@ -6,11 +6,13 @@ internal import ConnectorKit
 /// grown.
 struct EventWriter: ~Copyable {
     let format: EventFormat
+    /// How much of an event is its payload.
+    let form: RecordForm
     /// True when a commit is a position in PostgreSQL's log.
     let hasLSN: Bool
     /// The events, a line feed behind each.
     var output: OutputBuffer
-    /// Keys and ids that do not stand in their event as they are; they go behind the last event.
+    /// Keys, ids and attributes that do not stand in their event as they are; they go behind the last event.
     var looseTexts = OutputBuffer(capacity: 256)
     /// Where the texts of the present record stand.
     var texts = RecordTexts()
@@ -35,10 +37,13 @@ struct EventWriter: ~Copyable {
 
     /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with
     /// fitting numbers, its buffers need not grow.
-    init(format: EventFormat, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int) {
+    init(
+        format: EventFormat, form: RecordForm, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int
+    ) {
         self.format = format
+        self.form = form
         self.hasLSN = hasLSN
-        transaction = TransactionText(hasAttributes: format == .cloudEvents)
+        transaction = TransactionText(attributes: .init(format, form))
         let wanted = changeCount &* 768 &+ tupleBytes &* 2
         let limit = min(max(bytesMax, 4096), 4 << 20)
         output = OutputBuffer(capacity: min(wanted, limit) + 8192)
@@ -63,9 +68,10 @@ struct EventWriter: ~Copyable {
         if let outbox = plan.outbox {
             topic = try appendOutboxEvent(plan, outbox, images, body)
         } else {
-            switch format {
-            case .cloudEvents: appendCloudEvent(change, info, plan, images, body)
-            case .row: appendRowEvent(change, plan, images, body)
+            switch (format, form) {
+            case (.cloudEvents, .line): appendCloudEvent(change, info, plan, images, body)
+            case (.cloudEvents, .binary): appendBinaryCloudEvent(change, info, plan, images, body)
+            case (.row, _): appendRowEvent(change, plan, images, body)
             }
             if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }
         }
@@ -79,7 +85,8 @@ struct EventWriter: ~Copyable {
         records.append(
             Record(
                 offset: offset, id: texts.id.range, payload: ByteRange(start..<output.count), key: texts.key.range,
-                previousKey: texts.previousKey.range, topic: UInt32(truncatingIfNeeded: topic),
+                previousKey: texts.previousKey.range, attributes: texts.attributes.range,
+                topic: UInt32(truncatingIfNeeded: topic),
                 identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt))
         output.append(UInt8(ascii: "\n"))
     }
@@ -92,6 +99,7 @@ struct EventWriter: ~Copyable {
             if texts.id.isLoose { records[index].id.offset &+= shift }
             if texts.key.isLoose { records[index].key.offset &+= shift }
             if texts.previousKey.isLoose { records[index].previousKey.offset &+= shift }
+            if texts.attributes.isLoose { records[index].attributes.offset &+= shift }
         }
         for index in routedRecords { records[index].topic &+= UInt32(truncatingIfNeeded: topics.count) }
         let (records, allTopics) = (records, topics + routes.topics)
@@ -108,7 +116,7 @@ struct EventWriter: ~Copyable {
     }
 
     /// Keeps the id of a pipeline whose name stands in events with escapes.
-    private mutating func keepLooseID(_ plan: ColumnPlan) -> TextPlace {
+    mutating func keepLooseID(_ plan: ColumnPlan) -> TextPlace {
         let start = looseTexts.count
         looseTexts.append(plan.bytes(plan.idPrefix))
         looseTexts.append(contentsOf: sequence)

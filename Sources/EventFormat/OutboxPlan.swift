@@ -1,5 +1,6 @@
 internal import ByteKit
 internal import ChangeModel
+internal import ConnectorKit
 
 /// What the events of an outbox relation have in common, beside its ``ColumnPlan``.
 struct OutboxPlan: Sendable {
@@ -9,15 +10,18 @@ struct OutboxPlan: Sendable {
     let fragments: OutboxFragments
 
     /// Nil for a table like any other, and for a route that does not fit its relation.
-    init?(_ relation: Relation, pipelineName: String, format: EventFormat, writer: inout FragmentWriter) {
+    init?(
+        _ relation: Relation, pipelineName: String, format: EventFormat, form: RecordForm, writer: inout FragmentWriter
+    ) {
         guard let route = relation.outbox, route.fits(columnCount: relation.columns.count) else { return nil }
         self.route = route
         let payload = relation.columns[route.payload]
         holdsJSON = payload.type == .json || payload.shape == .json
         fragments =
-            switch format {
-            case .cloudEvents: writer.outboxEventFragments(relation, route, pipelineName)
-            case .row: writer.outboxRowFragments(relation)
+            switch (format, form) {
+            case (.cloudEvents, .line): writer.outboxEventFragments(relation, route, pipelineName)
+            case (.cloudEvents, .binary): writer.outboxContextFragments(relation, route, pipelineName)
+            case (.row, _): writer.outboxRowFragments(relation)
             }
     }
 }
@@ -47,8 +51,7 @@ extension FragmentWriter {
         fragments.type = fragment { text in
             text.append("\",\"source\":")
             // Ids are the table's own, so the table belongs to what they are unique in.
-            let source = "/millrace/" + uriSegment(pipelineName) + "/" + uriSegment(relation.qualifiedName)
-            text.append(jsonString: source)
+            text.append(jsonString: outboxSource(relation, pipelineName))
             text.append(",\"type\":\"")
         }
         for attribute in route.attributes {
@@ -97,4 +100,9 @@ extension FragmentWriter {
         }
         return fragments
     }
+}
+
+/// What the ids of an outbox's events are unique in.
+func outboxSource(_ relation: Relation, _ pipelineName: String) -> String {
+    "/millrace/" + uriSegment(pipelineName) + "/" + uriSegment(relation.qualifiedName)
 }

@@ -21,4 +21,6 @@ struct RecordTexts: BitwiseCopyable {
     var key = TextPlace.none
     /// The key before an update that changed it.
     var previousKey = TextPlace.none
+    /// The context attributes, where the payload is the data alone.
+    var attributes = TextPlace.none
 }

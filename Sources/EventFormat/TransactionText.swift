@@ -1,5 +1,6 @@
 internal import ByteKit
 internal import ChangeModel
+internal import ConnectorKit
 
 /// What all events of a transaction say in the same words, written once a transaction.
 struct TransactionText: ~Copyable {
@@ -8,14 +9,33 @@ struct TransactionText: ~Copyable {
     private var timeEnd = 0
     private var idEnd = 0
     private var positionEnd = 0
-    /// Where the attributes stand that the application gave to the transaction, each as `,"name":"value"`.
+    /// Where the attributes stand that the application gave to the transaction.
     private var attributes: [Range<Int>] = []
-    /// False when events have no attributes, so that what the application said is not even read.
-    private let hasAttributes: Bool
+    /// How attributes are written.
+    private let style: AttributeStyle
+
+    /// How attributes are written that an application gives to a transaction.
+    enum AttributeStyle {
+        /// Not at all: what the application said is not even read.
+        case none
+        /// Each as `,"name":"value"`.
+        case members
+        /// Each as a line `name:value`.
+        case lines
+
+        init(_ format: EventFormat, _ form: RecordForm) {
+            self =
+                switch (format, form) {
+                case (.cloudEvents, .line): .members
+                case (.cloudEvents, .binary): .lines
+                case (.row, _): .none
+                }
+        }
+    }
     /// What was wrong with what applications said.
     private(set) var problems: Set<ContextProblem> = []
 
-    init(hasAttributes: Bool) { self.hasAttributes = hasAttributes }
+    init(attributes style: AttributeStyle) { self.style = style }
 
     /// Writes the words of `transaction`, unless they are there already. `body` is that of its batch.
     @inline(__always)
@@ -36,17 +56,21 @@ struct TransactionText: ~Copyable {
         positionEnd = text.count
         attributes.removeAll(keepingCapacity: true)
         let context = transaction.context.indices
-        guard hasAttributes, !context.isEmpty, context.upperBound <= body.byteCount else { return }
+        guard style != .none, !context.isEmpty, context.upperBound <= body.byteCount else { return }
         writeAttributes(.read(body.extracting(context)))
     }
 
     private mutating func writeAttributes(_ context: TransactionContext) {
         for attribute in context.attributes {
             let start = text.count
-            text.append(UInt8(ascii: ","))
-            text.append(jsonString: attribute.name)
-            text.append(UInt8(ascii: ":"))
-            text.append(jsonString: attribute.value)
+            if style == .lines {
+                text.append(utf8: attribute.name + ":" + attribute.value + "\n")
+            } else {
+                text.append(UInt8(ascii: ","))
+                text.append(jsonString: attribute.name)
+                text.append(UInt8(ascii: ":"))
+                text.append(jsonString: attribute.value)
+            }
             attributes.append(start..<text.count)
         }
         if let problem = context.problem { problems.insert(problem) }
@@ -68,7 +92,7 @@ struct TransactionText: ~Copyable {
     @inline(__always)
     func appendLSN(to output: inout OutputBuffer) { output.append(text.bytes.extracting(idEnd..<positionEnd)) }
 
-    /// Appends the attributes that the application gave to the transaction, a comma before each.
+    /// Appends the attributes that the application gave to the transaction: a comma before each, or a line feed behind.
     @inline(__always)
     func appendAttributes(to output: inout OutputBuffer) {
         output.append(text.bytes.extracting(positionEnd..<text.count))

@@ -124,7 +124,8 @@ package struct DeliveryStage {
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
-        let encoder = ClearedEncoder(pipelineName: pipelineName, sourceKind: source, format: plan.format)
+        let encoder = ClearedEncoder(
+            pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form)
         var turn = Turn(next: cursor.offset, durable: cursor.offset)
         while !stop.isRequested {
             try await step(&turn, encoder)

@@ -49,7 +49,3 @@ struct RecordTextTests {
         #expect(records.records.map { records.text($0.previousKey) } == ["4,1", ""])
     }
 }
-
-extension RecordBatch {
-    fileprivate func text(_ range: ByteRange) -> String { String(validatingUTF8: bytes(range)) ?? "not UTF-8" }
-}

@@ -4,7 +4,7 @@ import ConnectorKit
 import EventFormat
 
 /// A value of a sample tuple.
-enum SampleValue: ExpressibleByStringLiteral, ExpressibleByNilLiteral {
+enum SampleValue: ExpressibleByStringLiteral, ExpressibleByNilLiteral, Sendable {
     case null, unchanged
     case text(String)
     case bytes(kind: UInt8, [UInt8])
@@ -103,9 +103,10 @@ func version(_ relation: Relation, subject: String? = nil, version: Int = 3) -> 
 /// Encodes `changes` of `relation` by an encoder of its own.
 func encode(
     _ changes: [SampleChange], of relation: Relation, format: EventFormat = .cloudEvents, source: String = "postgres",
-    transactionID: UInt64 = 771, pipeline: String = "shop", firstOrdinal: UInt32 = 10, context: String = ""
+    form: RecordForm = .line, transactionID: UInt64 = 771, pipeline: String = "shop", firstOrdinal: UInt32 = 10,
+    context: String = ""
 ) throws -> RecordBatch {
-    let encoder = EventEncoder(pipelineName: pipeline, sourceKind: source, format: format)
+    let encoder = EventEncoder(pipelineName: pipeline, sourceKind: source, format: format, form: form)
     let batch = try batch(
         changes, of: relation, transactionID: transactionID, firstOrdinal: firstOrdinal, context: context)
     return try encoder.encode(
