@@ -189,7 +189,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "WebhookSinkTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "WebhookSink"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "ProgramTesting", "WebhookSink",
+            ],
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(

@@ -52,7 +52,8 @@ private import Glibc
     private static let topicsMax = 4096
 
     /// A courier that has not begun. `contentType` is that of the body of a request.
-    init(_ settings: WebhookSettings, contentType: String, mailbox: Mailbox, at offset: UInt64) throws(ConnectorFailure) {
+    init(_ settings: WebhookSettings, contentType: String, mailbox: Mailbox, at offset: UInt64) throws(ConnectorFailure)
+    {
         guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
         unsafe self.multi = multi
         self.settings = settings
@@ -77,7 +78,7 @@ private import Glibc
 
     /// Works until the mailbox is closed.
     func run() {
-        unsafe mailbox.begins(multi)
+        unsafe mailbox.begins(Mailbox.Sleeper(multi))
         while true {
             let orders = mailbox.collect()
             if orders.isClosed { break }

@@ -38,11 +38,11 @@ final class Mailbox: Sendable {
         var deadline: Instant?
     }
 
-    /// Whom to wake: libcurl's multi handle, as long as it is there.
-    @safe private struct MultiHandle {
-        var pointer: UnsafeMutableRawPointer?
+    /// Whom to wake: libcurl's multi handle, which may be woken from any thread as long as it is there.
+    @safe struct Sleeper: @unchecked Sendable {
+        fileprivate let pointer: UnsafeMutableRawPointer
 
-        init() { unsafe pointer = nil }
+        init(_ pointer: UnsafeMutableRawPointer) { unsafe self.pointer = pointer }
     }
 
     private struct State {
@@ -60,7 +60,7 @@ final class Mailbox: Sendable {
         var isClosed = false
         var hasEnded = false
         var endWaiters: [CheckedContinuation<Void, Never>] = []
-        var multi = MultiHandle()
+        var sleeper: Sleeper?
     }
 
     private let state: Mutex<State>
@@ -122,6 +122,15 @@ final class Mailbox: Sendable {
         return try result.get()
     }
 
+    /// Has the courier end, without waiting for it.
+    func abandon() {
+        state.withLock { state in
+            state.isClosed = true
+            state.letters = []
+            wake(&state)
+        }
+    }
+
     /// Has the courier end, and waits until it has.
     func close() async {
         await withCheckedContinuation { continuation in
@@ -139,10 +148,8 @@ final class Mailbox: Sendable {
 
     // MARK: The courier's side
 
-    /// Says by which of libcurl's handles the courier is woken.
-    func begins(_ multi: UnsafeMutableRawPointer) {
-        state.withLock { state in unsafe state.multi.pointer = multi }
-    }
+    /// Says how the courier is woken.
+    func begins(_ sleeper: Sleeper) { state.withLock { $0.sleeper = sleeper } }
 
     /// What is to be done.
     func collect() -> Orders {
@@ -183,7 +190,7 @@ final class Mailbox: Sendable {
     }
 
     /// Says that the handle is not to be woken any more.
-    func letGo() { state.withLock { state in state.multi = MultiHandle() } }
+    func letGo() { state.withLock { $0.sleeper = nil } }
 
     /// Says that the courier's thread is at its end.
     func end() {
@@ -204,6 +211,6 @@ final class Mailbox: Sendable {
     }
 
     private func wake(_ state: inout State) {
-        if let multi = unsafe state.multi.pointer { unsafe curl_multi_wakeup(multi) }
+        if let sleeper = state.sleeper { unsafe curl_multi_wakeup(sleeper.pointer) }
     }
 }

@@ -7,8 +7,13 @@ internal import ConnectorKit
 /// Used by one thread at a time. See EVP_MAC(3), EVP_DigestSign(3) and
 /// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 @safe final class Signer {
-    private var hashes: [OpaquePointer] = unsafe []
-    private var privateKeys: [OpaquePointer] = unsafe []
+    private var hashes: [Handle] = []
+    private var privateKeys: [Handle] = []
+
+    /// Something of libcrypto's.
+    @safe private struct Handle {
+        let pointer: OpaquePointer
+    }
 
     /// A signer for these secrets.
     init(_ secrets: [WebhookSecret]) throws(ConnectorFailure) {
@@ -16,22 +21,22 @@ internal import ConnectorKit
             switch secret.scheme {
             case .shared:
                 guard let hash = unsafe Self.hash(secret.key) else { throw WebhookFailure.cannotSign }
-                unsafe hashes.append(hash)
+                unsafe hashes.append(Handle(pointer: hash))
             case .privateKey:
                 let key = unsafe EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nil, secret.key, secret.key.count)
                 guard let key = unsafe key else { throw WebhookFailure.cannotSign }
-                unsafe privateKeys.append(key)
+                unsafe privateKeys.append(Handle(pointer: key))
             }
         }
     }
 
     deinit {
-        for unsafe hash in unsafe hashes { unsafe EVP_MAC_CTX_free(hash) }
-        for unsafe key in unsafe privateKeys { unsafe EVP_PKEY_free(key) }
+        for hash in hashes { unsafe EVP_MAC_CTX_free(hash.pointer) }
+        for key in privateKeys { unsafe EVP_PKEY_free(key.pointer) }
     }
 
     /// True when nothing is signed.
-    var isEmpty: Bool { unsafe hashes.isEmpty && privateKeys.isEmpty }
+    var isEmpty: Bool { hashes.isEmpty && privateKeys.isEmpty }
 
     /// Appends the signatures, a space between them: `v1,…` for each shared secret and `v1a,…` for each private key.
     /// `prefix` is `id.timestamp.`.
@@ -39,20 +44,20 @@ internal import ConnectorKit
         signaturesOf prefix: RawSpan, _ body: RawSpan, to output: inout OutputBuffer
     ) throws(ConnectorFailure) {
         var isFirst = true
-        for unsafe hash in unsafe hashes {
+        for hash in hashes {
             output.append(isFirst ? "v1," : " v1,")
             isFirst = false
-            try unsafe appendHash(hash, prefix, body, to: &output)
+            try unsafe appendHash(hash.pointer, prefix, body, to: &output)
         }
-        if unsafe privateKeys.isEmpty { return }
+        if privateKeys.isEmpty { return }
         // Ed25519 wants what it signs in one piece.
         var content = OutputBuffer(capacity: prefix.byteCount + body.byteCount)
         content.append(prefix)
         content.append(body)
-        for unsafe key in unsafe privateKeys {
+        for key in privateKeys {
             output.append(isFirst ? "v1a," : " v1a,")
             isFirst = false
-            try unsafe appendSignature(key, content, to: &output)
+            try unsafe appendSignature(key.pointer, content, to: &output)
         }
     }
 

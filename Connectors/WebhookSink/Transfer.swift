@@ -161,7 +161,8 @@ private import Glibc
     private func setProtocol(_ settings: WebhookSettings) -> Bool {
         set(CURLOPT_URL, settings.url.text) && set(CURLOPT_PROTOCOLS_STR, "http,https") && set(CURLOPT_POST, 1)
             && set(CURLOPT_FOLLOWLOCATION, 0) && set(CURLOPT_NOSIGNAL, 1) && set(CURLOPT_QUICK_EXIT, 1)
-            && set(CURLOPT_TCP_KEEPALIVE, 1) && set(CURLOPT_PIPEWAIT, settings.url.origin.hasPrefix("https") ? 1 : 0) && set(CURLOPT_USERAGENT, "millrace")
+            && set(CURLOPT_TCP_KEEPALIVE, 1) && set(CURLOPT_PIPEWAIT, settings.url.origin.hasPrefix("https") ? 1 : 0)
+            && set(CURLOPT_USERAGENT, "millrace")
             && set(CURLOPT_TIMEOUT_MS, settings.timeout.milliseconds)
             && set(CURLOPT_CONNECTTIMEOUT_MS, settings.connectTimeout.milliseconds)
             // An empty name is none, not even that of the environment.

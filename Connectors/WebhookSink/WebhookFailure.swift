@@ -43,7 +43,8 @@ enum WebhookFailure {
     /// libcurl refuses to work.
     static func client(_ what: String) -> ConnectorFailure {
         ConnectorFailure(
-            "webhook.client", .retry, "libcurl cannot \(what)", hint: "look at the memory and open files of this process")
+            "webhook.client", .retry, "libcurl cannot \(what)",
+            hint: "look at the memory and open files of this process")
     }
 
     /// A batch whose records do not lie in its bytes.
@@ -57,7 +58,8 @@ enum WebhookFailure {
         hint: "nothing is lost: the rest is sent after the next start")
 
     /// A write before the sink was opened.
-    static let notOpen = ConnectorFailure("webhook.not_open", .retry, "the webhook sink was written to before it was open")
+    static let notOpen = ConnectorFailure(
+        "webhook.not_open", .retry, "the webhook sink was written to before it was open")
 
     /// An event that makes a larger request than the configuration allows.
     static func tooLarge(_ count: Int, _ limit: Int) -> (code: String, message: String) {

@@ -97,7 +97,8 @@ extension WebhookSettings {
             authorities: values.text("ca"), certificate: values.text("certificate"), key: values.text("key"),
             keyPassword: values.text("key_password"))
         if tls.certificate == nil, tls.key != nil || tls.keyPassword != nil {
-            throw SettingProblem("tls.certificate", "is missing beside the key", hint: "name the file of the certificate")
+            throw SettingProblem(
+                "tls.certificate", "is missing beside the key", hint: "name the file of the certificate")
         }
         return tls
     }

@@ -28,6 +28,8 @@ package actor WebhookSink: EventSink {
             : settings.mode == .batch ? "application/cloudevents-batch+json" : "application/cloudevents+json"
     }
 
+    deinit { mailbox?.abandon() }
+
     /// Starts the thread. Nothing is sent before the first record: an endpoint that is down is waited for.
     package func open(_ context: SinkContext) async throws(ConnectorFailure) {
         await close()

@@ -2,7 +2,6 @@ import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
-import FileSink
 import Masking
 import Outbox
 import Pipeline
@@ -28,7 +27,7 @@ struct Project {
     /// A sink of the file.
     struct SinkEntry {
         var configuration: SinkConfiguration
-        var settings: FileSettings
+        var settings: SinkSettings
         var format: EventFormat
     }
 
@@ -104,7 +103,7 @@ struct Project {
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in
             SinkPlan(
-                name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
+                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format), format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance)
         }
     }
@@ -123,8 +122,9 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        return found + (await ruleFindings() ?? []) + sensitivityFindings()
-            + sinks.flatMap { FileDoctor.findings($0.settings) }
+        var findings = found + (await ruleFindings() ?? []) + sensitivityFindings()
+        for sink in sinks { findings += await sink.settings.findings() }
+        return findings
     }
 
     /// What is masked before it is stored.
@@ -193,9 +193,8 @@ extension Project {
     private static func sinkEntry(
         _ sink: SinkConfiguration, _ configuration: PipelineConfiguration
     ) throws(SettingProblem) -> SinkEntry {
-        let values = withPath(sink.settings, configuration)
-        return SinkEntry(
-            configuration: sink, settings: try FileSettings(values: values, pipelineName: configuration.name),
+        SinkEntry(
+            configuration: sink, settings: try SinkSettings(sink, configuration),
             format: EventFormat(rawValue: sink.format.rawValue) ?? .cloudEvents)
     }
 
