@@ -42,18 +42,24 @@ private import Glibc
     private var idle: [Transfer] = []
     /// The most events of the next batch: halved when one is refused as a whole, to find the event that is.
     private var batchRecordsMax: Int
+    private let report: @Sendable (ConnectorFailure?, Duration?) -> Void
+    /// True when the pipeline was told that requests fail.
+    private var hasReported = false
     /// True when the endpoint wants no more, or nothing can be sent.
     private var hasFailed = false
 
     private static let answered = HaltPoint("webhook.answered")
     /// How long the thread sleeps when nothing is to be done.
     private static let sleep = Duration.seconds(1)
+    /// So many failures of one request, and the pipeline is told.
+    private static let reportedFailures = 5
     /// Beyond so many topics, those that nothing waits in are forgotten.
     private static let topicsMax = 4096
 
     /// A courier that has not begun. `contentType` is that of the body of a request.
-    init(_ settings: WebhookSettings, contentType: String, mailbox: Mailbox, at offset: UInt64) throws(ConnectorFailure)
-    {
+    init(
+        _ settings: WebhookSettings, contentType: String, mailbox: Mailbox, _ context: SinkContext
+    ) throws(ConnectorFailure) {
         guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
         unsafe self.multi = multi
         self.settings = settings
@@ -67,7 +73,8 @@ private import Glibc
         writer = RequestWriter(mode: settings.mode)
         headers = CommonHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
         schedule = LaneSchedule(laneCount: settings.concurrency)
-        window = DeliveryWindow(at: offset)
+        window = DeliveryWindow(at: context.nextOffset)
+        report = context.report
         circuit = Circuit(failuresMax: settings.circuitFailuresMax, pauses: settings.pauses)
         batchRecordsMax = settings.mode == .batch ? settings.batchRecordsMax : 1
         unsafe curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, settings.concurrency)
@@ -263,8 +270,8 @@ private import Glibc
             batchRecordsMax = min(batchRecordsMax * 2, settings.mode == .batch ? settings.batchRecordsMax : 1)
             works(now)
         case .rejected(let code, let message):
+            refused(delivery, code, message)
             works(now)
-            try refused(delivery, code, message)
         case .again(let failure, let pause):
             failed(delivery, failure, pause, now)
         case .stop(let failure): fail(failure)
@@ -273,13 +280,20 @@ private import Glibc
 
     /// The endpoint takes requests: what waits because it did not need not wait any longer.
     private func works(_ now: Instant) {
-        guard circuit.succeeded() else { return }
-        for delivery in waiting { delivery.notBefore = now }
+        if circuit.succeeded() {
+            for delivery in waiting { delivery.notBefore = now }
+        }
+        guard hasReported, !waiting.contains(where: { $0.failureCount >= Self.reportedFailures }) else { return }
+        hasReported = false
+        report(nil, nil)
     }
 
     private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
         delivery.failureCount += 1
-        _ = circuit.failed(at: now, pause: pause, random: .random(in: 0...1, using: &random))
+        let hasOpened = circuit.failed(at: now, pause: pause, random: .random(in: 0...1, using: &random))
+        defer {
+            if hasOpened || delivery.failureCount == Self.reportedFailures { tell(failure, now) }
+        }
         if let limit = settings.giveUpAfter, let first = delivery.firstAttempt, now - first >= limit {
             reject(delivery.tickets, WebhookFailure.gaveUp(failure, delivery.failureCount))
             return
@@ -289,9 +303,16 @@ private import Glibc
         waiting.append(delivery)
     }
 
+    /// Tells the pipeline that requests fail: once, until they succeed again.
+    private func tell(_ failure: ConnectorFailure, _ now: Instant) {
+        if hasReported { return }
+        hasReported = true
+        report(failure, nextAttempt(now).map { max($0 - now, .zero) })
+    }
+
     /// A request was refused for good. Of several events the first half is sent by itself, until the one is found that
     /// is refused.
-    private func refused(_ delivery: Delivery, _ code: String, _ message: String) throws(ConnectorFailure) {
+    private func refused(_ delivery: Delivery, _ code: String, _ message: String) {
         guard delivery.tickets.count > 1 else {
             reject(delivery.tickets, (code, message))
             return

@@ -61,6 +61,9 @@ final class Mailbox: Sendable {
         var hasEnded = false
         var endWaiters: [CheckedContinuation<Void, Never>] = []
         var sleeper: Sleeper?
+
+        /// The offset alone does not say it: records that were set aside come again at an offset that is passed.
+        var isDone: Bool { progress.durableBefore >= putBefore && recordCount == 0 && progress.recordCount == 0 }
     }
 
     private let state: Mutex<State>
@@ -107,7 +110,7 @@ final class Mailbox: Sendable {
     }
 
     /// True when everything that was put in is delivered.
-    var isDone: Bool { state.withLock { $0.progress.durableBefore >= $0.putBefore } }
+    var isDone: Bool { state.withLock { $0.isDone } }
 
     /// How far everything is delivered, with the rejections that no receipt has named. Throws what made the courier
     /// stop.
@@ -205,7 +208,7 @@ final class Mailbox: Sendable {
     private func ends(_ waiter: Waiter, _ state: State, _ now: Instant) -> Bool {
         if state.failure != nil || state.isClosed || state.hasEnded { return true }
         if let deadline = waiter.deadline, now >= deadline { return true }
-        if waiter.wantsAll { return state.progress.durableBefore >= state.putBefore }
+        if waiter.wantsAll { return state.isDone }
         return state.progress.recordCount + state.recordCount < recordsMax
             && state.progress.byteCount + state.byteCount < bytesMax
     }

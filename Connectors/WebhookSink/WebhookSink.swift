@@ -10,6 +10,8 @@ private import Glibc
 package actor WebhookSink: EventSink {
     /// What the payload of a record is to be.
     package nonisolated let form: RecordForm
+    /// True: requests are sent as soon as they can be.
+    package nonisolated var deliversByItself: Bool { true }
 
     private let settings: WebhookSettings
     private let contentType: String
@@ -39,7 +41,7 @@ package actor WebhookSink: EventSink {
         startThread(name: "webhook") { [settings, contentType] in
             Self.blockBrokenPipeSignal()
             do throws(ConnectorFailure) {
-                let courier = try Courier(settings, contentType: contentType, mailbox: mailbox, at: context.nextOffset)
+                let courier = try Courier(settings, contentType: contentType, mailbox: mailbox, context)
                 courier.run()
             } catch {
                 mailbox.fail(error)
@@ -58,10 +60,9 @@ package actor WebhookSink: EventSink {
         mailbox.put(batch)
         if durability == .required {
             await mailbox.wait(wantsAll: true, until: nil)
+            let isDone = mailbox.isDone
             let receipt = try mailbox.receipt()
-            guard let durable = receipt.durableBefore, durable >= batch.nextOffset else {
-                throw WebhookFailure.interrupted
-            }
+            guard isDone else { throw WebhookFailure.interrupted }
             return receipt
         }
         if batch.records.isEmpty {

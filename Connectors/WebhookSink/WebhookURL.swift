@@ -19,7 +19,10 @@ struct WebhookURL: Sendable, Equatable {
 
     /// Nil for a text that is no address of HTTP with a host. See libcurl-url(3).
     init?(_ text: String) {
-        guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }), let handle = unsafe curl_url() else {
+        // libcurl takes a third slash for a slip of the pen, and the path for the host.
+        guard !text.isEmpty, !text.contains(":///"), text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }),
+            let handle = unsafe curl_url()
+        else {
             return nil
         }
         defer { unsafe curl_url_cleanup(handle) }

@@ -21,6 +21,15 @@ public struct RejectedRecord: Sendable, Equatable {
         self.code = code
         self.message = message
     }
+
+    /// The code of ``behind(_:)``.
+    public static let behindCode = "delivery.behind"
+
+    /// The rejection of a record because an earlier one of its key was rejected.
+    public static func behind(_ record: Record) -> RejectedRecord {
+        RejectedRecord(
+            offset: record.offset, code: behindCode, message: "an earlier event of the same key was refused")
+    }
 }
 
 /// What a sink says after a write.
@@ -32,6 +41,10 @@ public struct DeliveryReceipt: Sendable, Equatable {
     public var state: [UInt8]?
     /// The records before `durableBefore` that the receiver refused for good, none of them named by an earlier receipt:
     /// the pipeline keeps them as dead letters of the sink before it counts them as delivered.
+    ///
+    /// So that the order of a key is kept, a sink that rejects a record also rejects all records of its key that it
+    /// took behind it and takes before it has named it (``RejectedRecord/behind(_:)``, ``KeyHolds``). From then on the
+    /// pipeline holds them back by itself.
     public var rejected: [RejectedRecord]
 
     /// The records are taken but not yet durable.
@@ -62,16 +75,21 @@ public struct SinkContext: Sendable {
     /// Stores a state at once, on disk, beside the unchanged cursor. For what must be known before a write, such as a
     /// file that is about to be made. Rarely called: it waits for the disk.
     public var saveState: @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
+    /// Tells that the sink does not get on and why, and when it tries again, for a sink that goes on trying by itself;
+    /// nil when it gets on. To be called when that changes, from any thread.
+    public var report: @Sendable (ConnectorFailure?, Duration?) -> Void
 
     /// A context of its parts.
     public init(
         name: String, state: [UInt8]?, nextOffset: UInt64,
+        report: @escaping @Sendable (ConnectorFailure?, Duration?) -> Void = { _, _ in },
         saveState: @escaping @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
     ) {
         self.name = name
         self.state = state
         self.nextOffset = nextOffset
         self.saveState = saveState
+        self.report = report
     }
 }
 
@@ -82,6 +100,12 @@ public struct SinkContext: Sendable {
 public protocol EventSink: Sendable {
     /// How much of an event the sink wants in a payload; ``RecordForm/line`` unless it says otherwise.
     var form: RecordForm { get }
+
+    /// True for a sink that needs no asking to make records durable, and of whose records some may wait for the receiver
+    /// for long while others go on. The pipeline then leaves it to the sink when it answers how far it is: it asks with
+    /// `.required` only when nothing else is to be written meanwhile, and cancels the task of a call that waits when
+    /// delivery ends. False unless the sink says otherwise.
+    var deliversByItself: Bool { get }
 
     /// Connects, and undoes what an interrupted write left beyond the state that is given.
     func open(_ context: SinkContext) async throws(ConnectorFailure)
@@ -97,6 +121,8 @@ public protocol EventSink: Sendable {
 }
 
 extension EventSink {
+    /// False.
+    public var deliversByItself: Bool { false }
     /// The whole event in a payload.
     public var form: RecordForm { .line }
 }
