@@ -15,6 +15,8 @@ package final class HTTPReceiver: @unchecked Sendable {
         package var fields: [String: String]
         /// The body.
         package var body: [UInt8]
+        /// When it was complete.
+        package var time: ContinuousClock.Instant
 
         /// The body as text.
         package var text: String { String(decoding: body, as: UTF8.self) }
@@ -129,7 +131,8 @@ package final class HTTPReceiver: @unchecked Sendable {
         guard let (line, fields, body) = Self.request(socket, &pending) else { return false }
         let request = state.withLock { state in
             let request = Request(
-                number: state.requests.count, connection: connection, line: line, fields: fields, body: body)
+                number: state.requests.count, connection: connection, line: line, fields: fields, body: body,
+                time: .now)
             state.requests.append(request)
             state.underWay += 1
             state.underWayMax = max(state.underWayMax, state.underWay)

@@ -29,7 +29,10 @@ need_swift() {
 }
 
 # What the program itself needs to build and run.
-need_build_packages() { need_swift; need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev; }
+need_build_packages() {
+    need_swift
+    need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev libcurl4-openssl-dev
+}
 
 # What the tests need beside that: a PostgreSQL server, the sqlite3 shell, and a JSON Schema validator.
 need_test_packages() { need_packages postgresql sqlite3 python3 python3-venv python3-jsonschema util-linux; }
