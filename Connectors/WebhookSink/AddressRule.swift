@@ -29,7 +29,7 @@ enum AddressRule {
         if address[0] == 0x20, address[1] == 0x01, address[2] < 0x02 { return false }
         if address[0] == 0x20, address[1] == 0x01, address[2] == 0x0D, address[3] == 0xB8 { return false }
         if address[0] == 0x3F, address[1] == 0xFF, address[2] < 0x10 { return false }
-        // Only 2000::/3 is given out as global unicast; the rest holds fc00::/7, fe80::/10, ff00::/8 and the unassigned.
+        // Only 2000::/3 is global unicast; the rest holds fc00::/7, fe80::/10, ff00::/8 and what is not assigned.
         return address[0] & 0xE0 == 0x20
     }
 

@@ -25,7 +25,7 @@ private import Glibc
     private let signer: Signer
     private let writer: RequestWriter
     /// Headers that all requests have.
-    private let headers: CommonHeaders
+    private let headers: FixedHeaders
     private var random = SystemRandomNumberGenerator()
 
     private var schedule: LaneSchedule
@@ -71,7 +71,7 @@ private import Glibc
             throw error
         }
         writer = RequestWriter(mode: settings.mode)
-        headers = CommonHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
+        headers = FixedHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
         schedule = LaneSchedule(laneCount: settings.concurrency)
         window = DeliveryWindow(at: context.nextOffset)
         report = context.report

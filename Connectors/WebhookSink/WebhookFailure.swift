@@ -90,14 +90,15 @@ enum WebhookFailure {
         case 200..<300: return .accepted
         case 300..<400:
             return .again(
-                failure("redirected", answered, "redirections are not followed: set url to the final address"),
+                failure("webhook.redirected", answered, "redirections are not followed: set url to the final address"),
                 pause: nil)
         case 401, 403, 407:
             return .again(
-                failure("unauthorized", answered, "look at secret, authentication, headers and proxy of the sink"),
+                failure(
+                    "webhook.unauthorized", answered, "look at secret, authentication, headers and proxy of the sink"),
                 pause: nil)
         case 404, 405:
-            return .again(failure("not_found", answered, "look whether the path of url is right"), pause: nil)
+            return .again(failure("webhook.not_found", answered, "look whether the path of url is right"), pause: nil)
         case 410:
             return .stop(
                 ConnectorFailure(
@@ -105,13 +106,14 @@ enum WebhookFailure {
                     setting: "url", hint: "set url to the new address, or take the sink out"))
         case 429:
             return .again(
-                failure("throttled", answered, "delivery goes on by itself; lower concurrency if it happens often"),
+                failure(
+                    "webhook.throttled", answered, "delivery goes on by itself; lower concurrency if it happens often"),
                 pause: pause)
-        case 408, 425: return .again(failure("unavailable", answered, nil), pause: nil)
+        case 408, 425: return .again(failure("webhook.unavailable", answered, nil), pause: nil)
         case 400..<500: return .rejected(code: "webhook.refused", message: answered)
         default:
             return .again(
-                failure("unavailable", answered, "delivery goes on by itself once the endpoint works again"),
+                failure("webhook.unavailable", answered, "delivery goes on by itself once the endpoint works again"),
                 pause: (502...504).contains(status) ? pause : nil)
         }
     }
@@ -121,7 +123,7 @@ enum WebhookFailure {
         if outcome.isAddressRefused {
             return .again(
                 failure(
-                    "address_refused", "\(origin) resolves to an address that is not public",
+                    "webhook.address_refused", "\(origin) resolves to an address that is not public",
                     "set allow_private_addresses: true when events may go to it"),
                 pause: nil)
         }
@@ -129,18 +131,19 @@ enum WebhookFailure {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT:
             return .again(
                 failure(
-                    "connection_failed", "cannot connect to \(origin): \(reason.lowercased())",
+                    "webhook.connection_failed", "cannot connect to \(origin): \(reason.lowercased())",
                     "check that the endpoint is up, and its name and port"),
                 pause: nil)
         case CURLE_OPERATION_TIMEDOUT:
             return .again(
-                failure("timeout", "\(origin) did not answer in time", "raise timeout if the endpoint needs longer"),
+                failure(
+                    "webhook.timeout", "\(origin) did not answer in time", "raise timeout if the endpoint needs longer"),
                 pause: nil)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:
             return .again(
                 failure(
-                    "tls", "no TLS connection to \(origin): \(reason)",
+                    "webhook.tls", "no TLS connection to \(origin): \(reason)",
                     "see the reason with: openssl s_client -connect HOST:PORT; a CA of your own belongs in tls.ca"),
                 pause: nil)
         case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_CIPHER,
@@ -154,13 +157,13 @@ enum WebhookFailure {
         default:
             return .again(
                 failure(
-                    "connection_lost", "the connection to \(origin) broke: \(reason)",
+                    "webhook.connection_lost", "the connection to \(origin) broke: \(reason)",
                     "delivery goes on by itself; look at the endpoint and the network if it happens often"),
                 pause: nil)
         }
     }
 
-    private static func failure(_ what: String, _ message: String, _ hint: String?) -> ConnectorFailure {
-        ConnectorFailure("webhook.\(what)", .retry, message, setting: "url", hint: hint)
+    private static func failure(_ code: String, _ message: String, _ hint: String?) -> ConnectorFailure {
+        ConnectorFailure(code, .retry, message, setting: "url", hint: hint)
     }
 }

@@ -86,8 +86,8 @@ extension WebhookSettings {
             default: .size(64 << 10)),
         Setting(
             "allow_private_addresses", .flag,
-            "Whether requests may go to loopback, private, link-local and other addresses that are not public. They are "
-                + "looked at each time when a connection is made, after the name was resolved.",
+            "Whether requests may go to loopback, private, link-local and other addresses that are not public. They "
+                + "are looked at each time when a connection is made, after the name was resolved.",
             default: .flag(false)),
     ]
 

@@ -29,13 +29,15 @@ package final class HTTPReceiver: @unchecked Sendable {
     }
 
     /// What becomes of a request.
-    package enum Answer: Sendable {
+    package indirect enum Answer: Sendable {
         /// A proper response.
         case status(Int, fields: [String] = [], body: String = "")
         /// Bytes as they are, and the end of the connection.
         case bytes(String)
         /// No response, and the end of the connection by a reset.
         case reset
+        /// An answer after a time.
+        case late(TimeInterval, Answer)
         /// No response until the receiver is stopped.
         case silence
     }
@@ -138,7 +140,11 @@ package final class HTTPReceiver: @unchecked Sendable {
             state.underWayMax = max(state.underWayMax, state.underWay)
             return request
         }
-        let answer = answer(request)
+        var answer = answer(request)
+        if case .late(let pause, let real) = answer {
+            Thread.sleep(forTimeInterval: pause)
+            answer = real
+        }
         state.withLock { $0.underWay -= 1 }
         switch answer {
         case .status(let status, let fields, let body):
@@ -152,7 +158,7 @@ package final class HTTPReceiver: @unchecked Sendable {
             var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
             setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
             return false
-        case .silence:
+        case .late, .silence:
             var byte: UInt8 = 0
             while recv(socket, &byte, 1, 0) > 0 {}
             return false

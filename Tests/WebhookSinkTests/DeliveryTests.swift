@@ -26,10 +26,7 @@ struct DeliveryTests {
     }
 
     @Test func eventsOfAKeyArriveInOrderThroughManyLanes() async throws {
-        let fixture = try SinkFixture(["concurrency": .integer(16)]) { _ in
-            usleep(1000)
-            return .status(204)
-        }
+        let fixture = try SinkFixture(["concurrency": .integer(16)]) { _ in .late(0.001, .status(204)) }
         let events = (0..<600).map { SampleEvent(UInt64($0), key: "k\($0 * 7 % 40)") }
         #expect(try await fixture.deliver(events).durableBefore == 600)
         var last: [String: Int] = [:]

@@ -75,9 +75,8 @@ struct FailureTests {
     }
 
     @Test func anAnswerAfterTheTimeOutComesTooLate() async throws {
-        let fixture = try SinkFixture(["timeout": .duration(.milliseconds(300))]) { request in
-            if request.number == 0 { Thread.sleep(forTimeInterval: 1) }
-            return .status(204)
+        let fixture = try SinkFixture(["timeout": .duration(.milliseconds(300))]) {
+            $0.number == 0 ? .late(1, .status(204)) : .status(204)
         }
         #expect(try await fixture.deliver([SampleEvent(0, key: "a"), SampleEvent(1, key: "a")]) == .durable(before: 2))
         #expect(fixture.receiver.requests.map(\.id) == ["shop-0", "shop-0", "shop-1"])
@@ -107,12 +106,14 @@ struct FailureTests {
         for value in ["600", soon] {
             let receiver = try HTTPReceiver { _ in .status(503, fields: ["Retry-After: \(value)"]) }
             let sink = WebhookSink(try SinkFixture.settings(receiver.port, ["concurrency": .integer(1)]))
-            try await sink.open(SinkContext(name: "hooks", state: nil, nextOffset: 0) { _ in })
+            let pauses = Reports()
+            try await sink.open(
+                SinkContext(name: "hooks", state: nil, nextOffset: 0, report: { pauses.add($0, $1) }) { _ in })
             _ = try await sink.write(.of([SampleEvent(0, key: "a")]), .whenConvenient)
-            try await eventually("a request") { receiver.requests.count == 1 }
+            try await eventually("a report") { !pauses.all.isEmpty }
             // Pauses of the configuration end after 40 ms.
-            try await Task.sleep(for: .milliseconds(300))
-            #expect(receiver.requests.count == 1, "\(value)")
+            #expect(pauses.all.first?.code == "webhook.unavailable", "\(value)")
+            #expect(pauses.all.first.map { $0.pause > .seconds(500) && $0.pause <= .seconds(600) } == true, "\(value)")
             await sink.close()
         }
     }

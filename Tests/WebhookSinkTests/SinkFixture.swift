@@ -115,3 +115,14 @@ final class Counter: Sendable {
 
     var count: Int { value.withLock { $0 } }
 }
+
+/// What a sink reports to the pipeline.
+final class Reports: Sendable {
+    private let reports = Mutex<[(code: String?, pause: Duration)]>([])
+
+    func add(_ failure: ConnectorFailure?, _ pause: Duration?) {
+        reports.withLock { $0.append((failure?.code, pause ?? .zero)) }
+    }
+
+    var all: [(code: String?, pause: Duration)] { reports.withLock { $0 } }
+}

@@ -1,7 +1,7 @@
 internal import CLibCurl
 
 /// The headers that all requests have, as libcurl's list.
-@safe final class CommonHeaders {
+@safe final class FixedHeaders {
     private(set) var list: UnsafeMutablePointer<curl_slist>?
 
     /// The list for a sink. Without a `contentType`, each request brings its own.
