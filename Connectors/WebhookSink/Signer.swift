@@ -38,7 +38,7 @@ internal import ConnectorKit
     /// True when nothing is signed.
     var isEmpty: Bool { hashes.isEmpty && privateKeys.isEmpty }
 
-    /// Appends the signatures, a space between them: `v1,…` for each shared secret and `v1a,…` for each private key.
+    /// Appends the signatures, a space between them: `v1,` for each shared secret and `v1a,` for each private key.
     /// `prefix` is `id.timestamp.`.
     func append(
         signaturesOf prefix: RawSpan, _ body: RawSpan, to output: inout OutputBuffer

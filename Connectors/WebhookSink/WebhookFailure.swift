@@ -137,7 +137,7 @@ enum WebhookFailure {
         case CURLE_OPERATION_TIMEDOUT:
             return .again(
                 failure(
-                    "webhook.timeout", "\(origin) did not answer in time", "raise timeout if the endpoint needs longer"),
+                    "webhook.timeout", "\(origin) did not answer in time", "raise timeout if it needs longer"),
                 pause: nil)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:

@@ -6,8 +6,8 @@ extension WebhookSettings {
         [
             Setting(
                 "url", .text,
-                "Where events are posted to: `https://host/path`, or `http:`. Treated as a secret, because many of them "
-                    + "hold a token; a user and password in it are sent as basic authentication.",
+                "Where events are posted to: `https://host/path`, or `http:`. Treated as a secret, because many hold "
+                    + "a token; a user and password in it are sent as basic authentication.",
                 isRequired: true, isSecret: true),
             Setting(
                 "secret", .text,

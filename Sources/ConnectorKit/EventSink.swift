@@ -102,9 +102,9 @@ public protocol EventSink: Sendable {
     var form: RecordForm { get }
 
     /// True for a sink that needs no asking to make records durable, and of whose records some may wait for the
-    /// receiver for long while others go on. The pipeline then leaves it to the sink when it answers how far it is: it asks with
-    /// `.required` only when nothing else is to be written meanwhile, and cancels the task of a call that waits when
-    /// delivery ends. False unless the sink says otherwise.
+    /// receiver for long while others go on. The pipeline then leaves it to the sink when it answers how far it
+    /// is: it asks with `.required` only when nothing else is to be written meanwhile, and cancels the task of a call
+    /// that waits when delivery ends. False unless the sink says otherwise.
     var deliversByItself: Bool { get }
 
     /// Connects, and undoes what an interrupted write left beyond the state that is given.
