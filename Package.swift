@@ -195,7 +195,7 @@ let package = Package(
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
+            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient", "WebhookClient"],
             swiftSettings: house),
         .testTarget(
             name: "FaultTests",

@@ -11,6 +11,15 @@ private import Glibc
     typealias Instant = ContinuousClock.Instant
     private typealias Ticket = LaneSchedule.Ticket
 
+    /// A batch of which some records are not in the window yet.
+    private struct PendingBatch {
+        var letter: Mailbox.Letter
+        /// The numbers of its topics; nil until its first record is taken.
+        var topics: [Int]?
+        /// The next record.
+        var next = 0
+    }
+
     /// A record that is not done.
     private struct Item {
         var batch: RecordBatch
@@ -32,6 +41,9 @@ private import Glibc
     private var window: DeliveryWindow
     private var circuit: Circuit
     private var holds = RejectionHolds()
+    private var pending = Queue<PendingBatch>()
+    private var pendingCount = 0
+    private var pendingBytes = 0
     private var topics: [Topic: Int] = [:]
     /// By their tickets; nil for those that are not in use.
     private var items: [Item?] = []
@@ -90,7 +102,7 @@ private import Glibc
             let orders = mailbox.collect()
             if orders.isClosed { break }
             do throws(ConnectorFailure) {
-                for letter in orders.letters { try take(letter) }
+                for letter in orders.letters { add(letter) }
                 if !hasFailed { try work() }
             } catch {
                 fail(error)
@@ -104,6 +116,7 @@ private import Glibc
 
     /// Sends what may go, and settles what came back.
     private func work() throws(ConnectorFailure) {
+        try fillWindow()
         let now = ContinuousClock.now
         try sendWaiting(now)
         try sendReady(now)
@@ -115,12 +128,15 @@ private import Glibc
             guard let handle = unsafe handle, let transfer = unsafe Transfer.of(handle) else { continue }
             try settle(transfer, result)
         }
+        try fillWindow()
     }
 
     private func publish() {
         holds.forget(before: window.firstNumber)
         mailbox.publish(
-            .init(durableBefore: window.durableBefore, recordCount: window.count, byteCount: window.byteCount),
+            .init(
+                durableBefore: window.durableBefore, recordCount: window.count + pendingCount,
+                byteCount: window.byteCount + pendingBytes),
             rejected: window.takeRejected(), at: .now)
     }
 
@@ -155,13 +171,38 @@ private import Glibc
 
     // MARK: Taking records
 
-    private func take(_ letter: Mailbox.Letter) throws(ConnectorFailure) {
-        let batch = letter.batch
+    private func add(_ letter: Mailbox.Letter) {
+        pending.append(PendingBatch(letter: letter))
+        pendingCount += letter.batch.records.count
+        pendingBytes += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
+    }
+
+    /// Takes records as long as the window has room: what is in it may be sent, and comes again after a crash.
+    private func fillWindow() throws(ConnectorFailure) {
+        while let first = pending.first {
+            let batch = first.letter.batch
+            let numbers = first.topics ?? begin(first.letter)
+            var next = first.next
+            while next < batch.records.count {
+                guard window.count < settings.windowRecordsMax, window.byteCount < settings.windowBytesMax else {
+                    pending[0].topics = numbers
+                    pending[0].next = next
+                    return
+                }
+                try take(batch.records[next], of: batch, numbers)
+                next += 1
+                pendingCount -= 1
+            }
+            window.cover(before: batch.nextOffset)
+            pendingBytes -= batch.records.isEmpty ? 0 : batch.body.count
+            pending.popFirst()
+        }
+    }
+
+    private func begin(_ letter: Mailbox.Letter) -> [Int] {
         holds.took(window.nextNumber, knowing: letter.namedRejections)
         if topics.count > Self.topicsMax { forgetTopics() }
-        let numbers = batch.topics.map(topicNumber)
-        for record in batch.records { try take(record, of: batch, numbers) }
-        window.cover(before: batch.nextOffset)
+        return letter.batch.topics.map(topicNumber)
     }
 
     private func take(_ record: Record, of batch: RecordBatch, _ topics: [Int]) throws(ConnectorFailure) {

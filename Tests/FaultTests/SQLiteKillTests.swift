@@ -56,15 +56,14 @@ struct SQLiteKillTests {
 struct Till {
     let program: MillraceProgram
 
-    init() throws {
+    init(sinks: String = #"items: {file: {path: "out/{table}.jsonl"}}"#) throws {
         program = try MillraceProgram(
             configuration: """
                 name: till
                 source:
                   sqlite: {path: till.db}
                 sinks:
-                  items:
-                    file: {path: "out/{table}.jsonl"}
+                  \(sinks)
                 """)
         try sql(
             """
