@@ -3,8 +3,8 @@ import ProgramTesting
 import Synchronization
 import Testing
 
-/// The program is killed while it posts events, at named points and at random moments, to an endpoint that fails now and
-/// then, while rows change. The endpoint must then have every event of the log and no other, each the same every time,
+/// The program is killed while it posts events, at named points and at random moments, to an endpoint that fails now
+/// and then, while rows change. The endpoint must then have every event of the log and no other, each the same every time,
 /// those of a key in order, and nothing twice beyond the window.
 @Suite(.serialized)
 struct WebhookKillTests {
@@ -14,7 +14,7 @@ struct WebhookKillTests {
         "webhook.answered:1", "webhook.answered:70", "webhook.answered:300", "sink.durable:1", "sink.durable:3",
     ])
     func everyEventArrivesAndEachKeyInOrderAfterAKill(at point: String) throws {
-        let shop = try Shop(window: Self.window)
+        let shop = try PostedTill(window: Self.window)
         try shop.till.work(statements: 200, seed: 1)
         let victim = try shop.till.program.start("run", haltAt: point)
         var burst: UInt64 = 10
@@ -33,7 +33,7 @@ struct WebhookKillTests {
     @Test func everyEventArrivesAndEachKeyInOrderAfterKillsAtRandomMoments() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var random = SeededRandom(seed: seed)
-        let shop = try Shop(window: Self.window)
+        let shop = try PostedTill(window: Self.window)
         try shop.till.work(statements: 300, seed: seed)
         for round in 0..<5 {
             let victim = try shop.till.program.start("run")
@@ -52,7 +52,7 @@ struct WebhookKillTests {
 }
 
 /// A till whose events go to an endpoint.
-private final class Shop {
+private final class PostedTill {
     let till: Till
     let receiver: HTTPReceiver
     private let window: Int
