@@ -35,6 +35,7 @@ struct TailCommand: AsyncParsableCommand {
         let encoder = ClearedEncoder(
             pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
         let patterns = tables.map { TablePattern($0) }
+        try Self.warn(of: tables, patterns, reader)
         var offset = try reader.offset(at: from)
         while true {
             guard let logged = try reader.read(from: offset) else {
@@ -63,6 +64,21 @@ struct TailCommand: AsyncParsableCommand {
                 index = part.nextIndex
             }
             offset = logged.nextOffset
+        }
+    }
+}
+
+extension TailCommand {
+    /// Says on standard error which tables the log has never heard of: they may come, and may as well be misspelt.
+    private static func warn(
+        of tables: [String], _ patterns: [TablePattern], _ reader: LogReader
+    ) throws(ConnectorFailure) {
+        if tables.isEmpty { return }
+        let relations = try reader.statistics().relations.map(\.relation)
+        for (table, pattern) in zip(tables, patterns)
+        where !relations.contains(where: { pattern.matches(schema: $0.schema, table: $0.name) }) {
+            let known = Set(relations.map(\.qualifiedName)).sorted().prefix(8).joined(separator: ", ")
+            Terminal.printError("the log has no events of \(table) yet; it knows \(known.isEmpty ? "no table" : known)")
         }
     }
 }
