@@ -17,6 +17,10 @@ struct Circuit {
     private var state = State.closed
     /// Failures since the last success.
     private(set) var failureCount = 0
+    /// The request that failed last.
+    private var lastFailed: Int?
+    /// How often another request failed than the last time, since the last success.
+    private var changes = 0
     /// How often it was opened since the last success.
     private var openings = 0
 
@@ -46,18 +50,20 @@ struct Circuit {
 
     /// The endpoint answered with something that shows it at work. True when that closed the circuit.
     mutating func succeeded() -> Bool {
-        failureCount = 0
-        openings = 0
+        (failureCount, openings, changes, lastFailed) = (0, 0, 0, nil)
         defer { state = .closed }
         return state != .closed
     }
 
-    /// A request failed, at `now`; `pause` is what the endpoint asked for, for all requests. `random` is from 0 to 1.
-    /// True when that opened the circuit, again or for the first time.
-    mutating func failed(at now: Instant, pause: Duration?, random: Double) -> Bool {
+    /// A request failed, at `now`; `request` tells it from others that fail; `pause` is what the endpoint asked for, for all requests. `random` is from 0 to 1.
+    /// True when that opened the circuit, again or for the first time. A request that alone fails again and again says
+    /// nothing about others, and opens nothing.
+    mutating func failed(_ request: Int, at now: Instant, pause: Duration?, random: Double) -> Bool {
         failureCount += 1
+        if lastFailed != request { changes += 1 }
+        lastFailed = request
         switch state {
-        case .closed: guard pause != nil || failureCount >= failuresMax else { return false }
+        case .closed: guard pause != nil || (failureCount >= failuresMax && changes > 1) else { return false }
         case .open(let until):
             // What was on its way when it was opened comes back.
             if let pause, now + pause > until { state = .open(until: now + pause) }

@@ -42,6 +42,8 @@ private import Glibc
     private var circuit: Circuit
     private var holds = RejectionHolds()
     private var pending = Queue<PendingBatch>()
+    /// The first record that the pipeline does not know to be delivered; nil when it waits for all.
+    private var knownNumber: Int?
     private var pendingCount = 0
     private var pendingBytes = 0
     private var topics: [Topic: Int] = [:]
@@ -103,6 +105,7 @@ private import Glibc
             if orders.isClosed { break }
             do throws(ConnectorFailure) {
                 for letter in orders.letters { add(letter) }
+                knownNumber = orders.knownNumber
                 if !hasFailed { try work() }
             } catch {
                 fail(error)
@@ -118,8 +121,15 @@ private import Glibc
     private func work() throws(ConnectorFailure) {
         try fillWindow()
         let now = ContinuousClock.now
-        try sendWaiting(now)
-        try sendReady(now)
+        if circuit.isClosed {
+            try sendWaiting(now)
+            try sendReady(now)
+        } else {
+            // Whether the endpoint works is better asked with what has not failed yet.
+            waiting.sort { $0.failureCount < $1.failureCount }
+            try sendReady(now)
+            try sendWaiting(now)
+        }
         var running: Int32 = 0
         guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { throw WebhookFailure.client("go on") }
         var left: Int32 = 0
@@ -136,7 +146,7 @@ private import Glibc
         mailbox.publish(
             .init(
                 durableBefore: window.durableBefore, recordCount: window.count + pendingCount,
-                byteCount: window.byteCount + pendingBytes),
+                byteCount: window.byteCount + pendingBytes, firstNumber: window.firstNumber),
             rejected: window.takeRejected(), at: .now)
     }
 
@@ -184,7 +194,7 @@ private import Glibc
             let numbers = first.topics ?? begin(first.letter)
             var next = first.next
             while next < batch.records.count {
-                guard window.count < settings.windowRecordsMax, window.byteCount < settings.windowBytesMax else {
+                guard hasRoom else {
                     pending[0].topics = numbers
                     pending[0].next = next
                     return
@@ -197,6 +207,13 @@ private import Glibc
             pendingBytes -= batch.records.isEmpty ? 0 : batch.body.count
             pending.popFirst()
         }
+    }
+
+    /// What is delivered counts until the cursor covers it: the window is what comes again after a crash.
+    private var hasRoom: Bool {
+        guard let knownNumber else { return true }
+        return window.nextNumber - knownNumber < settings.windowRecordsMax
+            && window.byteCount < settings.windowBytesMax
     }
 
     private func begin(_ letter: Mailbox.Letter) -> [Int] {
@@ -331,7 +348,8 @@ private import Glibc
 
     private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
         delivery.failureCount += 1
-        let hasOpened = circuit.failed(at: now, pause: pause, random: .random(in: 0...1, using: &random))
+        let hasOpened = circuit.failed(
+            delivery.tickets.first ?? 0, at: now, pause: pause, random: .random(in: 0...1, using: &random))
         defer {
             if hasOpened || delivery.failureCount == Self.reportedFailures { tell(failure, now) }
         }

@@ -22,6 +22,8 @@ final class Mailbox: Sendable {
         var isClosed = false
         /// When somebody wants an answer at the latest.
         var deadline: Instant?
+        /// The number of the first record that the cursor may not cover yet; nil when everything is waited for.
+        var knownNumber: Int?
     }
 
     /// How far the courier is.
@@ -30,11 +32,23 @@ final class Mailbox: Sendable {
         /// Records and bytes from the first one that is not done.
         var recordCount = 0
         var byteCount = 0
+        /// The number of the first one.
+        var firstNumber = 0
+    }
+
+    /// What a write waits for.
+    enum Wish {
+        /// That another batch may come; or news.
+        case room
+        /// That half of the window is delivered, or all, or that there is room again.
+        case news
+        /// That everything is delivered.
+        case all
     }
 
     private struct Waiter {
         var continuation: CheckedContinuation<Void, Never>
-        var wantsAll: Bool
+        var wish: Wish
         var deadline: Instant?
     }
 
@@ -55,6 +69,12 @@ final class Mailbox: Sendable {
         var progress: Progress
         var rejected: [RejectedRecord] = []
         var namedRejections = 0
+        /// The first record that is not delivered by the last receipt, and by the one before, which the pipeline has
+        /// dealt with.
+        var receiptNumber = 0
+        var knownNumber = 0
+        /// True when the last receipt said that there is no room.
+        var saidFull = false
         var failure: ConnectorFailure?
         var waiter: Waiter?
         var isClosed = false
@@ -83,6 +103,8 @@ final class Mailbox: Sendable {
     func put(_ batch: RecordBatch) {
         state.withLock { state in
             state.putBefore = max(state.putBefore, batch.nextOffset)
+            // The pipeline calls again once it has moved the cursor.
+            state.knownNumber = state.receiptNumber
             state.letters.append(Letter(batch: batch, namedRejections: state.namedRejections))
             state.recordCount += batch.records.count
             state.byteCount += batch.records.isEmpty ? 0 : batch.body.count
@@ -90,13 +112,12 @@ final class Mailbox: Sendable {
         }
     }
 
-    /// Waits until there is room for another batch; or, with `wantsAll`, until everything is delivered. A failure, the
-    /// deadline and cancellation end it too.
-    func wait(wantsAll: Bool, until deadline: Instant?) async {
+    /// Waits for something. A failure, the deadline and cancellation end it too.
+    func wait(for wish: Wish, until deadline: Instant?) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    let waiter = Waiter(continuation: continuation, wantsAll: wantsAll, deadline: deadline)
+                    let waiter = Waiter(continuation: continuation, wish: wish, deadline: deadline)
                     if ends(waiter, state, ContinuousClock.now) || Task.isCancelled { return true }
                     state.waiter = waiter
                     wake(&state)
@@ -120,7 +141,11 @@ final class Mailbox: Sendable {
             let rejected = state.rejected
             state.rejected = []
             state.namedRejections += rejected.count
-            return .success(.durable(before: state.progress.durableBefore, rejected: rejected))
+            state.receiptNumber = state.progress.firstNumber
+            state.saidFull = !hasRoom(state)
+            var receipt = DeliveryReceipt.durable(before: state.progress.durableBefore, rejected: rejected)
+            receipt.isFull = state.saidFull
+            return .success(receipt)
         }
         return try result.get()
     }
@@ -158,7 +183,8 @@ final class Mailbox: Sendable {
     func collect() -> Orders {
         state.withLock { state in
             let orders = Orders(
-                letters: state.letters, isClosed: state.isClosed, deadline: state.waiter?.deadline)
+                letters: state.letters, isClosed: state.isClosed, deadline: state.waiter?.deadline,
+                knownNumber: state.waiter?.wish == .all ? nil : state.knownNumber)
             state.letters = []
             state.recordCount = 0
             state.byteCount = 0
@@ -208,8 +234,16 @@ final class Mailbox: Sendable {
     private func ends(_ waiter: Waiter, _ state: State, _ now: Instant) -> Bool {
         if state.failure != nil || state.isClosed || state.hasEnded { return true }
         if let deadline = waiter.deadline, now >= deadline { return true }
-        if waiter.wantsAll { return state.isDone }
-        return state.progress.recordCount + state.recordCount < recordsMax
+        let hasNews = state.progress.firstNumber - state.receiptNumber >= max(recordsMax / 2, 1)
+        switch waiter.wish {
+        case .room: return hasNews || hasRoom(state)
+        case .news: return hasNews || state.isDone || (state.saidFull && hasRoom(state))
+        case .all: return state.isDone
+        }
+    }
+
+    private func hasRoom(_ state: State) -> Bool {
+        state.progress.recordCount + state.recordCount < recordsMax
             && state.progress.byteCount + state.byteCount < bytesMax
     }
 

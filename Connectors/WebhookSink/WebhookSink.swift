@@ -17,7 +17,7 @@ package actor WebhookSink: EventSink {
     private let contentType: String
     private var mailbox: Mailbox?
 
-    /// How long an empty batch waits for the endpoint.
+    /// How long a write waits for the endpoint.
     private static let patience = Duration.milliseconds(50)
 
     /// A sink for checked settings. With `isCloudEvents`, records are whole events in CloudEvents' JSON.
@@ -51,26 +51,23 @@ package actor WebhookSink: EventSink {
         self.mailbox = mailbox
     }
 
-    /// Hands records over, and says how far all before them are delivered. It waits for room; an empty batch waits a
-    /// moment for the endpoint. With `.required` it waits until everything is delivered, or the task is cancelled.
+    /// Hands records over, and says how far all before them are delivered, and whether there is room for more. It waits
+    /// a moment for the endpoint where there is none, or nothing was handed over. With `.required` it waits until
+    /// everything is delivered, or the task is cancelled.
     package func write(
         _ batch: RecordBatch, _ durability: Durability
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
         guard let mailbox else { throw WebhookFailure.notOpen }
         mailbox.put(batch)
-        if durability == .required {
-            await mailbox.wait(wantsAll: true, until: nil)
-            let isDone = mailbox.isDone
-            let receipt = try mailbox.receipt()
-            guard isDone else { throw WebhookFailure.interrupted }
-            return receipt
+        guard durability == .required else {
+            await mailbox.wait(for: batch.records.isEmpty ? .news : .room, until: .now + Self.patience)
+            return try mailbox.receipt()
         }
-        if batch.records.isEmpty {
-            await mailbox.wait(wantsAll: true, until: .now + Self.patience)
-        } else {
-            await mailbox.wait(wantsAll: false, until: nil)
-        }
-        return try mailbox.receipt()
+        await mailbox.wait(for: .all, until: nil)
+        let isDone = mailbox.isDone
+        let receipt = try mailbox.receipt()
+        guard isDone else { throw WebhookFailure.interrupted }
+        return receipt
     }
 
     /// Breaks off what is on its way: it will be sent again.

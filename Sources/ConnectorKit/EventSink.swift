@@ -47,6 +47,10 @@ public struct DeliveryReceipt: Sendable, Equatable {
     /// pipeline holds them back by itself.
     public var rejected: [RejectedRecord]
 
+    /// True when the sink has no room for more: it is to be asked with empty batches until it has. A sink that does not
+    /// say so takes the next batch.
+    public var isFull = false
+
     /// The records are taken but not yet durable.
     public static let accepted = DeliveryReceipt(durableBefore: nil, state: nil, rejected: [])
 

@@ -111,6 +111,8 @@ package struct DeliveryStage {
         /// When the oldest record that is not durable was written; nil when all are.
         var unflushedSince: ContinuousClock.Instant?
         var unflushedBytes = 0
+        /// True when the sink has no room for more records.
+        var isFull = false
         /// How fast the cursor moves.
         var pace: Pace
         /// What was held back from the sink since the cursor moved, in the order of the log.
@@ -169,7 +171,7 @@ package struct DeliveryStage {
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        guard let all = try await nextRecords(&turn, encoder) else {
+        guard !turn.isFull, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
             await noteSuccess()
             return
@@ -288,6 +290,7 @@ package struct DeliveryStage {
     private mutating func settle(
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) {
+        turn.isFull = receipt.isFull
         guard let durable = try checked(receipt, durability, turn) else { return }
         // A sink that delivers by itself is asked often.
         let isNews = durable > turn.durable || !receipt.rejected.isEmpty || receipt.state != nil

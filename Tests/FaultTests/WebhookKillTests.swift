@@ -4,8 +4,8 @@ import Synchronization
 import Testing
 
 /// The program is killed while it posts events, at named points and at random moments, to an endpoint that fails now
-/// and then, while rows change. The endpoint must then have every event of the log and no other, each the same every time,
-/// those of a key in order, and nothing twice beyond the window.
+/// and then, while rows change. The endpoint must then have every event of the log and no other, each the same every
+/// time, those of a key in order, and nothing twice beyond the window.
 @Suite(.serialized)
 struct WebhookKillTests {
     private static let window = 50

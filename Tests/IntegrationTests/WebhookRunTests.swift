@@ -83,7 +83,7 @@ struct WebhookRunTests {
             return status.output.contains("webhook.unavailable")
         }
         run.send(SIGTERM)
-        #expect(try run.finish().exitCode == 0)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
         #expect(receiver.requests.count < 200)
         #expect(!run.errorText.contains("SECRET-TOKEN"))
         try program.catchUp()
@@ -101,7 +101,7 @@ struct WebhookRunTests {
             try run.wait(for: "row \(id)") { receiver.requests.contains { $0.text.contains(#""subject":"\#(id)""#) } }
         }
         run.send(SIGTERM)
-        #expect(try run.finish().exitCode == 0)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
     }
 
     @Test func aRefusedEventIsADeadLetterAndIsRetriedOnceTheEndpointTakesIt() throws {
@@ -120,7 +120,7 @@ struct WebhookRunTests {
         let retry = try program.run("deadletters", "retry", "@partner")
         #expect(retry.exitCode == 0, "\(retry.output) \(retry.errors)")
         run.send(SIGTERM)
-        #expect(try run.finish().exitCode == 0)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
         #expect(receiver.requests.filter { $0.text.contains(#""subject":"2""#) }.count == 2)
         #expect(try program.run("deadletters", "list").output.contains("@partner") == false)
     }
@@ -129,7 +129,7 @@ struct WebhookRunTests {
         let receiver = try HTTPReceiver { _ in .status(204) }
         let program = try Self.program(Self.sink("partner", receiver))
         let found = try program.run("doctor")
-        #expect(found.output.contains("webhook.reachable") && found.output.contains("webhook.unsigned"), "\(found)")
+        #expect(found.output.contains("can be connected to") && found.output.contains("webhook.unsigned"), "\(found)")
         #expect(receiver.connectionCount == 1 && receiver.requests.isEmpty)
         receiver.stop()
         #expect(try program.run("doctor").output.contains("webhook.connection_failed"))

@@ -165,7 +165,7 @@ struct DeliveryTests {
         let fixture = try SinkFixture { _ in .silence }
         try await fixture.open()
         _ = try await fixture.sink.write(.of((0..<50).map { SampleEvent($0, key: "k\($0)") }), .whenConvenient)
-        try await eventually("requests") { fixture.receiver.requests.count == 8 }
+        try await eventually("requests") { fixture.receiver.requests.count >= 8 }
         // The time-out of a request is 15 s: that it is not waited for shows in the suite's time limit alone.
         await fixture.sink.close()
         await fixture.sink.close()
