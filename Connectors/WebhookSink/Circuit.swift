@@ -55,9 +55,9 @@ struct Circuit {
         return state != .closed
     }
 
-    /// A request failed, at `now`; `request` tells it from others that fail; `pause` is what the endpoint asked for, for all requests. `random` is from 0 to 1.
-    /// True when that opened the circuit, again or for the first time. A request that alone fails again and again says
-    /// nothing about others, and opens nothing.
+    /// A request failed, which a number tells from others; `pause` is what the endpoint asked for, for all requests;
+    /// `random` is from 0 to 1. True when that opened the circuit, again or for the first time. A request that alone
+    /// fails again and again says nothing about others, and opens nothing.
     mutating func failed(_ request: Int, at now: Instant, pause: Duration?, random: Double) -> Bool {
         failureCount += 1
         if lastFailed != request { changes += 1 }
