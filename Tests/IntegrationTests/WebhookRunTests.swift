@@ -93,7 +93,8 @@ struct WebhookRunTests {
 
     @Test func aKeyThatTheEndpointDoesNotTakeHoldsUpNoOther() throws {
         let receiver = try HTTPReceiver { $0.text.contains(#""subject":"2""#) ? .status(500) : .status(204) }
-        let program = try Self.program(Self.sink("partner", receiver))
+        // With so many lanes, none of these keys shares one with row 2.
+        let program = try Self.program(Self.sink("partner", receiver, "      concurrency: 64"))
         let run = try program.start("run")
         try run.wait(for: "the other rows") { Set(receiver.requests.map(\.id)).count == 3 }
         for id in 10..<30 {
@@ -122,7 +123,8 @@ struct WebhookRunTests {
         run.send(SIGTERM)
         #expect(try run.finish().exitCode == 128 + SIGTERM)
         #expect(receiver.requests.filter { $0.text.contains(#""subject":"2""#) }.count == 2)
-        #expect(try program.run("deadletters", "list").output.contains("@partner") == false)
+        let left = try program.run("deadletters", "list")
+        #expect(left.output.contains("nothing waits"), "\(left.output) \(run.errorText)")
     }
 
     @Test func doctorConnectsAndSendsNothing() throws {
