@@ -53,6 +53,8 @@ let package = Package(
             name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl",
             providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(
+            name: "CNATS", path: "Sources/CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+        .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
@@ -109,13 +111,17 @@ let package = Package(
         .target(
             name: "WebhookSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
             path: "Connectors/WebhookSink", swiftSettings: rowPath),
+        .target(
+            name: "NATSSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
+            path: "Connectors/NATSSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "WebhookSink", arguments, logging,
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", "WebhookSink",
+                arguments, logging,
             ],
             swiftSettings: house),
 
@@ -193,9 +199,17 @@ let package = Package(
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "ProgramTesting", "WebhookSink",
             ],
             swiftSettings: house),
-        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient", "WebhookClient"],
+            name: "NATSSinkTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
+            ],
+            swiftSettings: house),
+        .target(
+            name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"],
+            exclude: ["RegistryClient", "WebhookClient"],
             swiftSettings: house),
         .testTarget(
             name: "FaultTests",

@@ -53,6 +53,9 @@ package struct WebhookSettings: Sendable, Equatable {
     /// The value of `Authorization`; nil for none.
     var authorization: String?
 
+    /// Where in the settings paths of files stand.
+    package static let pathSettings = [["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
+
     /// Files of certificates, in PEM.
     package struct TLS: Sendable, Equatable {
         /// Certificates that are trusted, instead of the system's.

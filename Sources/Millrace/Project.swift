@@ -113,7 +113,7 @@ struct Project {
     /// What `doctor` finds, source first.
     func findings() async -> [Finding] {
         let log = try? LogReader(directory: logDirectory).statistics()
-        let found =
+        var found =
             switch source {
             case .postgres(let settings):
                 await PostgresDoctor(
@@ -124,9 +124,9 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        var findings = found + (await ruleFindings() ?? []) + sensitivityFindings()
-        for sink in sinks { findings += await sink.settings.findings() }
-        return findings
+        found += (await ruleFindings() ?? []) + sensitivityFindings()
+        for sink in sinks { found += await sink.settings.findings() }
+        return found
     }
 
     /// What is masked before it is stored.

@@ -224,7 +224,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "sinks.*.nats", "sinks.*.kafka",
+        "sinks.*.kafka",
         "sinks.*.file.rotate", "sinks.*.file.compress", "sinks.*.format=debezium",
     ]
 

@@ -30,10 +30,12 @@ enum ImportRule {
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+        "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
         "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
         "Millrace": [
             "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI", "JSONSchema",
-            "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource", "SQLiteSource",
+            "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration", "PostgresSource",
+            "SQLiteSource",
             "SchemaRegistry", "Sensitivity", "Verification", "WebhookSink",
             "ArgumentParser", "Logging", "Foundation",
         ],

@@ -27,7 +27,7 @@ struct RuleTests {
             #expect(ImportRule.table.filter { $1.contains(library) }.map(\.key) == [owner])
         }
         let kit: Set = [
-            "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CLibCrypto", "CLibCurl",
+            "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CLibCrypto", "CLibCurl", "CNATS",
         ]
         for connector in Repository.folders(in: "Connectors") {
             #expect(ImportRule.table[connector]?.isSubset(of: kit) == true, "\(connector)")

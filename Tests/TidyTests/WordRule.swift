@@ -61,6 +61,7 @@ struct WordRule: Sendable {
                     "Tests/ConnectorKitTests/BlockingThreadTests.swift",  // the poll itself; a call that blocks
                     "Tests/WebhookSinkTests/SinkFixture.swift",  // the poll itself, for sinks
                     "Tests/ProgramTesting/HTTPReceiver.swift",  // a receiver that is late
+                    "Tests/NATSSinkTests/Poll.swift",  // the poll itself, for streams
                     "Tests/PipelineTests/Workplace.swift",  // the poll itself, for pipelines
                     "Tests/PipelineTests/CaptureTests.swift",  // a slow sink and a slow source
                     "Tests/PipelineTests/PipelineTests.swift",  // counts how often an idle pipeline wakes up
