@@ -18,7 +18,8 @@ enum ConnectorCatalog {
         ],
         sinkChecks: [
             "file": check(FileSettings.init(values:pipelineName:)),
-        sinks: ["file": FileSettings.table, "nats": NATSSettings.table, "webhook": WebhookSettings.table],
+            "nats": check(NATSSettings.init(values:pipelineName:)),
+            "webhook": check(WebhookSettings.init(values:pipelineName:)),
         ])
 
     /// The check that making a connector's settings is.
