@@ -56,6 +56,8 @@ let package = Package(
             name: "CNATS", path: "Sources/CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
         .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
@@ -106,7 +108,7 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
         .target(
             name: "WebhookSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
@@ -191,7 +193,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "FileSinkTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink", "ProgramTesting",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "WebhookSinkTests",

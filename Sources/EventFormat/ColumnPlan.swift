@@ -27,6 +27,8 @@ final class ColumnPlan: Sendable {
     let context: ContextFragments?
     /// How rows become events of the application; nil for every table but an outbox.
     let outbox: OutboxPlan?
+    /// The line that files begin with; nil in formats that have none.
+    let header: String?
     /// What ids begin with: the pipeline's name and a hyphen.
     let idPrefix: ByteRange
     /// True when the pipeline's name stands in events without escapes.
@@ -49,10 +51,12 @@ final class ColumnPlan: Sendable {
         switch format {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
         case .row: fragments = writer.rowFragments(version, pipelineName)
+        case .csv: fragments = writer.csvFragments(version)
         }
         context = form == .binary && format == .cloudEvents ? writer.contextFragments(version, pipelineName) : nil
         outbox = OutboxPlan(
             version.relation, pipelineName: pipelineName, format: format, form: form, writer: &writer)
+        header = format == .csv ? Self.csvHeader(version.relation) : nil
         idPrefix = writer.fragment { $0.append(utf8: pipelineName + "-") }
         isNameItself = writer.fragment { $0.append(openJSONString: pipelineName + "-") }.length == idPrefix.length + 1
         text = writer.finish()

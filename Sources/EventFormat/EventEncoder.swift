@@ -80,7 +80,9 @@ package final class EventEncoder {
             position += 1
         }
         if !writer.contextProblems.isEmpty { contextProblems.formUnion(writer.contextProblems) }
-        let topics = versions.map { Topic(schema: $0.relation.schema, table: $0.relation.name) }
+        let topics = zip(versions, plans).map { version, plan in
+            Topic(schema: version.relation.schema, table: version.relation.name, header: plan?.header)
+        }
         let nextOffset = firstOffset &+ UInt64(position)
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)
     }

@@ -72,6 +72,7 @@ struct EventWriter: ~Copyable {
             case (.cloudEvents, .line): appendCloudEvent(change, info, plan, images, body)
             case (.cloudEvents, .binary): appendBinaryCloudEvent(change, info, plan, images, body)
             case (.row, _): appendRowEvent(change, plan, images, body)
+            case (.csv, _): appendCSVEvent(change, plan, images, body)
             }
             if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }
         }

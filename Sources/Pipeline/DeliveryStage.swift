@@ -82,6 +82,8 @@ package struct DeliveryStage {
                 return
             } catch {
                 await plan.sink.close()
+                // What it was to read next is gone, as the configuration wants: it goes on with what is left.
+                if error.code == LogReader.retainedAwayCode, log.retention.dropsUndelivered { continue }
                 guard error.remedy == .retry else {
                     try? await log.setError(of: plan.name, error)
                     throw error
@@ -119,6 +121,10 @@ package struct DeliveryStage {
         var heldBack: [RejectedRecord] = []
         /// The batch that is being encoded.
         var current: ClearedBatch?
+        /// True when the cursor of a receipt could not be stored before the stage was asked to stop.
+        var isCursorBehind = false
+        /// When the sink was last called.
+        var attendedAt = ContinuousClock.now
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
@@ -148,17 +154,29 @@ package struct DeliveryStage {
             try await step(&turn, encoder)
             if let end = end(), turn.next >= end {
                 try await flush(&turn, encoder)
-                if turn.durable >= end { return .done }
+                if turn.durable >= end, !turn.isCursorBehind {
+                    try await plan.sink.finish()
+                    return .done
+                }
             }
         }
+        // A sink takes a call for a sign that the cursor of its last receipt is stored.
+        if turn.isCursorBehind { return .done }
         try await flush(&turn, encoder)
+        if !turn.isCursorBehind { try await plan.sink.finish() }
         return .done
     }
 
     /// The sink's cursor; a new sink begins where its configuration says.
     private func openCursor() async throws(ConnectorFailure) -> SinkCursor {
-        if let cursor = try await log.cursor(of: plan.name) { return cursor }
         let known = try await log.statistics()
+        if var cursor = try await log.cursor(of: plan.name) {
+            if cursor.offset < known.firstOffset, log.retention.dropsUndelivered {
+                try await log.moveCursor(of: plan.name, to: known.firstOffset)
+                cursor.offset = known.firstOffset
+            }
+            return cursor
+        }
         let wanted = try await events.offset(at: plan.start)
         let start = min(max(wanted, known.firstOffset), known.nextOffset)
         if start != wanted {
@@ -173,6 +191,7 @@ package struct DeliveryStage {
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard !turn.isFull, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
+            try await attend(&turn, encoder)
             await noteSuccess()
             return
         }
@@ -278,9 +297,20 @@ package struct DeliveryStage {
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
 
+    /// Calls a sink that wants to be called although nothing is to be written.
+    private mutating func attend(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
+        guard !turn.isCursorBehind, let interval = plan.sink.attention,
+            ContinuousClock.now - turn.attendedAt >= interval
+        else { return }
+        turn.attendedAt = .now
+        let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), .required)
+        try await settle(receipt, .required, &turn, encoder)
+    }
+
     /// Has the sink make everything durable that it took, or say how far it is.
     mutating func flush(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
+        turn.attendedAt = .now
         let durability = plan.sink.deliversByItself ? Durability.whenConvenient : .required
         let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), durability)
         try await settle(receipt, durability, &turn, encoder)
@@ -292,9 +322,9 @@ package struct DeliveryStage {
     ) async throws(ConnectorFailure) {
         turn.isFull = receipt.isFull
         guard let durable = try checked(receipt, durability, turn) else { return }
-        // A sink that delivers by itself is asked often.
-        let isNews = durable > turn.durable || !receipt.rejected.isEmpty || receipt.state != nil
-        if plan.sink.deliversByItself, !isNews, durable < turn.next { return }
+        let isNews = durable > turn.durable || receipt.state != nil || !receipt.rejected.isEmpty
+        // A sink that delivers by itself is asked often, and has nothing to say most of the time.
+        if !isNews, turn.unflushedSince == nil || (plan.sink.deliversByItself && durable < turn.next) { return }
         HaltPoint("sink.durable").reached()
         let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
         let rate = turn.pace.rate(at: durable)
@@ -309,7 +339,10 @@ package struct DeliveryStage {
                     letters, for: stage.plan.name, movingCursorTo: durable, state: receipt.state)
             }
         }
-        guard moved != nil else { return }
+        guard moved != nil else {
+            turn.isCursorBehind = true
+            return
+        }
         try wereSetAside(letters, encoder)
         turn.durable = durable
         if durable >= turn.next {

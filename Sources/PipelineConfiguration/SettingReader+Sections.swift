@@ -49,14 +49,16 @@ extension SettingReader {
         let retention = log?.group("retention")
         guard let schemas = top.group("schemas").flatMap(Self.schemas), let logDirectory = log?.text("directory"),
             let age = retention?.duration("age"), let size = retention?.size("size"),
-            let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init)
+            let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init),
+            let undelivered = retention?.text("undelivered").flatMap(UndeliveredPolicy.init)
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
             transforms: transforms, maskSalt: top.text("mask_salt"), outboxes: outboxes,
             schemas: schemas, sensitivity: sensitivity,
             log: LogConfiguration(
-                directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
+                directory: logDirectory, retentionAge: age, retentionSize: size, undelivered: undelivered,
+                limit: log?.size("limit"), acknowledge: acknowledge),
             sinks: sinks, server: server, locations: locations, folder: folder, secrets: secrets)
     }
 
@@ -122,6 +124,12 @@ extension SettingReader {
         let clearance = clearance(values.list("clearance"), joined(path, "clearance"), at: section.keyPosition)
         let start = start(values, path, at: section.keyPosition)
         guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
+        if format == .csv, found.kind != "file" {
+            let position = inner.first { $0.name == "format" }?.value.position ?? section.keyPosition
+            report(
+                "config.bad_value", "\"csv\" is a format of files", joined(path, "format"), position,
+                "take cloudevents or row")
+        }
         return SinkConfiguration(
             name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format,
             clearance: clearance, start: start,

@@ -115,14 +115,14 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         }
     }
 
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func everyEventIsJSONToOthers(_ format: EventFormat) throws {
         let events = try randomEvents(format, seed: 2, relations: 300)
         #expect(events.count == 2400)
         #expect(try Python.run(parse, lines: events) == "2400\n")
     }
 
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func everyEventIsJSONToUs(_ format: EventFormat) throws {
         for event in try randomEvents(format, seed: 3, relations: 300) {
             let value = try JSONValue(parsing: event)
@@ -132,7 +132,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
     }
 
     /// Whatever happens to the bytes of a tuple: a failure or a value, and the value is JSON.
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func mutatedTupleIsAFailureOrAnEvent(_ format: EventFormat) throws {
         var random = RandomChanges(dice: Dice(seed: 4))
         var (events, failures) = (0, 0)

@@ -56,7 +56,9 @@ struct SQLiteKillTests {
 struct Till {
     let program: MillraceProgram
 
-    init(sinks: String = #"items: {file: {path: "out/{table}.jsonl"}}"#) throws {
+    init(file: String = "path: \"out/{table}.jsonl\"") throws { try self.init(sinks: "items: {file: {\(file)}}") }
+
+    init(sinks: String) throws {
         program = try MillraceProgram(
             configuration: """
                 name: till

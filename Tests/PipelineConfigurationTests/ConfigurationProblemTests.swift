@@ -122,8 +122,8 @@ struct ConfigurationProblemTests {
             "formats",
             withSource("sinks:\n  a: {file: {path: x}, format: debezium}\n  b: {file: {path: x}, format: xml}\n"),
             "config.not_available sinks.a.format 4:32 \"debezium\" is not available in this version"
-                + " (write one of cloudevents, row)",
-            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row"),
+                + " (write one of cloudevents, row, csv)",
+            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, csv"),
         BadFile(
             "names", "name: Shop\nsource: {sqlite: {path: x}}\nsinks: {9x: {file: {path: x}}}\n",
             "config.bad_value name 1:7 the name is not a small letter and up to 39 small letters, digits, _ or -"
@@ -172,7 +172,7 @@ struct ConfigurationProblemTests {
                 "config.unknown_key source.postgres.windw 6:5 unknown key \"windw\" (did you mean \"window\"?)",
                 "config.bad_value log.retention.size 11:30 \"64\" has no unit"
                     + " (write a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB)",
-                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row"
+                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, csv"
                     + " (did you mean \"row\"?)",
             ])
     }

@@ -29,7 +29,7 @@ enum ImportRule {
         ],
         "PostgresSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ"],
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
-        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+        "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
         "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
         "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
         "Millrace": [

@@ -28,6 +28,7 @@ struct RuleTests {
         }
         let kit: Set = [
             "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CLibCrypto", "CLibCurl", "CNATS",
+            "CZlib", "CZstd",
         ]
         for connector in Repository.folders(in: "Connectors") {
             #expect(ImportRule.table[connector]?.isSubset(of: kit) == true, "\(connector)")
