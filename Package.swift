@@ -52,6 +52,9 @@ let package = Package(
         .systemLibrary(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
+            name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(
             name: "CNATS", path: "Sources/CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
         .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
@@ -120,6 +123,9 @@ let package = Package(
             name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
         .target(
+            name: "WebhookSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
+            path: "Connectors/WebhookSink", swiftSettings: rowPath),
+        .target(
             name: "NATSSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
             path: "Connectors/NATSSink", swiftSettings: rowPath),
 
@@ -128,7 +134,8 @@ let package = Package(
             dependencies: [
                 "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", arguments, logging,
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", "WebhookSink",
+                arguments, logging,
             ],
             swiftSettings: house),
 
@@ -210,6 +217,12 @@ let package = Package(
             ],
             swiftSettings: house),
         .testTarget(
+            name: "WebhookSinkTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "ProgramTesting", "WebhookSink",
+            ],
+            swiftSettings: house),
+        .testTarget(
             name: "NATSSinkTests",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
@@ -218,7 +231,8 @@ let package = Package(
         .target(
             name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
+            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"],
+            exclude: ["RegistryClient", "WebhookClient"],
             swiftSettings: house),
         .testTarget(
             name: "FaultTests",

@@ -47,6 +47,10 @@ public struct DeliveryReceipt: Sendable, Equatable {
     /// pipeline holds them back by itself.
     public var rejected: [RejectedRecord]
 
+    /// True when the sink has no room for more: it is to be asked with empty batches until it has. A sink that does not
+    /// say so takes the next batch.
+    public var isFull = false
+
     /// The records are taken but not yet durable.
     public static let accepted = DeliveryReceipt(durableBefore: nil, state: nil, rejected: [])
 
@@ -75,16 +79,21 @@ public struct SinkContext: Sendable {
     /// Stores a state at once, on disk, beside the unchanged cursor. For what must be known before a write, such as a
     /// file that is about to be made. Rarely called: it waits for the disk.
     public var saveState: @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
+    /// Tells that the sink does not get on and why, and when it tries again, for a sink that goes on trying by itself;
+    /// nil when it gets on. To be called when that changes, from any thread.
+    public var report: @Sendable (ConnectorFailure?, Duration?) -> Void
 
     /// A context of its parts.
     public init(
         name: String, state: [UInt8]?, nextOffset: UInt64,
+        report: @escaping @Sendable (ConnectorFailure?, Duration?) -> Void = { _, _ in },
         saveState: @escaping @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
     ) {
         self.name = name
         self.state = state
         self.nextOffset = nextOffset
         self.saveState = saveState
+        self.report = report
     }
 }
 
@@ -95,6 +104,12 @@ public struct SinkContext: Sendable {
 public protocol EventSink: Sendable {
     /// How much of an event the sink wants in a payload; ``RecordForm/line`` unless it says otherwise.
     var form: RecordForm { get }
+
+    /// True for a sink that needs no asking to make records durable, and of whose records some may wait for the
+    /// receiver for long while others go on. The pipeline then leaves it to the sink when it answers how far it
+    /// is: it asks with `.required` only when nothing else is to be written meanwhile, and cancels the task of a call
+    /// that waits when delivery ends. False unless the sink says otherwise.
+    var deliversByItself: Bool { get }
 
     /// How often the sink wants an empty write with `.required` while nothing is to be written, for what becomes due by
     /// the clock; nil, which is usual, for never.
@@ -121,6 +136,8 @@ public protocol EventSink: Sendable {
 }
 
 extension EventSink {
+    /// False.
+    public var deliversByItself: Bool { false }
     /// The whole event in a payload.
     public var form: RecordForm { .line }
 

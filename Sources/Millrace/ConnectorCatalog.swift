@@ -4,13 +4,14 @@ import NATSSink
 import PipelineConfiguration
 import PostgresSource
 import SQLiteSource
+import WebhookSink
 
 /// The connectors that this program was built with.
 enum ConnectorCatalog {
     /// Their tables of settings and their own checks, by the key that the configuration uses.
     static let tables = ConnectorTables(
         sources: ["postgres": PostgresSettings.table, "sqlite": SQLiteSettings.table],
-        sinks: ["file": FileSettings.table, "nats": NATSSettings.table],
+        sinks: ["file": FileSettings.table, "nats": NATSSettings.table, "webhook": WebhookSettings.table],
         sourceChecks: [
             "postgres": check(PostgresSettings.init(values:pipelineName:)),
             "sqlite": check(SQLiteSettings.init(values:pipelineName:)),
@@ -18,6 +19,7 @@ enum ConnectorCatalog {
         sinkChecks: [
             "file": check(FileSettings.init(values:pipelineName:)),
             "nats": check(NATSSettings.init(values:pipelineName:)),
+            "webhook": check(WebhookSettings.init(values:pipelineName:)),
         ])
 
     /// The check that making a connector's settings is.

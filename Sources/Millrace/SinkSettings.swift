@@ -3,11 +3,13 @@ import EventFormat
 import FileSink
 import NATSSink
 import PipelineConfiguration
+import WebhookSink
 
 /// The settings of a sink, checked by its connector.
 enum SinkSettings {
     case file(FileSettings)
     case nats(NATSSettings)
+    case webhook(WebhookSettings)
 
     /// Settings from the values of the file. Relative paths are taken from the configuration's folder.
     init(_ sink: SinkConfiguration, _ configuration: PipelineConfiguration) throws(SettingProblem) {
@@ -16,16 +18,24 @@ enum SinkSettings {
         case "nats":
             for path in NATSSettings.pathSettings { values.resolve(path[...], configuration) }
             let settings = try NATSSettings(values: values, pipelineName: configuration.name)
-            if settings.isBinary, sink.format != .cloudevents {
-                throw SettingProblem(
-                    "mode", "binary is a spelling of CloudEvents, and the sink's format is \(sink.format.rawValue)",
-                    hint: "write format: cloudevents, or mode: structured")
-            }
+            try Self.checkMode(isBinary: settings.isBinary, sink)
             self = .nats(settings)
+        case "webhook":
+            for path in WebhookSettings.pathSettings { values.resolve(path[...], configuration) }
+            let settings = try WebhookSettings(values: values, pipelineName: configuration.name)
+            try Self.checkMode(isBinary: settings.mode == .binary, sink)
+            self = .webhook(settings)
         default:
             values.resolve(["path"], configuration)
             self = .file(try FileSettings(values: values, pipelineName: configuration.name))
         }
+    }
+
+    private static func checkMode(isBinary: Bool, _ sink: SinkConfiguration) throws(SettingProblem) {
+        guard isBinary, sink.format != .cloudevents else { return }
+        throw SettingProblem(
+            "mode", "binary is a spelling of CloudEvents, and the sink's format is \(sink.format.rawValue)",
+            hint: "write format: cloudevents, or mode: structured")
     }
 
     /// A sink object, not open.
@@ -36,6 +46,7 @@ enum SinkSettings {
             NATSSink(
                 settings,
                 contentType: format == .cloudEvents ? "application/cloudevents+json" : "application/json")
+        case .webhook(let settings): WebhookSink(settings, isCloudEvents: format == .cloudEvents)
         }
     }
 
@@ -44,6 +55,7 @@ enum SinkSettings {
         switch self {
         case .file(let settings): FileDoctor.findings(settings)
         case .nats(let settings): await NATSDoctor(settings).findings()
+        case .webhook(let settings): await WebhookDoctor.findings(settings)
         }
     }
 }

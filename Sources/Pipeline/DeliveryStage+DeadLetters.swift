@@ -189,7 +189,7 @@ extension DeliveryStage {
             if records.records.contains(where: { stuck.holds($0, of: records) }) {
                 waiting += 1
             } else {
-                let receipt = try await plan.sink.write(records, .required)
+                let receipt = try await give(records, .required)
                 guard receipt.durableBefore == turn.next else {
                     throw wrongReceipt("not what was set aside", turn.next...turn.next)
                 }

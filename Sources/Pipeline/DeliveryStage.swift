@@ -25,6 +25,8 @@ package struct DeliveryStage {
     /// The keys of what was set aside for the sink.
     var holds = KeyHolds()
     private var backoff = Backoff()
+    /// What the open sink says that it tries to overcome by itself.
+    private var trouble: SinkTrouble?
     /// True while the log holds a failure of this sink, for `status`.
     private var hasStoredError = false
     /// What was told about contexts of transactions.
@@ -111,6 +113,8 @@ package struct DeliveryStage {
         /// When the oldest record that is not durable was written; nil when all are.
         var unflushedSince: ContinuousClock.Instant?
         var unflushedBytes = 0
+        /// True when the sink has no room for more records.
+        var isFull = false
         /// How fast the cursor moves.
         var pace: Pace
         /// What was held back from the sink since the cursor moved, in the order of the log.
@@ -130,9 +134,11 @@ package struct DeliveryStage {
     ) async throws(ConnectorFailure) -> Ending {
         let cursor = try await openCursor()
         hasStoredError = cursor.lastError != nil
-        let context = SinkContext(name: plan.name, state: cursor.state, nextOffset: cursor.offset) {
-            [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(of: plan.name, state)
-        }
+        let trouble = SinkTrouble(plan.name, log, logger)
+        self.trouble = trouble
+        let context = SinkContext(
+            name: plan.name, state: cursor.state, nextOffset: cursor.offset, report: { trouble.report($0, retryIn: $1) }
+        ) { [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(of: plan.name, state) }
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
@@ -183,7 +189,7 @@ package struct DeliveryStage {
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        guard let all = try await nextRecords(&turn, encoder) else {
+        guard !turn.isFull, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
             try await attend(&turn, encoder)
             await noteSuccess()
@@ -214,10 +220,9 @@ package struct DeliveryStage {
         _ records: RecordBatch, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
         guard turn.current != nil || events.has(records.nextOffset) else {
-            return try await plan.sink.write(records, durability)
+            return try await give(records, durability)
         }
-        let sink = plan.sink
-        async let answer = Self.write(records, durability, to: sink)
+        async let answer = Self.write(records, durability, to: plan.sink, stop)
         do throws(ConnectorFailure) {
             if turn.current == nil { turn.current = try await nextBatch(from: records.nextOffset, orUntil: .now) }
             turn.prepared = try encodeNext(&turn, from: records.nextOffset, encoder).map { .success($0) }
@@ -227,14 +232,24 @@ package struct DeliveryStage {
         return try await answer.get()
     }
 
+    /// Has the sink take records. A sink that may wait for its receiver for long is told when delivery ends.
+    func give(
+        _ records: RecordBatch, _ durability: Durability
+    ) async throws(ConnectorFailure) -> DeliveryReceipt {
+        try await Self.write(records, durability, to: plan.sink, stop).get()
+    }
+
     private static func write(
-        _ records: RecordBatch, _ durability: Durability, to sink: any EventSink
+        _ records: RecordBatch, _ durability: Durability, to sink: any EventSink, _ stop: StopSignal
     ) async -> Result<DeliveryReceipt, ConnectorFailure> {
-        do throws(ConnectorFailure) {
-            return .success(try await sink.write(records, durability))
-        } catch {
-            return .failure(error)
+        let write = { @Sendable () async -> Result<DeliveryReceipt, ConnectorFailure> in
+            do throws(ConnectorFailure) {
+                return .success(try await sink.write(records, durability))
+            } catch {
+                return .failure(error)
+            }
         }
+        return sink.deliversByItself ? await stop.cancelling(write) : await write()
     }
 
     private mutating func waitForBatch(_ turn: Turn) async throws(ConnectorFailure) -> ClearedBatch? {
@@ -277,7 +292,7 @@ package struct DeliveryStage {
     }
 
     private func durability(for turn: Turn, adding bytes: Int) -> Durability {
-        guard let since = turn.unflushedSince else { return .whenConvenient }
+        guard let since = turn.unflushedSince, !plan.sink.deliversByItself else { return .whenConvenient }
         let isDue = ContinuousClock.now - since >= Self.flushInterval
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
@@ -292,21 +307,24 @@ package struct DeliveryStage {
         try await settle(receipt, .required, &turn, encoder)
     }
 
-    /// Has the sink make everything durable that it took.
+    /// Has the sink make everything durable that it took, or say how far it is.
     mutating func flush(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
         turn.attendedAt = .now
-        let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), .required)
-        try await settle(receipt, .required, &turn, encoder)
+        let durability = plan.sink.deliversByItself ? Durability.whenConvenient : .required
+        let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), durability)
+        try await settle(receipt, durability, &turn, encoder)
     }
 
     /// Moves the cursor behind what the sink called durable.
     private mutating func settle(
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) {
+        turn.isFull = receipt.isFull
         guard let durable = try checked(receipt, durability, turn) else { return }
         let isNews = durable > turn.durable || receipt.state != nil || !receipt.rejected.isEmpty
-        if !isNews, turn.unflushedSince == nil { return }
+        // A sink that delivers by itself is asked often, and has nothing to say most of the time.
+        if !isNews, turn.unflushedSince == nil || (plan.sink.deliversByItself && durable < turn.next) { return }
         HaltPoint("sink.durable").reached()
         let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
         let rate = turn.pace.rate(at: durable)
@@ -366,7 +384,7 @@ package struct DeliveryStage {
     /// more.
     private mutating func noteSuccess() async {
         backoff.reset()
-        guard hasStoredError else { return }
+        guard hasStoredError, trouble?.isReported != true else { return }
         // When that fails, for example on a full disk, the next success tries again.
         guard (try? await log.setError(of: plan.name, nil)) != nil else { return }
         hasStoredError = false

@@ -256,7 +256,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "sinks.*.webhook", "sinks.*.kafka", "sinks.*.format=debezium",
+        "sinks.*.kafka", "sinks.*.format=debezium",
     ]
 
     /// True when `path` is described for later versions.

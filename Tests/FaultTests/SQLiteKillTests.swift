@@ -56,15 +56,16 @@ struct SQLiteKillTests {
 struct Till {
     let program: MillraceProgram
 
-    init(file: String = "path: \"out/{table}.jsonl\"") throws {
+    init(file: String = "path: \"out/{table}.jsonl\"") throws { try self.init(sinks: "items: {file: {\(file)}}") }
+
+    init(sinks: String) throws {
         program = try MillraceProgram(
             configuration: """
                 name: till
                 source:
                   sqlite: {path: till.db}
                 sinks:
-                  items:
-                    file: {\(file)}
+                  \(sinks)
                 """)
         try sql(
             """

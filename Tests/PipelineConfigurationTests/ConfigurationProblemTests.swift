@@ -54,8 +54,8 @@ struct ConfigurationProblemTests {
             "config.missing_key sinks.s.hook.auth.token 3:28 \"token\" is missing in \"sinks.s.hook.auth\""
                 + " (add token: TEXT)"),
         BadFile(
-            "not there yet", withSource("sinks: {s: {webhook: {}}}\n"),
-            "config.not_available sinks.s.webhook 3:13 \"webhook\" is not available in this version (take it out)"),
+            "not there yet", withSource("sinks: {s: {kafka: {}}}\n"),
+            "config.not_available sinks.s.kafka 3:13 \"kafka\" is not available in this version (take it out)"),
         BadFile(
             "a key twice", "name: a\nsource:\n  sqlite:\n    path: x\n    path: y\n",
             "config.duplicate_key - 5:5 the key \"path\" is there more than once, first in line 4 (keep one of them)"),

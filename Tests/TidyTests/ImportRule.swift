@@ -36,11 +36,12 @@ enum ImportRule {
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
         "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
+        "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
         "Millrace": [
             "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI",
             "JSONSchema", "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration",
             "PostgresSource", "SQLiteSource",
-            "SchemaRegistry", "Sensitivity", "Verification",
+            "SchemaRegistry", "Sensitivity", "Verification", "WebhookSink",
             "ArgumentParser", "Logging", "Foundation",
         ],
     ]

@@ -27,7 +27,8 @@ struct RuleTests {
             #expect(ImportRule.table.filter { $1.contains(library) }.map(\.key) == [owner])
         }
         let kit: Set = [
-            "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CNATS", "CZlib", "CZstd",
+            "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CLibCrypto", "CLibCurl", "CNATS",
+            "CZlib", "CZstd",
         ]
         for connector in Repository.folders(in: "Connectors") {
             #expect(ImportRule.table[connector]?.isSubset(of: kit) == true, "\(connector)")

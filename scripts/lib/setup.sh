@@ -31,7 +31,8 @@ need_swift() {
 # What the program itself needs to build and run.
 need_build_packages() {
     need_swift
-    need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev libnats-dev zlib1g-dev libzstd-dev
+    need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev libcurl4-openssl-dev libnats-dev \
+        zlib1g-dev libzstd-dev
 }
 
 # What the tests need beside that: PostgreSQL and NATS servers, the sqlite3 shell, and a JSON Schema validator.
@@ -50,10 +51,15 @@ python_with_jsonschema() {
 
 # Makes .build/registry-client, a Python with the registry client that the tests use, unless it is there already in the
 # versions that registry-client.txt names. What is cut off leaves none.
-registry_client() {
-    _wanted=scripts/lib/registry-client.txt _place=.build/registry-client
+registry_client() { python_client registry-client; }
+
+# Makes .build/webhook-client, likewise.
+webhook_client() { python_client webhook-client; }
+
+python_client() {
+    _wanted=scripts/lib/$1.txt _place=.build/$1
     if cmp -s "$_wanted" "$_place/installed.txt"; then return 0; fi
-    say "fetching the registry client for the tests"
+    say "fetching the $1 for the tests"
     rm -rf "$_place"
     "$(python_with_venv)" -m venv "$_place"
     "$_place/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: -r "$_wanted"

@@ -1,0 +1,397 @@
+internal import ByteKit
+private import ChangeModel
+internal import CLibCurl
+internal import ConnectorKit
+private import Glibc
+
+/// Sends requests: the one thread that has libcurl's multi interface, with many requests on their way.
+///
+/// Everything in here belongs to that thread; see ``Mailbox`` for what others see. See libcurl-multi(3).
+@safe final class Courier {
+    typealias Instant = ContinuousClock.Instant
+    private typealias Ticket = LaneSchedule.Ticket
+
+    /// A batch of which some records are not in the window yet.
+    private struct PendingBatch {
+        var letter: Mailbox.Letter
+        /// The numbers of its topics; nil until its first record is taken.
+        var topics: [Int]?
+        /// The next record.
+        var next = 0
+    }
+
+    /// A record that is not done.
+    private struct Item {
+        var batch: RecordBatch
+        var record: Record
+        /// Its number in the window.
+        var number: Int
+    }
+
+    private let settings: WebhookSettings
+    private let mailbox: Mailbox
+    private let multi: UnsafeMutableRawPointer
+    private let signer: Signer
+    private let writer: RequestWriter
+    /// Headers that all requests have.
+    private let headers: FixedHeaders
+    private var random = SystemRandomNumberGenerator()
+
+    private var schedule: LaneSchedule
+    private var window: DeliveryWindow
+    private var circuit: Circuit
+    private var holds = RejectionHolds()
+    private var pending = Queue<PendingBatch>()
+    /// The first record that the pipeline does not know to be delivered; nil when it waits for all.
+    private var knownNumber: Int?
+    private var pendingCount = 0
+    private var pendingBytes = 0
+    private var topics: [Topic: Int] = [:]
+    /// By their tickets; nil for those that are not in use.
+    private var items: [Item?] = []
+    /// Requests that wait for another attempt.
+    private var waiting: [Delivery] = []
+    private var transfers: [Transfer] = []
+    /// Those of them that nothing is on its way with.
+    private var idle: [Transfer] = []
+    /// The most events of the next batch: halved when one is refused as a whole, to find the event that is.
+    private var batchRecordsMax: Int
+    private let report: @Sendable (ConnectorFailure?, Duration?) -> Void
+    /// True when the pipeline was told that requests fail.
+    private var hasReported = false
+    /// True when the endpoint wants no more, or nothing can be sent.
+    private var hasFailed = false
+
+    private static let answered = HaltPoint("webhook.answered")
+    /// How long the thread sleeps when nothing is to be done.
+    private static let sleep = Duration.seconds(1)
+    /// So many failures of one request, and the pipeline is told.
+    private static let reportedFailures = 5
+    /// Beyond so many topics, those that nothing waits in are forgotten.
+    private static let topicsMax = 4096
+
+    /// A courier that has not begun. `contentType` is that of the body of a request.
+    init(
+        _ settings: WebhookSettings, contentType: String, mailbox: Mailbox, _ context: SinkContext
+    ) throws(ConnectorFailure) {
+        guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
+        unsafe self.multi = multi
+        self.settings = settings
+        self.mailbox = mailbox
+        do throws(ConnectorFailure) {
+            signer = try Signer(settings.secrets)
+        } catch {
+            unsafe curl_multi_cleanup(multi)
+            throw error
+        }
+        writer = RequestWriter(mode: settings.mode)
+        headers = FixedHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
+        schedule = LaneSchedule(laneCount: settings.concurrency)
+        window = DeliveryWindow(at: context.nextOffset)
+        report = context.report
+        circuit = Circuit(failuresMax: settings.circuitFailuresMax, pauses: settings.pauses)
+        batchRecordsMax = settings.mode == .batch ? settings.batchRecordsMax : 1
+        unsafe curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, settings.concurrency)
+        unsafe curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, settings.concurrency)
+    }
+
+    deinit { unsafe curl_multi_cleanup(multi) }
+
+    /// Works until the mailbox is closed.
+    func run() {
+        unsafe mailbox.begins(Mailbox.Sleeper(multi))
+        while true {
+            let orders = mailbox.collect()
+            if orders.isClosed { break }
+            do throws(ConnectorFailure) {
+                for letter in orders.letters { add(letter) }
+                knownNumber = orders.knownNumber
+                if !hasFailed { try work() }
+            } catch {
+                fail(error)
+            }
+            publish()
+            if hasFailed || !canSend(.now) { sleep(until: orders.deadline) }
+        }
+        mailbox.letGo()
+        for transfer in transfers { unsafe curl_multi_remove_handle(multi, transfer.handle) }
+    }
+
+    /// Sends what may go, and settles what came back.
+    private func work() throws(ConnectorFailure) {
+        try fillWindow()
+        let now = ContinuousClock.now
+        if circuit.isClosed {
+            try sendWaiting(now)
+            try sendReady(now)
+        } else {
+            // Whether the endpoint works is better asked with what has not failed yet.
+            waiting.sort { $0.failureCount < $1.failureCount }
+            try sendReady(now)
+            try sendWaiting(now)
+        }
+        var running: Int32 = 0
+        guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { throw WebhookFailure.client("go on") }
+        var left: Int32 = 0
+        while !hasFailed, let message = unsafe curl_multi_info_read(multi, &left) {
+            let (handle, result) = unsafe (message.pointee.easy_handle, curl_message_result(message))
+            guard let handle = unsafe handle, let transfer = unsafe Transfer.of(handle) else { continue }
+            try settle(transfer, result)
+        }
+        try fillWindow()
+    }
+
+    private func publish() {
+        holds.forget(before: window.firstNumber)
+        mailbox.publish(
+            .init(
+                durableBefore: window.durableBefore, recordCount: window.count + pendingCount,
+                byteCount: window.byteCount + pendingBytes, firstNumber: window.firstNumber),
+            rejected: window.takeRejected(), at: .now)
+    }
+
+    private func fail(_ failure: ConnectorFailure) {
+        hasFailed = true
+        mailbox.fail(failure)
+    }
+
+    /// Sleeps until something happens on a connection, somebody puts something in the mailbox, or it is time for
+    /// something.
+    private func sleep(until deadline: Instant?) {
+        let now = ContinuousClock.now
+        var end = now + Self.sleep
+        if let deadline { end = min(end, deadline) }
+        if !hasFailed, let next = nextAttempt(now) { end = min(end, next) }
+        let pause = end > now ? (end - now).milliseconds : 0
+        unsafe curl_multi_poll(multi, nil, 0, Int32(clamping: pause), nil)
+    }
+
+    /// When a request may go that may not go yet; nil when none waits for a time.
+    private func nextAttempt(_ now: Instant) -> Instant? {
+        guard let opening = circuit.opensAt(now) else { return nil }
+        if schedule.hasReady { return opening }
+        return waiting.compactMap(\.notBefore).min().map { max($0, opening) }
+    }
+
+    /// True when a request may go at once.
+    private func canSend(_ now: Instant) -> Bool {
+        guard let next = nextAttempt(now) else { return false }
+        return next <= now
+    }
+
+    // MARK: Taking records
+
+    private func add(_ letter: Mailbox.Letter) {
+        pending.append(PendingBatch(letter: letter))
+        pendingCount += letter.batch.records.count
+        pendingBytes += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
+    }
+
+    /// Takes records as long as the window has room: what is in it may be sent, and comes again after a crash.
+    private func fillWindow() throws(ConnectorFailure) {
+        while let first = pending.first {
+            let batch = first.letter.batch
+            let numbers = first.topics ?? begin(first.letter)
+            var next = first.next
+            while next < batch.records.count {
+                guard hasRoom else {
+                    pending[0].topics = numbers
+                    pending[0].next = next
+                    return
+                }
+                try take(batch.records[next], of: batch, numbers)
+                next += 1
+                pendingCount -= 1
+            }
+            window.cover(before: batch.nextOffset)
+            pendingBytes -= batch.records.isEmpty ? 0 : batch.body.count
+            pending.popFirst()
+        }
+    }
+
+    /// What is delivered counts until the cursor covers it: the window is what comes again after a crash.
+    private var hasRoom: Bool {
+        guard let knownNumber else { return true }
+        return window.nextNumber - knownNumber < settings.windowRecordsMax
+            && window.byteCount < settings.windowBytesMax
+    }
+
+    private func begin(_ letter: Mailbox.Letter) -> [Int] {
+        holds.took(window.nextNumber, knowing: letter.namedRejections)
+        if topics.count > Self.topicsMax { forgetTopics() }
+        return letter.batch.topics.map(topicNumber)
+    }
+
+    private func take(_ record: Record, of batch: RecordBatch, _ topics: [Int]) throws(ConnectorFailure) {
+        let end = Int(record.payload.offset) + Int(record.payload.length)
+        guard Int(record.topic) < topics.count, end <= batch.body.count else { throw WebhookFailure.badBatch }
+        let topic = topics[Int(record.topic)]
+        let hasKey = !record.key.isEmpty
+        let lane = hasKey ? LaneHash.of(batch.key(of: record)) : LaneHash.of(topic)
+        let other = record.previousKey.isEmpty ? nil : LaneHash.of(batch.bytes(record.previousKey))
+        let number = window.add(offset: record.offset, byteCount: Int(record.payload.length))
+        let ticket = schedule.add(
+            lane: lane, otherLane: other, topic: topic, standsForTopic: !hasKey && other == nil)
+        let item = Item(batch: batch, record: record, number: number)
+        if ticket == items.count { items.append(item) } else { items[ticket] = item }
+    }
+
+    private func topicNumber(_ topic: Topic) -> Int {
+        if let number = topics[topic] { return number }
+        let number = schedule.addTopic()
+        topics[topic] = number
+        return number
+    }
+
+    /// Numbers of topics are given anew once nothing is on its way; until then they only grow.
+    private func forgetTopics() {
+        guard window.count == 0 else { return }
+        topics.removeAll()
+        schedule.removeTopics()
+    }
+
+    // MARK: Sending
+
+    private func sendWaiting(_ now: Instant) throws(ConnectorFailure) {
+        var place = 0
+        while place < waiting.count, circuit.admits(at: now) {
+            if let due = waiting[place].notBefore, due > now {
+                place += 1
+                continue
+            }
+            try send(waiting.remove(at: place), now)
+        }
+    }
+
+    private func sendReady(_ now: Instant) throws(ConnectorFailure) {
+        while schedule.hasReady, circuit.admits(at: now) {
+            guard let delivery = try nextDelivery() else { continue }
+            try send(delivery, now)
+        }
+    }
+
+    /// The next request; nil when its records turned out to be rejected.
+    private func nextDelivery() throws(ConnectorFailure) -> Delivery? {
+        var byteCount = 2
+        let bytesMax = min(settings.batchBytesMax, settings.requestBytesMax)
+        let tickets = schedule.take(upTo: batchRecordsMax) { [items, holds] ticket in
+            guard let item = items[ticket] else { return false }
+            byteCount += Int(item.record.payload.length) + 1
+            return byteCount <= bytesMax && !holds.holds(item.record, of: item.batch, number: item.number)
+        }
+        guard let tickets, let first = tickets.first, let item = items[first] else { return nil }
+        if holds.holds(item.record, of: item.batch, number: item.number) {
+            let behind = RejectedRecord.behind(item.record)
+            reject([first], (behind.code, behind.message))
+            return nil
+        }
+        let parts = tickets.compactMap { ticket in
+            items[ticket].map { RequestWriter.Part(ticket: ticket, batch: $0.batch, record: $0.record) }
+        }
+        guard let delivery = try writer.delivery(of: parts) else { return nil }
+        guard delivery.body.count <= settings.requestBytesMax else {
+            reject(tickets, WebhookFailure.tooLarge(delivery.body.count, settings.requestBytesMax))
+            return nil
+        }
+        return delivery
+    }
+
+    private func send(_ delivery: Delivery, _ now: Instant) throws(ConnectorFailure) {
+        let transfer = try idleTransfer()
+        delivery.firstAttempt = delivery.firstAttempt ?? now
+        try unsafe transfer.prepare(delivery, signer, timestamp: time(nil), tail: headers.list)
+        guard unsafe curl_multi_add_handle(multi, transfer.handle) == CURLM_OK else {
+            throw WebhookFailure.client("send")
+        }
+        circuit.sends()
+    }
+
+    private func idleTransfer() throws(ConnectorFailure) -> Transfer {
+        if let transfer = idle.popLast() { return transfer }
+        let transfer = try Transfer(settings)
+        transfers.append(transfer)
+        return transfer
+    }
+
+    // MARK: Settling
+
+    private func settle(_ transfer: Transfer, _ result: CURLcode) throws(ConnectorFailure) {
+        let outcome = transfer.outcome(result)
+        unsafe curl_multi_remove_handle(multi, transfer.handle)
+        idle.append(transfer)
+        guard let delivery = transfer.delivery.take() else { return }
+        if outcome.status > 0 { Self.answered.reached() }
+        let now = ContinuousClock.now
+        switch WebhookFailure.verdict(outcome, origin: settings.url.origin) {
+        case .accepted:
+            finish(delivery.tickets, rejected: nil)
+            batchRecordsMax = min(batchRecordsMax * 2, settings.mode == .batch ? settings.batchRecordsMax : 1)
+            works(now)
+        case .rejected(let code, let message):
+            refused(delivery, code, message)
+            works(now)
+        case .again(let failure, let pause):
+            failed(delivery, failure, pause, now)
+        case .stop(let failure): fail(failure)
+        }
+    }
+
+    /// The endpoint takes requests: what waits because it did not need not wait any longer.
+    private func works(_ now: Instant) {
+        if circuit.succeeded() {
+            for delivery in waiting { delivery.notBefore = now }
+        }
+        guard hasReported, !waiting.contains(where: { $0.failureCount >= Self.reportedFailures }) else { return }
+        hasReported = false
+        report(nil, nil)
+    }
+
+    private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
+        delivery.failureCount += 1
+        let hasOpened = circuit.failed(
+            delivery.tickets.first ?? 0, at: now, pause: pause, random: .random(in: 0...1, using: &random))
+        defer {
+            if hasOpened || delivery.failureCount == Self.reportedFailures { tell(failure, now) }
+        }
+        if let limit = settings.giveUpAfter, let first = delivery.firstAttempt, now - first >= limit {
+            reject(delivery.tickets, WebhookFailure.gaveUp(failure, delivery.failureCount))
+            return
+        }
+        let random = Double.random(in: 0...1, using: &random)
+        delivery.notBefore = now + settings.pauses.pause(after: delivery.failureCount - 1, random: random)
+        waiting.append(delivery)
+    }
+
+    /// Tells the pipeline that requests fail: once, until they succeed again.
+    private func tell(_ failure: ConnectorFailure, _ now: Instant) {
+        if hasReported { return }
+        hasReported = true
+        report(failure, nextAttempt(now).map { max($0 - now, .zero) })
+    }
+
+    /// A request was refused for good. Of several events the first half is sent by itself, until the one is found that
+    /// is refused.
+    private func refused(_ delivery: Delivery, _ code: String, _ message: String) {
+        guard delivery.tickets.count > 1 else {
+            reject(delivery.tickets, (code, message))
+            return
+        }
+        batchRecordsMax = max(delivery.tickets.count / 2, 1)
+        schedule.giveBack(delivery.tickets)
+    }
+
+    private func reject(_ tickets: [Int], _ reason: (code: String, message: String)) {
+        for ticket in tickets {
+            if let item = items[ticket] { holds.insert(item.record, of: item.batch) }
+        }
+        finish(tickets, rejected: reason)
+    }
+
+    private func finish(_ tickets: [Int], rejected reason: (code: String, message: String)?) {
+        for ticket in tickets {
+            if let item = items[ticket] { window.finish(item.number, rejected: reason) }
+            items[ticket] = nil
+        }
+        schedule.finish(tickets)
+    }
+}

@@ -1,0 +1,51 @@
+internal import CLibCurl
+package import ConnectorKit
+
+/// What `millrace doctor` looks at for a webhook sink.
+package enum WebhookDoctor {
+    /// Whether the endpoint can be connected to, with TLS where the URL has it, and how requests are protected. Sends
+    /// nothing.
+    package static func findings(_ settings: WebhookSettings) async -> [Finding] {
+        var findings = [await reachability(settings)]
+        let origin = settings.url.origin
+        if origin.hasPrefix("http:") {
+            findings.append(
+                Finding(
+                    .warning, "webhook.plain_http", "events go to \(origin) without encryption",
+                    fix: "use https, unless the network is yours alone"))
+        }
+        if settings.secrets.isEmpty {
+            findings.append(
+                Finding(
+                    .warning, "webhook.unsigned", "requests to \(origin) are not signed",
+                    fix: "set secret: whsec_$(openssl rand -base64 32), and give it to the receiver"))
+        }
+        return findings
+    }
+
+    /// The connection is made on a thread of its own, because libcurl waits for it.
+    private static func reachability(_ settings: WebhookSettings) async -> Finding {
+        await withCheckedContinuation { continuation in
+            startThread(name: "webhook-doctor") { continuation.resume(returning: connect(settings)) }
+        }
+    }
+
+    private static func connect(_ settings: WebhookSettings) -> Finding {
+        let origin = settings.url.origin
+        do throws(ConnectorFailure) {
+            let transfer = try Transfer(settings)
+            guard transfer.set(CURLOPT_CONNECT_ONLY, 1) else { throw WebhookFailure.client("take its options") }
+            let outcome = transfer.outcome(unsafe curl_easy_perform(transfer.handle))
+            // Only connecting can fail here; there is no status.
+            if outcome.result == CURLE_OK.rawValue {
+                return Finding(.ok, "webhook.reachable", "\(origin) can be connected to")
+            }
+            switch WebhookFailure.verdict(outcome, origin: origin) {
+            case .again(let failure, _), .stop(let failure): throw failure
+            case .accepted, .rejected: return Finding(.ok, "webhook.reachable", "\(origin) can be connected to")
+            }
+        } catch {
+            return Finding(.problem, error.code, error.message, fix: error.hint)
+        }
+    }
+}

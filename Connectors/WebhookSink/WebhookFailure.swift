@@ -1,0 +1,169 @@
+private import CLibCurl
+internal import ConnectorKit
+
+/// What becomes of a request.
+enum Verdict: Sendable, Equatable {
+    /// The endpoint has the events.
+    case accepted
+    /// It is sent again later. With a pause, the endpoint wants to hear nothing of anybody for so long.
+    case again(ConnectorFailure, pause: Duration?)
+    /// The endpoint will never take it.
+    case rejected(code: String, message: String)
+    /// The endpoint wants no more events at all.
+    case stop(ConnectorFailure)
+}
+
+/// How a request ended, as libcurl tells it.
+struct Outcome: Sendable, Equatable {
+    /// A CURLcode.
+    var result: UInt32
+    /// The status of the response; 0 without one.
+    var status = 0
+    /// What `Retry-After` says, in seconds; 0 without it.
+    var retryAfter = 0
+    /// True when the response was longer than what is read of it.
+    var isResponseTooLong = false
+    /// True when an address was refused.
+    var isAddressRefused = false
+    /// The number of the system's last error; 0 without one.
+    var systemError: Int32 = 0
+}
+
+/// Every failure of the webhook sink, in one place: which CURLcode and which status has which code and consequence.
+/// Nothing of a body, a header's value or a URL's path is in a message.
+enum WebhookFailure {
+    /// `Retry-After` is kept to up to here.
+    static let pauseMax = Duration.seconds(3600)
+
+    /// OpenSSL refuses to work.
+    static let cannotSign = ConnectorFailure(
+        "webhook.cannot_sign", .stop, "libcrypto cannot make signatures",
+        hint: "look at the configuration of OpenSSL on this machine (openssl list -providers)")
+
+    /// libcurl refuses to work.
+    static func client(_ what: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "webhook.client", .retry, "libcurl cannot \(what)",
+            hint: "look at the memory and open files of this process")
+    }
+
+    /// A batch whose records do not lie in its bytes.
+    static let badBatch = ConnectorFailure(
+        "webhook.bad_batch", .stop, "a batch of records does not have the form that sinks are promised",
+        hint: "this is a fault of the encoder: please report it; nothing of the batch was sent")
+
+    /// A write that was broken off because the pipeline ends.
+    static let interrupted = ConnectorFailure(
+        "webhook.interrupted", .retry, "the endpoint had not taken everything when delivery was ended",
+        hint: "nothing is lost: the rest is sent after the next start")
+
+    /// A write before the sink was opened.
+    static let notOpen = ConnectorFailure(
+        "webhook.not_open", .retry, "the webhook sink was written to before it was open")
+
+    /// An event that makes a larger request than the configuration allows.
+    static func tooLarge(_ count: Int, _ limit: Int) -> (code: String, message: String) {
+        (
+            "webhook.too_large",
+            "the event makes a request of \(count) bytes where max_request_size allows \(limit)"
+        )
+    }
+
+    /// An event that was tried for longer than the configuration allows.
+    static func gaveUp(_ last: ConnectorFailure, _ attempts: Int) -> (code: String, message: String) {
+        ("webhook.gave_up", "given up after \(counted(attempts, "attempt")); the last one: \(last.message)")
+    }
+
+    /// What becomes of a request that ended so.
+    static func verdict(_ outcome: Outcome, origin: String) -> Verdict {
+        // A response that is longer than what is read of it has its status nevertheless.
+        if outcome.result == CURLE_OK.rawValue || (outcome.isResponseTooLong && outcome.status >= 200) {
+            return verdict(ofStatus: outcome.status, outcome.retryAfter, origin)
+        }
+        return verdict(ofResult: outcome, origin)
+    }
+
+    private static func verdict(ofStatus status: Int, _ retryAfter: Int, _ origin: String) -> Verdict {
+        let pause: Duration? = retryAfter > 0 ? min(.seconds(retryAfter), pauseMax) : nil
+        let answered = "\(origin) answered with status \(status)"
+        switch status {
+        case 200..<300: return .accepted
+        case 300..<400:
+            return .again(
+                failure("webhook.redirected", answered, "redirections are not followed: set url to the final address"),
+                pause: nil)
+        case 401, 403, 407:
+            return .again(
+                failure(
+                    "webhook.unauthorized", answered, "look at secret, authentication, headers and proxy of the sink"),
+                pause: nil)
+        case 404, 405:
+            return .again(failure("webhook.not_found", answered, "look whether the path of url is right"), pause: nil)
+        case 410:
+            return .stop(
+                ConnectorFailure(
+                    "webhook.gone", .stop, "\(answered): the endpoint is gone and wants no more events",
+                    setting: "url", hint: "set url to the new address, or take the sink out"))
+        case 429:
+            return .again(
+                failure(
+                    "webhook.throttled", answered, "delivery goes on by itself; lower concurrency if it happens often"),
+                pause: pause)
+        case 408, 425: return .again(failure("webhook.unavailable", answered, nil), pause: nil)
+        case 400..<500: return .rejected(code: "webhook.refused", message: answered)
+        default:
+            return .again(
+                failure("webhook.unavailable", answered, "delivery goes on by itself once the endpoint works again"),
+                pause: (502...504).contains(status) ? pause : nil)
+        }
+    }
+
+    private static func verdict(ofResult outcome: Outcome, _ origin: String) -> Verdict {
+        let reason = unsafe String(cString: curl_easy_strerror(CURLcode(rawValue: outcome.result)))
+        if outcome.isAddressRefused {
+            return .again(
+                failure(
+                    "webhook.address_refused", "\(origin) resolves to an address that is not public",
+                    "set allow_private_addresses: true when events may go to it"),
+                pause: nil)
+        }
+        switch CURLcode(rawValue: outcome.result) {
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT:
+            return .again(
+                failure(
+                    "webhook.connection_failed", "cannot connect to \(origin): \(reason.lowercased())",
+                    "check that the endpoint is up, and its name and port"),
+                pause: nil)
+        case CURLE_OPERATION_TIMEDOUT:
+            return .again(
+                failure(
+                    "webhook.timeout", "\(origin) did not answer in time", "raise timeout if it needs longer"),
+                pause: nil)
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
+            CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:
+            return .again(
+                failure(
+                    "webhook.tls", "no TLS connection to \(origin): \(reason)",
+                    "see the reason with: openssl s_client -connect HOST:PORT; a CA of your own belongs in tls.ca"),
+                pause: nil)
+        case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_CIPHER,
+            CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED:
+            return .stop(
+                ConnectorFailure(
+                    "webhook.tls_files", .stop, "a file of tls cannot be used: \(reason)", setting: "tls",
+                    hint: "look whether the files of tls exist, can be read, hold PEM and belong together"))
+        case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
+            return .again(client("send: \(reason)"), pause: nil)
+        default:
+            return .again(
+                failure(
+                    "webhook.connection_lost", "the connection to \(origin) broke: \(reason)",
+                    "delivery goes on by itself; look at the endpoint and the network if it happens often"),
+                pause: nil)
+        }
+    }
+
+    private static func failure(_ code: String, _ message: String, _ hint: String?) -> ConnectorFailure {
+        ConnectorFailure(code, .retry, message, setting: "url", hint: hint)
+    }
+}

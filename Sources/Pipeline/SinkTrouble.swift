@@ -1,0 +1,62 @@
+import ConnectorKit
+import EventLog
+import Logging
+import Synchronization
+
+/// What an open sink says that keeps it from getting on while it tries by itself: told once, and shown by `status`.
+final class SinkTrouble: Sendable {
+    private struct State {
+        var failure: ConnectorFailure?
+        var pause: Duration?
+        /// True when the log does not have it.
+        var isNews = false
+        var isStoring = false
+    }
+
+    private let sink: String
+    private let log: EventLog
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// A sink of which nothing was heard.
+    init(_ sink: String, _ log: EventLog, _ logger: Logger) {
+        self.sink = sink
+        self.log = log
+        self.logger = logger
+    }
+
+    /// True while the sink does not get on.
+    var isReported: Bool { state.withLock { $0.failure != nil } }
+
+    /// Notes what the sink says; nil when it gets on again. Callable from any thread.
+    func report(_ failure: ConnectorFailure?, retryIn pause: Duration?) {
+        let starts = state.withLock { state in
+            (state.failure, state.pause, state.isNews) = (failure, pause, true)
+            defer { state.isStoring = true }
+            return !state.isStoring
+        }
+        if let failure {
+            logger.warning("sink does not get on, tries again", metadata: .failure(failure, retryIn: pause))
+        } else {
+            logger.notice("sink works again")
+        }
+        if starts { Task { await store() } }
+    }
+
+    /// Stores what was said last, one thing after the other. When that fails, for example on a full disk, the next
+    /// report tries again.
+    private func store() async {
+        while let news = next() { try? await log.setError(of: sink, news.failure, retryIn: news.pause) }
+    }
+
+    private func next() -> State? {
+        state.withLock { state in
+            guard state.isNews else {
+                state.isStoring = false
+                return nil
+            }
+            state.isNews = false
+            return state
+        }
+    }
+}
