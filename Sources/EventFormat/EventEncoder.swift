@@ -10,6 +10,10 @@ package final class EventEncoder {
     private let hasLSN: Bool
     private let format: EventFormat
     private let form: RecordForm
+    private let sourceKind: String
+    private let debezium: DebeziumOptions
+    /// What was counted of the transaction that is being encoded.
+    private let count = TransactionCount()
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
     /// table.
     private var plans: [ObjectIdentifier: CachedPlan] = [:]
@@ -29,8 +33,13 @@ package final class EventEncoder {
     /// An encoder for the events of a pipeline.
     ///
     /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the
-    /// sink asks for.
-    package init(pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line) {
+    /// sink asks for. `debezium` is for the format of that name.
+    package init(
+        pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line,
+        debezium: DebeziumOptions = DebeziumOptions()
+    ) {
+        self.sourceKind = sourceKind
+        self.debezium = debezium
         self.pipelineName = pipelineName
         hasLSN = sourceKind == "postgres"
         self.format = format
@@ -55,7 +64,9 @@ package final class EventEncoder {
         var images = RowImages()
         var position = max(index, 0)
         var writer = EventWriter(
-            format: format, form: form, hasLSN: hasLSN, changeCount: max(batch.changeCount - position, 0),
+            format: format, form: form, hasLSN: hasLSN,
+            debezium: DebeziumState(options: debezium, count: count, now: WallClock.nanoseconds()),
+            changeCount: max(batch.changeCount - position, 0),
             tupleBytes: body.byteCount, bytesMax: bytesMax)
         while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
             let change = batch.change(at: position)
@@ -80,7 +91,9 @@ package final class EventEncoder {
             position += 1
         }
         if !writer.contextProblems.isEmpty { contextProblems.formUnion(writer.contextProblems) }
-        let topics = versions.map { Topic(schema: $0.relation.schema, table: $0.relation.name) }
+        let topics = zip(versions, plans).map { version, plan in
+            Topic(schema: version.relation.schema, table: version.relation.name, routed: plan?.debezium?.topic)
+        }
         let nextOffset = firstOffset &+ UInt64(position)
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)
     }
@@ -90,8 +103,19 @@ package final class EventEncoder {
         if let known = plans[identity] { return known.plan }
         if plans.count >= Self.plansMax { plans.removeAll() }
         let isWanted = including(version.relation)
-        let plan = isWanted ? ColumnPlan(version, pipelineName: pipelineName, format: format, form: form) : nil
+        let plan = isWanted ? makePlan(version) : nil
         plans[identity] = CachedPlan(version: version, plan: plan)
         return plan
+    }
+
+    private func makePlan(_ version: RelationVersion) -> ColumnPlan {
+        guard format == .debezium else {
+            return ColumnPlan(version, pipelineName: pipelineName, format: format, form: form)
+        }
+        let relation = version.relation
+        let name = relation.isWithoutTable ? relation.name : relation.qualifiedName
+        let parts = DebeziumParts(
+            options: debezium, pipelineName: pipelineName, sourceKind: sourceKind, collection: count.number(of: name))
+        return ColumnPlan(version, pipelineName: pipelineName, format: format, form: form, debezium: parts)
     }
 }

@@ -8,8 +8,12 @@ package final class ClearedEncoder {
     private let encoder: EventEncoder
 
     /// An encoder for the events of a pipeline; see `EventEncoder`.
-    package init(pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line) {
-        encoder = EventEncoder(pipelineName: pipelineName, sourceKind: sourceKind, format: format, form: form)
+    package init(
+        pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line,
+        debezium: DebeziumOptions = DebeziumOptions()
+    ) {
+        encoder = EventEncoder(
+            pipelineName: pipelineName, sourceKind: sourceKind, format: format, form: form, debezium: debezium)
     }
 
     /// What was wrong with what applications said about their transactions.
