@@ -21,6 +21,15 @@ public struct RejectedRecord: Sendable, Equatable {
         self.code = code
         self.message = message
     }
+
+    /// The code of ``behind(_:)``.
+    public static let behindCode = "delivery.behind"
+
+    /// The rejection of a record because an earlier one of its key was rejected.
+    public static func behind(_ record: Record) -> RejectedRecord {
+        RejectedRecord(
+            offset: record.offset, code: behindCode, message: "an earlier event of the same key was refused")
+    }
 }
 
 /// What a sink says after a write.
@@ -32,6 +41,10 @@ public struct DeliveryReceipt: Sendable, Equatable {
     public var state: [UInt8]?
     /// The records before `durableBefore` that the receiver refused for good, none of them named by an earlier receipt:
     /// the pipeline keeps them as dead letters of the sink before it counts them as delivered.
+    ///
+    /// So that the order of a key is kept, a sink that rejects a record also rejects (``RejectedRecord/behind(_:)``) all
+    /// records of its key that it took behind it and takes before it has named it, see ``KeyHolds``. From then on the
+    /// pipeline holds them back by itself.
     public var rejected: [RejectedRecord]
 
     /// The records are taken but not yet durable.

@@ -106,6 +106,43 @@ public final class RecordBatch: Sendable {
         RecordBatch(body: OutputBuffer(capacity: 16).freeze(), records: [], topics: [], nextOffset: nextOffset)
     }
 
+    /// A batch of some records of this one, with copies of their bytes, that covers the same part of the log. `indices`
+    /// are in ascending order.
+    public func selecting(_ indices: [Int]) -> RecordBatch {
+        var output = OutputBuffer(capacity: body.count)
+        func copy(_ range: ByteRange, to output: inout OutputBuffer) -> ByteRange {
+            let start = output.count
+            output.append(bytes(range))
+            return ByteRange(offset: UInt32(start), length: range.length)
+        }
+        var chosen: [Record] = []
+        chosen.reserveCapacity(indices.count)
+        for index in indices {
+            var record = records[index]
+            record.payload = copy(record.payload, to: &output)
+            output.append(UInt8(ascii: "\n"))
+            chosen.append(record)
+        }
+        for place in chosen.indices {
+            chosen[place].id = copy(chosen[place].id, to: &output)
+            chosen[place].key = copy(chosen[place].key, to: &output)
+            chosen[place].previousKey = copy(chosen[place].previousKey, to: &output)
+            chosen[place].attributes = copy(chosen[place].attributes, to: &output)
+        }
+        return RecordBatch(body: output.freeze(), records: chosen, topics: topics, nextOffset: nextOffset)
+    }
+
+    /// The same records as if they stood at one place of the log, right before `nextOffset`: for records that were set
+    /// aside and are delivered later.
+    public func moved(before nextOffset: UInt64) -> RecordBatch {
+        let moved = records.map { record in
+            var record = record
+            record.offset = nextOffset &- 1
+            return record
+        }
+        return RecordBatch(body: body, records: moved, topics: topics, nextOffset: nextOffset)
+    }
+
     /// The payload of a record of this batch.
     @_lifetime(borrow self)
     public func payload(of record: Record) -> RawSpan { bytes(record.payload) }

@@ -107,10 +107,14 @@ enum DeadLetterQueries {
                 """, arguments: [subject, changes, way == .stored ? bytes : -bytes])
     }
 
-    /// The subjects of which something waits.
+    /// The subjects of which something waits that is not in the log.
     static func subjects(_ db: Database) throws -> [String] {
         try String.fetchAll(
-            db, sql: "SELECT subject FROM dead_letter_count WHERE stored > released + discarded ORDER BY subject")
+            db,
+            sql: """
+                SELECT subject FROM dead_letter_count
+                WHERE stored > released + discarded AND subject NOT GLOB '@*' ORDER BY subject
+                """)
     }
 
     static func discard(_ subject: String, through last: Int64, _ db: Database) throws -> DiscardStep {

@@ -14,6 +14,14 @@ package struct DeadLetter: Sendable {
     /// The log's entries for `batch.relations`; version 0 stands for a relation without an accepted contract.
     package var versions: [RelationVersion]
 
+    /// The subject of letters that wait for a sink alone: the log has them, and every other sink may have them.
+    package static func subject(ofSink name: String) -> String { "@" + name }
+
+    /// The sink that letters of a subject wait for; nil for those that are not in the log.
+    package static func sink(ofSubject subject: String) -> String? {
+        subject.hasPrefix("@") ? String(subject.dropFirst()) : nil
+    }
+
     /// Letters of their parts.
     package init(
         subject: String, code: String, message: String, batch: ChangeBatch, versions: [RelationVersion]

@@ -44,7 +44,7 @@ extension EventLog {
         return logged
     }
 
-    /// The subjects of which something waits.
+    /// The subjects of which something waits that is not in the log.
     package func deadLetterSubjects() throws(ConnectorFailure) -> [String] {
         try read("look for dead letters") { db in try DeadLetterQueries.subjects(db) }
     }
@@ -130,7 +130,7 @@ extension EventLog {
 
     /// Dead letters and nothing else may not fill the room that the configuration gives the log. They are never
     /// removed by themselves, so capture waits, as on a full disk.
-    private func checkRoom(for letters: [DeadLetter]) throws(ConnectorFailure) {
+    func checkRoom(for letters: [DeadLetter]) throws(ConnectorFailure) {
         guard let limit = retention.byteCount else { return }
         let held = try read("measure the dead letters") { db in try DeadLetterQueries.byteCount(db) }
         let more = letters.reduce(0) { $0 + $1.batch.body.count }

@@ -23,14 +23,51 @@ extension EventLog {
     ///
     /// Not durable before the next sync: after a power cut the cursor may be back where it was, and the sink sees
     /// events again.
-    package func moveCursor(of sink: String, to offset: UInt64, state: [UInt8]? = nil) throws(ConnectorFailure) {
+    package func moveCursor(
+        of sink: String, to offset: UInt64, state: [UInt8]? = nil, eventsPerSecond: Double? = nil
+    ) throws(ConnectorFailure) {
         try write("move the cursor of \(sink)") { db in
-            let statement = try db.cachedStatement(
-                sql: "UPDATE sink SET next_offset = ?, state = coalesce(?, state), moved_at = ? WHERE name = ?")
-            try statement.execute(
-                arguments: [Int64(bitPattern: offset), state.map { Data($0) }, LogClock.now(), sink])
-            guard db.changesCount == 1 else { throw Self.unknownSink(sink) }
+            try Self.moveCursor(of: sink, to: offset, state: state, eventsPerSecond: eventsPerSecond, db)
         }
+    }
+
+    /// The same inside of a transaction.
+    static func moveCursor(
+        of sink: String, to offset: UInt64, state: [UInt8]?, eventsPerSecond: Double? = nil, _ db: Database
+    ) throws {
+        let statement = try db.cachedStatement(
+            sql: """
+                UPDATE sink SET next_offset = ?, state = coalesce(?, state), moved_at = ?,
+                    events_per_second = coalesce(?, events_per_second) WHERE name = ?
+                """)
+        try statement.execute(arguments: [
+            Int64(bitPattern: offset), state.map { Data($0) }, LogClock.now(), eventsPerSecond, sink,
+        ])
+        guard db.changesCount == 1 else { throw unknownSink(sink) }
+    }
+
+    /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
+    /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it was.
+    ///
+    /// Throws `replay.not_in_log` for an offset that the log does not have, `replay.would_skip` for one that lies ahead
+    /// of the cursor, `log.unknown_sink` for a sink that never ran.
+    package func replay(
+        _ sink: String, from offset: UInt64, skipping: Bool
+    ) throws(ConnectorFailure) -> UInt64 {
+        let covered = try position().checkpoint
+        let former = try write("move the cursor of \(sink)", durably: true) { db -> UInt64 in
+            guard let cursor = try LogQueries.cursor(of: sink, db) else { throw Self.unknownSink(sink) }
+            let next = try LogPosition.read(db).nextOffset
+            let first = try LogQueries.firstOffset(db) ?? next
+            guard (first...next).contains(offset) else { throw LogFailure.notInLog(offset, first...next) }
+            guard skipping || offset <= cursor.offset else { throw LogFailure.wouldSkip(sink, cursor.offset, offset) }
+            try Self.moveCursor(of: sink, to: offset, state: nil, db)
+            return cursor.offset
+        }
+        // That commit covers every earlier one, like a sync.
+        hasUnsynced = false
+        durableCheckpoint = covered
+        return former
     }
 
     /// Stores a sink's state beside its unchanged cursor, durable when the call returns.
@@ -47,12 +84,19 @@ extension EventLog {
         durableCheckpoint = covered
     }
 
-    /// Stores a sink's last failure for `status`; nil says that it works again.
-    package func setError(of sink: String, _ failure: ConnectorFailure?) throws(ConnectorFailure) {
+    /// Stores a sink's last failure for `status`, and after which time it is opened again, if it is; nil says that it
+    /// works again.
+    package func setError(
+        of sink: String, _ failure: ConnectorFailure?, retryIn pause: Duration? = nil
+    ) throws(ConnectorFailure) {
+        let now = LogClock.now()
         try write("store the last error of \(sink)") { db in
             try db.execute(
-                sql: "UPDATE sink SET error_code = ?, error_message = ?, error_at = ? WHERE name = ?",
-                arguments: [failure?.code, failure?.message, failure.map { _ in LogClock.now() }, sink])
+                sql: "UPDATE sink SET error_code = ?, error_message = ?, error_at = ?, retry_at = ? WHERE name = ?",
+                arguments: [
+                    failure?.code, failure?.message, failure.map { _ in now }, pause.map { now + $0.microseconds },
+                    sink,
+                ])
         }
     }
 

@@ -35,6 +35,9 @@ package actor LogConsumer {
         }
     }
 
+    /// The offset at which somebody who begins there begins; see ``LogReader/offset(at:)``.
+    package func offset(at start: StartPosition) throws(ConnectorFailure) -> UInt64 { try reader.offset(at: start) }
+
     /// True when the batch with `offset` may be read now.
     package nonisolated func has(_ offset: UInt64) -> Bool { feed.nextOffset > offset }
 

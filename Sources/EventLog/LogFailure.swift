@@ -55,6 +55,22 @@ enum LogFailure {
             hint: "make room on that file system, or lower log.retention; capture goes on by itself, nothing is lost")
     }
 
+    /// A place to deliver from that the log does not have.
+    static func notInLog(_ offset: UInt64, _ range: ClosedRange<UInt64>) -> ConnectorFailure {
+        ConnectorFailure(
+            "replay.not_in_log", .stop,
+            "the log has no offset \(offset): it reaches from \(range.lowerBound) to \(range.upperBound)",
+            hint: "--from earliest is what is left; older rows come again with millrace snapshot", exitCode: 2)
+    }
+
+    /// A place to deliver from that lies ahead.
+    static func wouldSkip(_ sink: String, _ cursor: UInt64, _ offset: UInt64) -> ConnectorFailure {
+        ConnectorFailure(
+            "replay.would_skip", .stop,
+            "\(sink) has everything before offset \(cursor); from \(offset) on, it would never get what lies between",
+            hint: "add --skip if that is what you want", exitCode: 2)
+    }
+
     /// Stored data that cannot be what was written.
     static func damaged(_ what: String) -> ConnectorFailure {
         ConnectorFailure(

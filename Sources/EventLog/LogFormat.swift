@@ -6,8 +6,9 @@ enum LogFormat {
     static let applicationID: Int64 = 0x4D4C_524C
     /// The version of the tables and of what they hold (PRAGMA user_version).
     ///
-    /// Version 1 has no dead letters. Up to version 2 all bodies are in the database.
-    static let version: Int64 = 3
+    /// Version 1 has no dead letters. Up to version 2 all bodies are in the database. Up to version 3 nothing is known of
+    /// a sink's rate and next attempt.
+    static let version: Int64 = 4
     /// The first version with bodies outside of the database.
     private static let bodyFilesVersion: Int64 = 3
 
@@ -54,7 +55,20 @@ enum LogFormat {
     }
 
     /// What each version added to the one before it, from version 2 on.
-    private static let upgrades = [deadLetterTables, bodyPlaces]
+    private static let upgrades = [deadLetterTables, bodyPlaces, sinkFigures]
+    /// The first version with figures of sinks.
+    private static let sinkFiguresVersion: Int64 = 4
+
+    /// False in a log of an earlier format, which a reader must not change.
+    static func hasSinkFigures(_ db: Database) throws -> Bool {
+        try Int64.fetchOne(db.cachedStatement(sql: "PRAGMA user_version")) ?? 0 >= sinkFiguresVersion
+    }
+
+    /// How fast a sink's cursor moved lately, and when a sink that failed is opened again.
+    private static let sinkFigures = """
+        ALTER TABLE sink ADD COLUMN events_per_second REAL;
+        ALTER TABLE sink ADD COLUMN retry_at INTEGER;
+        """
 
     /// Where a body stands that is not in the database (``BodyFiles``); then `batch.body` is empty.
     private static let bodyPlaces = """

@@ -50,7 +50,7 @@ enum LogQueries {
 
     /// A sink's cursor.
     static func cursor(of sink: String, _ db: Database) throws -> SinkCursor? {
-        try Row.fetchOne(db, sql: cursorColumns + " WHERE name = ?", arguments: [sink]).map(cursor)
+        try Row.fetchOne(db, sql: cursorColumns(db) + " WHERE name = ?", arguments: [sink]).map(cursor)
     }
 
     /// Everything that `status` shows.
@@ -66,12 +66,14 @@ enum LogQueries {
                 db, sql: "SELECT appended_at FROM batch ORDER BY first_offset LIMIT 1"),
             newestCommittedAt: try Int64.fetchOne(db, sql: newest),
             source: try source(db), checkpoint: position.checkpoint,
-            sinks: try Row.fetchAll(db, sql: cursorColumns + " ORDER BY name").map(cursor),
+            sinks: try Row.fetchAll(db, sql: cursorColumns(db) + " ORDER BY name").map(cursor),
             relations: relations.all, deadLetters: try DeadLetterQueries.groups(db))
     }
 
-    private static let cursorColumns =
-        "SELECT name, next_offset, state, moved_at, error_code, error_message, error_at FROM sink"
+    private static func cursorColumns(_ db: Database) throws -> String {
+        let figures = try LogFormat.hasSinkFigures(db) ? "events_per_second, retry_at" : "NULL, NULL"
+        return "SELECT name, next_offset, state, moved_at, error_code, error_message, error_at, \(figures) FROM sink"
+    }
 
     private static func cursor(_ row: Row) throws -> SinkCursor {
         guard let name = row[0] as String?, let offset = row[1] as Int64?, let movedAt = row[3] as Int64? else {
@@ -83,6 +85,8 @@ enum LogQueries {
         if let code = row[4] as String?, let message = row[5] as String?, let at = row[6] as Int64? {
             cursor.lastError = SinkError(code: code, message: message, at: at)
         }
+        cursor.eventsPerSecond = row[7] as Double?
+        cursor.retryAt = row[8] as Int64?
         return cursor
     }
 

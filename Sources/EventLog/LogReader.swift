@@ -98,6 +98,17 @@ package final class LogReader: Sendable {
         return low
     }
 
+    /// The offset at which somebody who begins there begins. An offset is taken as it is; whether the log still has it,
+    /// or has it already, shows when it is read.
+    package func offset(at start: StartPosition) throws(ConnectorFailure) -> UInt64 {
+        switch start {
+        case .earliest: try statistics().firstOffset
+        case .latest: try statistics().nextOffset
+        case .offset(let offset): offset
+        case .time(let time): try offset(committedAtOrAfter: time)
+        }
+    }
+
     private func read<T>(_ action: String, _ body: (Database) throws -> T) throws(ConnectorFailure) -> T {
         do {
             do {

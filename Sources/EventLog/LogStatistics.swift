@@ -12,6 +12,11 @@ package struct SinkCursor: Sendable, Equatable {
     package var movedAt: Int64
     /// The sink's last failure, until it was cleared.
     package var lastError: SinkError?
+    /// How many events a second the cursor passed when it was last moved; nil when that was never measured.
+    package var eventsPerSecond: Double?
+    /// When the sink is opened again after a failure that may pass, in microseconds since 1970-01-01 00:00 UTC; nil when
+    /// it works, or does not try again.
+    package var retryAt: Int64?
 }
 
 /// A failure of a sink, as `status` shows it.

@@ -12,6 +12,19 @@ package struct OperatorRequest: Codable, Sendable, Hashable {
         /// Discards those of them whose rows are not valid by the contract in force, and releases what waited for them
         /// alone.
         case discardInvalidRows(subject: String, through: Int64)
+        /// Delivers again what was set aside for a sink up to this number.
+        case redeliver(sink: String, through: Int64)
+        /// Moves a sink's cursor to a log offset; ahead of where it is only with `skipping`.
+        case replay(sink: String, offset: UInt64, skipping: Bool)
+
+        /// The sink that has to carry it out; nil for what capture does.
+        package var sink: String? {
+            switch self {
+            case .redeliver(let sink, _), .replay(let sink, _, _): sink
+            case .discardDeadLetters(let subject, _): DeadLetter.sink(ofSubject: subject)
+            case .snapshot, .releaseDeadLetters, .discardInvalidRows: nil
+            }
+        }
     }
 
     /// Tells requests apart; sorts by the time at which they were made.

@@ -16,7 +16,8 @@ package struct MillraceCommand: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            RunCommand.self, StatusCommand.self, TailCommand.self, SnapshotCommand.self, VerifyCommand.self,
+            RunCommand.self, StatusCommand.self, TailCommand.self, ReplayCommand.self, SnapshotCommand.self,
+            VerifyCommand.self,
             SchemaCommand.self, DeadLettersCommand.self, DoctorCommand.self, TeardownCommand.self,
             GenerateCommand.self,
         ])

@@ -17,7 +17,9 @@ struct OperatorDesk {
         while ContinuousClock.now < end {
             if let outcome = box.takeAnswer(to: request.id) {
                 guard outcome.isDone else {
-                    throw ConnectorFailure("run.request_refused", .stop, "the request was refused: \(outcome.text)")
+                    throw ConnectorFailure(
+                        "run.request_refused", .stop, "the request was refused: \(outcome.text)",
+                        exitCode: 1)
                 }
                 Terminal.printLine(outcome.text)
                 return

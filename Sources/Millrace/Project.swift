@@ -105,7 +105,9 @@ struct Project {
         sinks.map { entry in
             SinkPlan(
                 name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
-                tables: entry.configuration.tables, clearance: entry.configuration.clearance)
+                tables: entry.configuration.tables, clearance: entry.configuration.clearance,
+                onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
+                start: entry.configuration.start)
         }
     }
 

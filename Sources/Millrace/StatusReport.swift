@@ -12,6 +12,9 @@ struct StatusReport: Sendable {
     /// What the source's database says.
     let source: SourceReport
 
+    /// In microseconds: a cursor that was moved longer ago moves no more.
+    private static let rateAgeMax: Int64 = 10_000_000
+
     /// Looks at the log, and asks the source's database.
     init(of project: Project) async throws(ConnectorFailure) {
         let log = try LogReader(directory: project.logDirectory).statistics()
@@ -59,8 +62,24 @@ struct StatusReport: Sendable {
         }
         return [
             "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
-            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt), "last_error": error,
+            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt),
+            "events_per_second": rate(of: cursor).map { .number(JSONNumber($0)) } ?? .null,
+            "last_error": error, "next_attempt_at": stamp(cursor?.retryAt),
+            "set_aside": .number(JSONNumber(setAside(for: name))),
         ]
+    }
+
+    private var stopped: String { "it stopped: mend the cause, then reload the configuration (SIGHUP) or start again" }
+
+    /// How many events a second the sink took lately; nil when that was never measured.
+    func rate(of cursor: SinkCursor?) -> Int? {
+        guard let cursor, let rate = cursor.eventsPerSecond else { return nil }
+        return UTCTime.now() - cursor.movedAt > Self.rateAgeMax ? 0 : Int(rate.rounded())
+    }
+
+    /// How many events wait for a sink alone.
+    func setAside(for sink: String) -> Int {
+        log.deadLetters.first { $0.subject == DeadLetter.subject(ofSink: sink) }?.changeCount ?? 0
     }
 
     private func stamp(_ microseconds: Int64?) -> JSONValue { microseconds.map { .string(UTCTime.text($0)) } ?? .null }
@@ -75,10 +94,12 @@ struct StatusReport: Sendable {
         for (name, cursor) in sinks {
             let behind = lag(of: cursor)
             let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
-            lines.append(
-                "sink      \(name): \(place)\(behind == 0 ? "up to date" : "\(counted(behind, "event")) behind")")
+            let pace = rate(of: cursor).map { $0 > 0 ? ", \(counted($0, "event")) a second" : "" } ?? ""
+            let lag = behind == 0 ? "up to date" : "\(counted(behind, "event")) behind"
+            lines.append("sink      \(name): \(place)\(lag)\(pace)")
             if let error = cursor?.lastError {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
+                lines.append("          " + (cursor?.retryAt.map { "next attempt \(UTCTime.text($0))" } ?? stopped))
             }
         }
         for group in log.deadLetters where group.changeCount > 0 {

@@ -31,7 +31,7 @@ extension CaptureStage {
     private var leastCursor: UInt64? {
         let cursors = progress.snapshot.cursors
         var least = loggedEnd
-        for sink in sinks {
+        for sink in sinks() {
             guard let cursor = cursors[sink] else { return nil }
             least = min(least, cursor)
         }

@@ -48,6 +48,8 @@ extension CaptureStage {
                 try await discard(subject, through: last, asIn: request)
             case .discardInvalidRows(let subject, let last):
                 try await discardInvalid(subject, through: last, asIn: request, &turn)
+            // The desk hands these to the sinks.
+            case .redeliver, .replay: break
             }
         }
     }

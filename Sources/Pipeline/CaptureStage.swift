@@ -24,7 +24,7 @@ package struct CaptureStage {
     /// When the source is told what it may forget.
     let acknowledgement: Acknowledgement
     /// The names of the sinks that ``Acknowledgement/delivered`` waits for.
-    let sinks: [String]
+    let sinks: @Sendable () -> [String]
     /// Called once when everything that was committed before the start is in the log, if the stage ends then.
     let caughtUp: @Sendable () -> Void
     /// Positions that not every sink has yet.
@@ -49,7 +49,8 @@ package struct CaptureStage {
         source: any ChangeSource, masking: BatchMasking, routing: OutboxRouting, log: any CaptureLog, feed: LogFeed,
         quarantine: Quarantine, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger,
         endsWhenCaughtUp: Bool,
-        acknowledgement: Acknowledgement, sinks: [String], caughtUp: @escaping @Sendable () -> Void
+        acknowledgement: Acknowledgement, sinks: @escaping @Sendable () -> [String],
+        caughtUp: @escaping @Sendable () -> Void
     ) {
         self.source = source
         self.masking = masking

@@ -1,40 +1,10 @@
 import ByteKit
 import ChangeModel
 package import ConnectorKit
-package import EventFormat
+import EventFormat
 package import EventLog
 package import Logging
 package import Sensitivity
-
-/// A sink of the pipeline with its choice of events.
-package struct SinkPlan: Sendable {
-    /// The sink's name in the configuration.
-    package var name: String
-    /// Where records go.
-    package var sink: any EventSink
-    /// The form of the records.
-    package var format: EventFormat
-    /// Which tables it wants; a table that fits any of them is delivered.
-    package var tables: [TablePattern]
-    /// Which classes it may see.
-    package var clearance: Clearance
-
-    /// A plan of its parts.
-    package init(
-        name: String, sink: any EventSink, format: EventFormat, tables: [TablePattern], clearance: Clearance = .usual
-    ) {
-        self.name = name
-        self.sink = sink
-        self.format = format
-        self.tables = tables
-        self.clearance = clearance
-    }
-
-    /// True when the sink wants the events of a relation: patterns are `schema.table`, or the bare table name.
-    func wants(_ relation: Relation) -> Bool {
-        tables.contains { $0.matches(schema: relation.schema, table: relation.name) }
-    }
-}
 
 /// Moves events from the log into one sink, from the sink's own cursor, in log order.
 ///
@@ -49,7 +19,11 @@ package struct DeliveryStage {
     var clearing: Clearing
     let progress: PipelineProgress
     let stop: StopSignal
+    /// Where people ask for a replay, and for what was set aside.
+    let desk: RequestDesk
     let logger: Logger
+    /// The keys of what was set aside for the sink.
+    var holds = KeyHolds()
     private var backoff = Backoff()
     /// True while the log holds a failure of this sink, for `status`.
     private var hasStoredError = false
@@ -64,11 +38,20 @@ package struct DeliveryStage {
     static let batchBytesMax = 1 << 20
     /// How long the log may be silent before the stage looks whether it should end.
     static let idleInterval = Duration.milliseconds(250)
+    /// How often a stage whose sink does not work looks for requests.
+    static let requestInterval = Duration.seconds(1)
+
+    /// Why delivery ended without a failure.
+    enum Ending {
+        case done
+        /// Somebody wants the cursor elsewhere.
+        case replay(OperatorRequest)
+    }
 
     /// A stage that has not begun.
     package init(
         plan: SinkPlan, source: String, pipelineName: String, log: EventLog, events: LogConsumer,
-        clearing: Clearing, progress: PipelineProgress, stop: StopSignal, logger: Logger
+        clearing: Clearing, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger
     ) {
         self.plan = plan
         self.source = source
@@ -78,6 +61,7 @@ package struct DeliveryStage {
         self.clearing = clearing
         self.progress = progress
         self.stop = stop
+        self.desk = desk
         self.logger = logger
     }
 
@@ -86,22 +70,37 @@ package struct DeliveryStage {
     package mutating func run(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
-                try await deliverUntilFailure(until: end)
+                let ending = try await deliverUntilFailure(until: end)
                 await plan.sink.close()
+                if case .replay(let request) = ending {
+                    try await moveCursor(asIn: request)
+                    continue
+                }
                 return
             } catch {
                 await plan.sink.close()
-                try? await log.setError(of: plan.name, error)
-                guard error.remedy == .retry else { throw error }
+                guard error.remedy == .retry else {
+                    try? await log.setError(of: plan.name, error)
+                    throw error
+                }
                 let pause = backoff.nextPause()
+                try? await log.setError(of: plan.name, error, retryIn: pause)
                 logger.warning("sink failed, will open it again", metadata: .failure(error, retryIn: pause))
-                await stop.wait(upTo: pause)
+                await wait(upTo: pause)
             }
         }
     }
 
+    /// Waits before the sink is opened again; somebody who wants another cursor need not wait as long.
+    private func wait(upTo pause: Duration) async {
+        let end = ContinuousClock.now + pause
+        while !stop.isRequested, !desk.has(for: plan.name), ContinuousClock.now < end {
+            await stop.wait(upTo: min(end - .now, Self.requestInterval))
+        }
+    }
+
     /// Where the loop stands.
-    private struct Turn {
+    struct Turn {
         /// Log offset behind what the sink was given.
         var next: UInt64
         /// Log offset before which the sink has everything durable.
@@ -109,13 +108,19 @@ package struct DeliveryStage {
         /// When the oldest record that is not durable was written; nil when all are.
         var unflushedSince: ContinuousClock.Instant?
         var unflushedBytes = 0
+        /// How fast the cursor moves.
+        var pace: Pace
+        /// What was held back from the sink since the cursor moved, in the order of the log.
+        var heldBack: [RejectedRecord] = []
         /// The batch that is being encoded.
         var current: ClearedBatch?
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
 
-    private mutating func deliverUntilFailure(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
+    private mutating func deliverUntilFailure(
+        until end: @Sendable () -> UInt64?
+    ) async throws(ConnectorFailure) -> Ending {
         let cursor = try await openCursor()
         hasStoredError = cursor.lastError != nil
         let context = SinkContext(name: plan.name, state: cursor.state, nextOffset: cursor.offset) {
@@ -126,37 +131,52 @@ package struct DeliveryStage {
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
         let encoder = ClearedEncoder(
             pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form)
-        var turn = Turn(next: cursor.offset, durable: cursor.offset)
+        try await readHolds(encoder)
+        var turn = Turn(next: cursor.offset, durable: cursor.offset, pace: Pace(at: cursor.offset))
         while !stop.isRequested {
+            if let request = desk.next(for: plan.name) {
+                let ending = try await carryOut(request, &turn, encoder)
+                if let ending { return ending }
+            }
             try await step(&turn, encoder)
             if let end = end(), turn.next >= end {
-                try await flush(&turn)
-                if turn.durable >= end { return }
+                try await flush(&turn, encoder)
+                if turn.durable >= end { return .done }
             }
         }
-        try await flush(&turn)
+        try await flush(&turn, encoder)
+        return .done
     }
 
-    /// The sink's cursor; a new sink begins with the oldest event that the log still has.
+    /// The sink's cursor; a new sink begins where its configuration says.
     private func openCursor() async throws(ConnectorFailure) -> SinkCursor {
         if let cursor = try await log.cursor(of: plan.name) { return cursor }
-        return try await log.createCursor(of: plan.name, at: try await log.statistics().firstOffset)
+        let known = try await log.statistics()
+        let wanted = try await events.offset(at: plan.start)
+        let start = min(max(wanted, known.firstOffset), known.nextOffset)
+        if start != wanted {
+            logger.warning(
+                "the log does not have the offset that the sink was to begin with; it begins with the nearest",
+                metadata: ["wanted": "\(wanted)", "begins": "\(start)"])
+        }
+        return try await log.createCursor(of: plan.name, at: start)
     }
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        guard let records = try await nextRecords(&turn, encoder) else {
-            try await flush(&turn)
+        guard let all = try await nextRecords(&turn, encoder) else {
+            try await flush(&turn, encoder)
             await noteSuccess()
             return
         }
+        let records = holdBack(from: all, &turn)
         tell(encoder.contextProblems)
         let durability = durability(for: turn, adding: records.body.count)
         let receipt = try await write(records, durability, &turn, encoder)
         turn.next = records.nextOffset
         turn.unflushedSince = turn.unflushedSince ?? .now
         turn.unflushedBytes += records.body.count
-        try await settle(receipt, durability, &turn)
+        try await settle(receipt, durability, &turn, encoder)
     }
 
     /// The records behind what the sink was given; nil when there are none for a while.
@@ -242,23 +262,34 @@ package struct DeliveryStage {
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
 
-    private mutating func flush(_ turn: inout Turn) async throws(ConnectorFailure) {
+    /// Has the sink make everything durable that it took.
+    mutating func flush(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
-        try await settle(try await plan.sink.write(.empty(nextOffset: turn.next), .required), .required, &turn)
+        let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), .required)
+        try await settle(receipt, .required, &turn, encoder)
     }
 
     /// Moves the cursor behind what the sink called durable.
     private mutating func settle(
-        _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn
+        _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) {
         guard let durable = try checked(receipt, durability, turn) else { return }
         HaltPoint("sink.durable").reached()
+        let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
+        let rate = turn.pace.rate(at: durable)
         // The log may have no room now. The sink stays open meanwhile: opening it again would only write all again.
         let moved: Void? = try await stop.retrying("delivery waits", logger, on: &self) {
             (stage) async throws(ConnectorFailure) in
-            try await stage.log.moveCursor(of: stage.plan.name, to: durable, state: receipt.state)
+            if letters.isEmpty {
+                try await stage.log.moveCursor(
+                    of: stage.plan.name, to: durable, state: receipt.state, eventsPerSecond: rate)
+            } else {
+                try await stage.log.setAside(
+                    letters, for: stage.plan.name, movingCursorTo: durable, state: receipt.state)
+            }
         }
         guard moved != nil else { return }
+        try wereSetAside(letters, encoder)
         turn.durable = durable
         if durable >= turn.next {
             turn.unflushedSince = nil
@@ -275,16 +306,19 @@ package struct DeliveryStage {
     ) throws(ConnectorFailure) -> UInt64? {
         let least = durability == .required ? turn.next : turn.durable
         guard let durable = receipt.durableBefore else {
-            if durability == .whenConvenient { return nil }
+            if durability == .whenConvenient, receipt.rejected.isEmpty { return nil }
             throw wrongReceipt("nothing", least...turn.next)
         }
         guard (least...turn.next).contains(durable) else {
             throw wrongReceipt("log offset \(durable)", least...turn.next)
         }
+        for rejected in receipt.rejected where rejected.offset < turn.durable || rejected.offset >= durable {
+            throw wrongReceipt("log offset \(durable) with a rejection at \(rejected.offset)", least...turn.next)
+        }
         return durable
     }
 
-    private func wrongReceipt(_ what: String, _ expected: ClosedRange<UInt64>) -> ConnectorFailure {
+    func wrongReceipt(_ what: String, _ expected: ClosedRange<UInt64>) -> ConnectorFailure {
         ConnectorFailure(
             "pipeline.wrong_receipt", .stop,
             "the sink called \(what) durable where \(expected.lowerBound) to \(expected.upperBound) was possible",

@@ -67,6 +67,9 @@ package struct Pipeline: Sendable {
     /// Ends the run soon and cleanly.
     package let stop = StopSignal()
     private let parts: Parts
+    private let roster: SinkRoster
+    private let reloads: AsyncStream<Void>
+    private let reloading: AsyncStream<Void>.Continuation
     private let logger: Logger
     /// How often old events are looked for.
     static let retentionInterval = Duration.seconds(10)
@@ -77,6 +80,15 @@ package struct Pipeline: Sendable {
     package init(_ parts: Parts, logger: Logger) {
         self.parts = parts
         self.logger = logger
+        roster = SinkRoster(parts.sinks)
+        (reloads, reloading) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Has other sinks deliver from now on: those that are gone or `changed` end, new ones begin, and one that had
+    /// stopped begins again. The others do not notice. Ends of the pipeline may come first.
+    package func reload(_ sinks: [SinkPlan], changed: Set<String>) {
+        roster.replace(by: sinks, changed: changed)
+        reloading.yield()
     }
 
     /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed
@@ -112,28 +124,43 @@ package struct Pipeline: Sendable {
             let desk = RequestDesk(parts.requests, logger: logger)
             group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp) }
             group.addTask { await serve(desk) }
-            for plan in parts.sinks { group.addTask { await deliver(plan, feed, captureEnd) } }
             group.addTask { await retain() }
-            var delivering = parts.sinks.count
+            group.addTask { await endSinks() }
+            group.addTask { await nextReload() }
+            func startSinks() {
+                for (plan, end) in roster.starting() {
+                    group.addTask { await deliver(plan, feed, captureEnd, desk, end) }
+                }
+            }
+            startSinks()
             var failure: ConnectorFailure?
             for await outcome in group {
-                failure = failure ?? outcome.failure
                 switch outcome.stage {
-                case .capture where outcome.failure != nil:
+                case .capture:
+                    failure = failure ?? outcome.failure
+                    guard outcome.failure != nil else { break }
                     captureEnd.offset = feed.nextOffset
                     group.addTask { await endGrace() }
                 case .delivery(let sink):
-                    delivering -= 1
-                    if outcome.failure != nil && progress.snapshot.cursors[sink] == nil { stop.request() }
-                case .capture, .upkeep: break
+                    let (wasOriginal, restarts) = roster.ended(sink)
+                    if restarts && !stop.isRequested {
+                        startSinks()
+                    } else if let reason = outcome.failure {
+                        failure = failure ?? reason
+                        if wasOriginal && progress.snapshot.cursors[sink] == nil { stop.request() }
+                    }
+                case .reload where !stop.isRequested:
+                    startSinks()
+                    group.addTask { await nextReload() }
+                case .upkeep, .reload: break
                 }
-                if delivering == 0 && (captureEnd.offset != nil || failure != nil) { stop.request() }
+                if roster.running.isEmpty && (captureEnd.offset != nil || failure != nil) { stop.request() }
             }
             return failure
         }
     }
 
-    private enum Stage { case capture, delivery(String), upkeep }
+    private enum Stage { case capture, delivery(String), reload, upkeep }
 
     /// How a stage ended.
     private struct Outcome {
@@ -148,8 +175,37 @@ package struct Pipeline: Sendable {
         return Outcome(stage: .upkeep)
     }
 
+    /// Hands out requests; those for sinks that do not deliver are answered here.
     private func serve(_ desk: RequestDesk) async -> Outcome {
-        await desk.run(until: stop)
+        await desk.run(until: stop) {
+            while let request = desk.nextStray(besides: roster.running) { await answer(request, desk) }
+        }
+        return Outcome(stage: .upkeep)
+    }
+
+    private func answer(_ request: OperatorRequest, _ desk: RequestDesk) async {
+        guard let sink = request.action.sink else { return }
+        guard case .replay(_, let offset, let skips) = request.action else {
+            let text = "sink \(sink) does not run; mend it and reload the configuration (SIGHUP), or start again"
+            return desk.answer(request, RequestOutcome(isDone: false, text: text))
+        }
+        do throws(ConnectorFailure) {
+            desk.answer(request, try await DeliveryStage.replay(sink, offset, skips, parts.log))
+        } catch {
+            desk.answer(request, RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)"))
+        }
+    }
+
+    /// Passes the request to stop on to the sinks.
+    private func endSinks() async -> Outcome {
+        await stop.wait()
+        roster.stopAll()
+        reloading.finish()
+        return Outcome(stage: .upkeep)
+    }
+
+    private func nextReload() async -> Outcome {
+        for await _ in reloads { return Outcome(stage: .reload) }
         return Outcome(stage: .upkeep)
     }
 
@@ -167,7 +223,7 @@ package struct Pipeline: Sendable {
                 source: parts.source, masking: try BatchMasking(parts.masks), routing: routing, log: parts.captureLog,
                 feed: feed, quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
                 endsWhenCaughtUp: untilCaughtUp, acknowledgement: parts.acknowledgement,
-                sinks: parts.sinks.map(\.name), caughtUp: { end.offset = feed.nextOffset })
+                sinks: { roster.names }, caughtUp: { end.offset = feed.nextOffset })
             try await stage.run()
             return Outcome(stage: .capture)
         } catch {
@@ -176,13 +232,15 @@ package struct Pipeline: Sendable {
         }
     }
 
-    private func deliver(_ plan: SinkPlan, _ feed: LogFeed, _ end: CaptureEnd) async -> Outcome {
+    private func deliver(
+        _ plan: SinkPlan, _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ sinkStop: StopSignal
+    ) async -> Outcome {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
                 plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log,
                 events: LogConsumer(feed: feed, reader: try parts.log.makeReader()),
                 clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
-                progress: progress, stop: stop, logger: logger.naming(sink: plan.name))
+                progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name))
             try await stage.run(until: { end.offset })
             return Outcome(stage: .delivery(plan.name))
         } catch {
@@ -193,10 +251,9 @@ package struct Pipeline: Sendable {
 
     /// Removes old events now and then. A failure here costs disk space, not events, so it is said and tried again.
     private func retain() async -> Outcome {
-        let names = parts.sinks.map(\.name)
         while !stop.isRequested {
             do throws(ConnectorFailure) {
-                let step = try await parts.log.retain(activeSinks: names)
+                let step = try await parts.log.retain(activeSinks: roster.names)
                 if step.changeCount > 0 {
                     logger.info("old events removed", metadata: ["events": "\(step.changeCount)"])
                 }

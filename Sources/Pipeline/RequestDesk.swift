@@ -3,7 +3,7 @@ package import EventLog
 package import Logging
 private import Synchronization
 
-/// Hands the requests of a box to the capture stage, one at a time, and gives the answers back.
+/// Hands the requests of a box to the stages that carry them out, one at a time, and gives the answers back.
 package final class RequestDesk: Sendable {
     private struct State {
         var waiting: [OperatorRequest] = []
@@ -23,9 +23,23 @@ package final class RequestDesk: Sendable {
         self.logger = logger
     }
 
-    /// The oldest request that nobody took yet; nil for none.
-    package func next() -> OperatorRequest? {
-        state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
+    /// The oldest request for a sink, or with nil for capture, that nobody took yet; nil for none.
+    package func next(for sink: String? = nil) -> OperatorRequest? {
+        state.withLock { state in
+            guard let place = state.waiting.firstIndex(where: { $0.action.sink == sink }) else { return nil }
+            return state.waiting.remove(at: place)
+        }
+    }
+
+    /// True when a request for a sink waits.
+    func has(for sink: String) -> Bool { state.withLock { $0.waiting.contains { $0.action.sink == sink } } }
+
+    /// The oldest request for a sink that is not among those that run; nil for none.
+    func nextStray(besides running: Set<String>) -> OperatorRequest? {
+        state.withLock { state in
+            let place = state.waiting.firstIndex { $0.action.sink.map { !running.contains($0) } ?? false }
+            return place.map { state.waiting.remove(at: $0) }
+        }
     }
 
     /// Puts a request back that could not be carried out now.
@@ -44,8 +58,8 @@ package final class RequestDesk: Sendable {
         }
     }
 
-    /// Looks into the box until asked to stop.
-    func run(until stop: StopSignal) async {
+    /// Looks into the box until asked to stop, and calls `afterwards` each time.
+    func run(until stop: StopSignal, afterwards: () async -> Void) async {
         guard let box else { return }
         var hasFailed = false
         while !stop.isRequested {
@@ -56,6 +70,7 @@ package final class RequestDesk: Sendable {
                 if !hasFailed { logger.warning("requests cannot be read", metadata: .failure(error)) }
                 hasFailed = true
             }
+            await afterwards()
             await stop.wait(upTo: Self.interval)
         }
     }

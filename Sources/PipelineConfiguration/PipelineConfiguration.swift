@@ -33,6 +33,14 @@ package struct PipelineConfiguration: Sendable {
     /// The path of a file or folder that the configuration names: relative ones are relative to the configuration file.
     package func resolve(_ path: String) -> String { joinedPath(folder, path) }
 
+    /// True when two configurations differ in their sinks at most, wherever what they say stands in their files.
+    package func differsInSinksOnly(from other: PipelineConfiguration) -> Bool {
+        name == other.name && sourceKind == other.sourceKind && source == other.source
+            && transforms == other.transforms && maskSalt == other.maskSalt && outboxes == other.outboxes
+            && schemas == other.schemas && sensitivity == other.sensitivity && log == other.log
+            && server == other.server && folder == other.folder
+    }
+
     /// `text` without any value of a secret setting, for messages of libraries that may quote what they were given.
     /// Secrets of fewer than four characters stay: taking them out would tell what they are.
     package func redacting(_ text: String) -> String { redacted(text, secrets) }
@@ -146,8 +154,13 @@ package enum RecordFormat: String, Sendable, CaseIterable {
     case row
 }
 
+/// What happens to an event that a sink's receiver refuses for good.
+package enum RejectedPolicy: String, Sendable, CaseIterable {
+    case quarantine, halt
+}
+
 /// One entry of the `sinks` section.
-package struct SinkConfiguration: Sendable {
+package struct SinkConfiguration: Sendable, Equatable {
     /// The name that the file gives it.
     package var name: String
     /// The name of the connector, such as `file`.
@@ -160,6 +173,10 @@ package struct SinkConfiguration: Sendable {
     package var format: RecordFormat
     /// Which sensitivity classes it may see. Default public and internal.
     package var clearance: Clearance
+    /// Where it begins when it is new. Default with the oldest event of the log.
+    package var start: StartPosition
+    /// What happens to an event that its receiver refuses for good. Default quarantine.
+    package var onRejected: RejectedPolicy
 }
 
 /// Joins a folder and a path; an absolute path stays as it is.

@@ -120,10 +120,25 @@ extension SettingReader {
         let values = values(of: own, PipelineSettings.sink, path, at: section.keyPosition)
         let patterns = self.patterns(values, inner, path)
         let clearance = clearance(values.list("clearance"), joined(path, "clearance"), at: section.keyPosition)
+        let start = start(values, path, at: section.keyPosition)
         guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
         return SinkConfiguration(
             name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format,
-            clearance: clearance)
+            clearance: clearance, start: start,
+            onRejected: values.text("on_rejected").flatMap(RejectedPolicy.init) ?? .quarantine)
+    }
+
+    private mutating func start(
+        _ values: SettingValues, _ path: String, at position: FilePosition
+    ) -> StartPosition {
+        // What is missing was reported already.
+        guard let text = values.text("from") else { return .earliest }
+        if let start = StartPosition(text) { return start }
+        let place = joined(path, "from")
+        report(
+            "config.bad_value", "\(quoted(text)) is no place in the log", place,
+            locations.position(of: place) ?? position, "write \(StartPosition.words)")
+        return .earliest
     }
 
     private mutating func patterns(_ values: SettingValues, _ inner: [Entry], _ path: String) -> [TablePattern]? {

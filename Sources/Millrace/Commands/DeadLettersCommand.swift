@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChangeModel
 import ConnectorKit
 import EventLog
 import JSONText
@@ -14,26 +15,38 @@ struct DeadLettersCommand: ParsableCommand {
             DeadLettersDiscardCommand.self,
         ])
 
-    /// The groups that the arguments mean, by subject, by table, or by pattern; all that wait when there are none.
-    static func groups(_ tables: [String], _ project: Project) throws(ConnectorFailure) -> [DeadLetterGroup] {
-        let waiting = try LogReader(directory: project.logDirectory).statistics().deadLetters
-            .filter { $0.changeCount > 0 }
-        if tables.isEmpty { return waiting }
-        let prefix = project.configuration.name + "."
-        let patterns = tables.map { TablePattern($0) }
-        return waiting.filter { group in
-            var table = group.subject.hasPrefix(prefix) ? String(group.subject.dropFirst(prefix.count)) : group.subject
-            if table.hasSuffix(Quarantine.rejectedSuffix) { table.removeLast(Quarantine.rejectedSuffix.count) }
-            let bare = table.split(separator: ".", maxSplits: 1).last.map(String.init) ?? table
-            return tables.contains(group.subject) || patterns.contains { $0.matches(table) || $0.matches(bare) }
+    /// The groups that the arguments mean and in which something waits: by subject, by table, by pattern, or `@` and a
+    /// sink's name; all when there are no arguments. Throws `deadletters.unknown` for an argument that means nothing.
+    static func groups(_ names: [String], _ project: Project) throws(ConnectorFailure) -> [DeadLetterGroup] {
+        let log = try LogReader(directory: project.logDirectory).statistics()
+        let waiting = log.deadLetters.filter { $0.changeCount > 0 }
+        if names.isEmpty { return waiting }
+        let known = Set(log.deadLetters.map(\.subject) + log.relations.map(\.subject))
+            .union(project.configuration.sinks.map { DeadLetter.subject(ofSink: $0.name) })
+        for name in names where !known.contains(where: { means(name, $0, project) }) {
+            throw ConnectorFailure(
+                "deadletters.unknown", .stop, "\(name) is neither a table of the log nor a sink's name behind @",
+                hint: "millrace deadletters list says what waits", exitCode: 2)
         }
+        return waiting.filter { group in names.contains { means($0, group.subject, project) } }
+    }
+
+    private static func means(_ name: String, _ subject: String, _ project: Project) -> Bool {
+        if name == subject { return true }
+        if DeadLetter.sink(ofSubject: subject) != nil { return false }
+        let prefix = project.configuration.name + "."
+        var table = subject.hasPrefix(prefix) ? String(subject.dropFirst(prefix.count)) : subject
+        if table.hasSuffix(Quarantine.rejectedSuffix) { table.removeLast(Quarantine.rejectedSuffix.count) }
+        let bare = table.split(separator: ".", maxSplits: 1).last.map(String.init) ?? table
+        let pattern = TablePattern(name)
+        return pattern.matches(table) || pattern.matches(bare)
     }
 }
 
 /// `millrace deadletters list`
 struct DeadLettersListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the tables of which changes were set aside, with the reason.",
+        commandName: "list", abstract: "List the tables and sinks of which changes were set aside, with the reason.",
         discussion: "Reads the log beside a running `millrace run`.")
 
     @OptionGroup var shared: SharedOptions
@@ -49,7 +62,9 @@ struct DeadLettersListCommand: ParsableCommand {
 
     static func json(_ group: DeadLetterGroup) -> JSONValue {
         [
-            "subject": .string(group.subject), "changes": .number(JSONNumber(group.changeCount)),
+            "subject": .string(group.subject),
+            "sink": DeadLetter.sink(ofSubject: group.subject).map { .string($0) } ?? .null,
+            "changes": .number(JSONNumber(group.changeCount)),
             "bytes": .number(JSONNumber(group.byteCount)),
             "since": group.since.map { .string(UTCTime.text($0)) } ?? .null,
             "code": group.code.map { .string($0) } ?? .null, "message": group.message.map { .string($0) } ?? .null,
@@ -59,7 +74,8 @@ struct DeadLettersListCommand: ParsableCommand {
     }
 
     static func text(_ group: DeadLetterGroup) -> String {
-        var line = "\(group.subject): "
+        let sink = DeadLetter.sink(ofSubject: group.subject)
+        var line = sink.map { "\(group.subject) (sink \($0)): " } ?? "\(group.subject): "
         if let since = group.since {
             line +=
                 "\(counted(group.changeCount, "change")) waiting (\(ByteCount.text(group.byteCount))), "
@@ -67,7 +83,9 @@ struct DeadLettersListCommand: ParsableCommand {
         } else {
             line += "nothing waits"
         }
-        if group.releasedCount > 0 { line += ", \(group.releasedCount) released" }
+        if group.releasedCount > 0 {
+            line += ", \(group.releasedCount) \(sink == nil ? "released" : "delivered since")"
+        }
         if group.discardedCount > 0 { line += ", \(group.discardedCount) discarded" }
         if let code = group.code, let message = group.message { line += "\n  [\(code)] \(message)" }
         return line

@@ -15,28 +15,58 @@ struct DeadLettersRetryCommand: AsyncParsableCommand {
             They go to the end of the log in their order, under the ids that they always had, and are delivered. A \
             running process does so by itself within a second of `millrace schema accept`; this command also says why \
             something is still not released. Without a running process it works on the log itself.
+
+            What a sink's receiver refused (@SINK) is given to it again, in order; a key whose event is refused again \
+            waits on. That takes a running process: without one, the next `millrace run` does it.
             """)
 
     @OptionGroup var shared: SharedOptions
-    @Argument(help: "Tables or subjects. All when none is given.")
+    @Argument(help: "Tables, subjects, or @SINK. All when none is given.")
     var tables: [String] = []
     @Option(help: ArgumentHelp("How long to wait for a running process.", valueName: "seconds"))
     var wait = 30
 
     func run() async throws {
         let project = try Project.load(shared.config)
-        let subjects = try DeadLettersCommand.groups(tables, project).map(\.subject)
-        guard !subjects.isEmpty else {
+        let all = try DeadLettersCommand.groups(tables, project).map(\.subject)
+        guard !all.isEmpty else {
             Terminal.printLine("nothing waits")
             return
         }
+        var refusal: ConnectorFailure?
+        let subjects = all.filter { DeadLetter.sink(ofSubject: $0) == nil }
+        if !subjects.isEmpty { refusal = try await release(subjects, project) }
+        for subject in all {
+            guard let sink = DeadLetter.sink(ofSubject: subject) else { continue }
+            refusal = try await redeliver(subject, to: sink, project) ?? refusal
+        }
+        if let refusal { throw project.located(refusal) }
+    }
+
+    /// Has a running process give a sink what waits for it; returns why it would not.
+    private func redeliver(
+        _ subject: String, to sink: String, _ project: Project
+    ) async throws -> ConnectorFailure? {
+        guard let last = try LogReader(directory: project.logDirectory).newestDeadLetter(of: subject) else {
+            return nil
+        }
+        return try await ask(.redeliver(sink: sink, through: last), project)
+    }
+
+    private func ask(_ action: OperatorRequest.Action, _ project: Project) async throws -> ConnectorFailure? {
+        do throws(ConnectorFailure) {
+            try await OperatorDesk(project).ask(action, patience: .seconds(max(0, wait)))
+            return nil
+        } catch {
+            guard error.code == "run.request_refused" else { throw project.located(error) }
+            return error
+        }
+    }
+
+    /// Releases what is accepted of tables; returns why something was not.
+    private func release(_ subjects: [String], _ project: Project) async throws -> ConnectorFailure? {
         guard var writer = try LogWriter(project) else {
-            let request = OperatorRequest.Action.releaseDeadLetters(subjects: subjects)
-            do throws(ConnectorFailure) {
-                return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
-            } catch {
-                throw project.located(error)
-            }
+            return try await ask(.releaseDeadLetters(subjects: subjects), project)
         }
         var refusal: ConnectorFailure?
         for subject in subjects {
@@ -51,7 +81,9 @@ struct DeadLettersRetryCommand: AsyncParsableCommand {
             Terminal.printLine("\(counted(count, "change")) of \(subject) released")
         }
         try await writer.end()
-        if let refusal { throw project.located(refusal) }
+        // What a running process says to the same question ends with the same code.
+        refusal?.exitCode = 1
+        return refusal
     }
 }
 
@@ -66,7 +98,7 @@ struct DeadLettersDiscardCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var shared: SharedOptions
-    @Argument(help: "Tables or subjects.")
+    @Argument(help: "Tables, subjects, or @SINK.")
     var tables: [String]
     @Flag(help: "Of rows that are not valid: only the changes that are not, and release what waits behind them.")
     var invalid = false

@@ -12,7 +12,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Capture and deliver until stopped.",
         discussion: """
             Continues where the last run ended. SIGINT and SIGTERM end it cleanly; a second signal ends it at once, \
-            which loses nothing either.
+            which loses nothing either. SIGHUP reads the configuration again and has the sinks deliver that it names \
+            now; everything else in it takes a new start.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -57,7 +58,8 @@ struct RunCommand: AsyncParsableCommand {
                 logger.warning("\(finding.message)", metadata: ["code": "\(finding.code)"])
             }
         }
-        signals.start { pipeline.stop.request() }
+        let reload = SinkReload(shared.config, project, pipeline, logger)
+        signals.start(onReload: { reload.run() }, onRequest: { pipeline.stop.request() })
         let service = project.configuration.server.map { HTTPService($0, project, pipeline.progress, logger) }
         do throws(ConnectorFailure) {
             try await service?.start()

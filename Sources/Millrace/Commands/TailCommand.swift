@@ -21,7 +21,7 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
             valueName: "position"))
-    var from = TailStart.earliest
+    var from = StartPosition.earliest
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
     @Option(help: "The form of the events: cloudevents or row.")
@@ -35,7 +35,7 @@ struct TailCommand: AsyncParsableCommand {
         let encoder = ClearedEncoder(
             pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
         let patterns = tables.map { TablePattern($0) }
-        var offset = try from.offset(in: reader)
+        var offset = try reader.offset(at: from)
         while true {
             guard let logged = try reader.read(from: offset) else {
                 if !follow { return }
@@ -69,35 +69,6 @@ struct TailCommand: AsyncParsableCommand {
 
 extension EventFormat: ExpressibleByArgument {}
 
-/// Where `tail` begins.
-enum TailStart: ExpressibleByArgument {
-    case earliest
-    case latest
-    case offset(UInt64)
-    case time(Int64)
-
-    init?(argument: String) {
-        if argument == "earliest" {
-            self = .earliest
-        } else if argument == "latest" {
-            self = .latest
-        } else if let offset = UInt64(argument) {
-            self = .offset(offset)
-        } else if let time = UTCTime.microseconds(argument) {
-            self = .time(time)
-        } else {
-            return nil
-        }
-    }
-
-    var defaultValueDescription: String { "earliest" }
-
-    func offset(in reader: LogReader) throws(ConnectorFailure) -> UInt64 {
-        switch self {
-        case .earliest: try reader.statistics().firstOffset
-        case .latest: try reader.statistics().nextOffset
-        case .offset(let offset): offset
-        case .time(let time): try reader.offset(committedAtOrAfter: time)
-        }
-    }
+extension StartPosition: ExpressibleByArgument {
+    init?(argument: String) { self.init(argument) }
 }

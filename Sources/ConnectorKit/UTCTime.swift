@@ -1,9 +1,9 @@
-import Glibc
+internal import Glibc
 
-/// Times as people write them on the command line.
-enum UTCTime {
+/// Times as people write and read them: on the command line, in the configuration, in requests.
+package enum UTCTime {
     /// Microseconds since 1970 of `yyyy-mm-ddThh:mm:ss[.ffffff]Z`, or of a bare date; nil for anything else.
-    static func microseconds(_ text: String) -> Int64? {
+    package static func microseconds(_ text: String) -> Int64? {
         var body = text[...]
         if body.hasSuffix("Z") { body = body.dropLast() }
         let halves = body.split(separator: "T", maxSplits: 1)
@@ -15,32 +15,43 @@ enum UTCTime {
             guard let clock = parts.first, let read = numbers(clock, ":", [2, 2, 2]) else { return nil }
             seconds = read
             if parts.count == 2 {
-                guard parts[1].count <= 6,
+                guard parts[1].count <= 6, parts[1].utf8.allSatisfy(isDigit),
                     let digits = Int(parts[1] + String(repeating: "0", count: 6 - parts[1].count))
                 else { return nil }
                 fraction = digits
             }
         }
-        var time = tm()
-        (time.tm_year, time.tm_mon, time.tm_mday) = (Int32(day[0]) - 1900, Int32(day[1]) - 1, Int32(day[2]))
-        (time.tm_hour, time.tm_min, time.tm_sec) = (Int32(seconds[0]), Int32(seconds[1]), Int32(seconds[2]))
-        return Int64(timegm(&time)) * 1_000_000 + Int64(fraction)
+        guard (1...12).contains(day[1]), (1...31).contains(day[2]), seconds[0] < 24, seconds[1] < 60, seconds[2] <= 60
+        else { return nil }
+        var time = unsafe tm()
+        unsafe (time.tm_year, time.tm_mon, time.tm_mday) = (Int32(day[0]) - 1900, Int32(day[1]) - 1, Int32(day[2]))
+        unsafe (time.tm_hour, time.tm_min, time.tm_sec) = (Int32(seconds[0]), Int32(seconds[1]), Int32(seconds[2]))
+        return unsafe Int64(timegm(&time)) * 1_000_000 + Int64(fraction)
+    }
+
+    /// Microseconds since 1970 now.
+    package static func now() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
     /// The text of microseconds since 1970, to the second.
-    static func text(_ microseconds: Int64) -> String {
+    package static func text(_ microseconds: Int64) -> String {
         var seconds = time_t(microseconds / 1_000_000)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
+        var parts = unsafe tm()
+        unsafe gmtime_r(&seconds, &parts)
         func pad(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(parts.tm_year + 1900)-\(pad(parts.tm_mon + 1))-\(pad(parts.tm_mday))T\(pad(parts.tm_hour))"
+        return unsafe "\(parts.tm_year + 1900)-\(pad(parts.tm_mon + 1))-\(pad(parts.tm_mday))T\(pad(parts.tm_hour))"
             + ":\(pad(parts.tm_min)):\(pad(parts.tm_sec))Z"
     }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
     private static func numbers(_ text: Substring, _ separator: Character, _ widths: [Int]) -> [Int]? {
         let parts = text.split(separator: separator, omittingEmptySubsequences: false)
         guard parts.map(\.count) == widths else { return nil }
-        let values = parts.compactMap { $0.allSatisfy(\.isASCII) ? Int($0) : nil }
+        let values = parts.compactMap { $0.utf8.allSatisfy(isDigit) ? Int($0) : nil }
         return values.count == widths.count ? values : nil
     }
 }

@@ -1,0 +1,211 @@
+import ChangeModel
+import ConnectorKit
+import EventFormat
+import EventLog
+import Logging
+import Sensitivity
+
+/// What the sink's receiver refused for good waits beside the log, and later events of the same keys wait behind it.
+extension DeliveryStage {
+    private var subject: String { DeadLetter.subject(ofSink: plan.name) }
+
+    /// Learns which keys wait. Needed when the sink is opened, and when something of it was delivered or discarded.
+    mutating func readHolds(_ encoder: ClearedEncoder) async throws(ConnectorFailure) {
+        holds.removeAll()
+        var last: Int64 = 0
+        while let stored = try await log.deadLetter(of: subject, after: last) {
+            last = stored.id
+            try hold(stored.letter, encoder)
+        }
+    }
+
+    private mutating func hold(_ letter: DeadLetter, _ encoder: ClearedEncoder) throws(ConnectorFailure) {
+        let records = try encode(letter, encoder)
+        let empties = letter.batch.changeCount > 0 && letter.batch.change(at: 0).operation == .truncate
+        for record in records.records { holds.insert(record, of: records, emptiesTable: empties) }
+    }
+
+    private mutating func encode(
+        _ letter: DeadLetter, _ encoder: ClearedEncoder
+    ) throws(ConnectorFailure) -> RecordBatch {
+        let cleared = try clearing.apply(to: letter)
+        do throws(EncodingFailure) {
+            return try encoder.encode(cleared, from: 0, bytesMax: .max, including: { _ in true }).records
+        } catch {
+            throw ConnectorFailure(
+                "event.not_encodable", .stop, "an event that waits for \(plan.name) cannot be encoded: \(error)",
+                setting: "sinks.\(plan.name)",
+                hint: "the log may be damaged; keep a copy of it and report this with the code")
+        }
+    }
+
+    /// The records that the sink may have; those whose keys wait are noted in the turn.
+    mutating func holdBack(from records: RecordBatch, _ turn: inout Turn) -> RecordBatch {
+        if holds.isEmpty { return records }
+        var passing: [Int] = []
+        for (index, record) in records.records.enumerated() {
+            if holds.holds(record, of: records) {
+                holds.insert(record, of: records)
+                turn.heldBack.append(.behind(record))
+            } else {
+                passing.append(index)
+            }
+        }
+        return passing.count == records.records.count ? records : records.selecting(passing)
+    }
+
+    /// Letters for what was rejected or held back before an offset that is about to be the cursor. Throws where the
+    /// policy is to stop instead, after the cursor was moved up to the refused event.
+    mutating func lettersDue(
+        _ rejected: [RejectedRecord], before durable: UInt64, _ turn: inout Turn
+    ) async throws(ConnectorFailure) -> [DeadLetter] {
+        if rejected.isEmpty && turn.heldBack.isEmpty { return [] }
+        if plan.onRejected == .halt, let first = rejected.min(by: { $0.offset < $1.offset }) {
+            try await log.moveCursor(of: plan.name, to: first.offset)
+            throw ConnectorFailure(
+                first.code, .stop, "the event at log offset \(first.offset) was refused for good: \(first.message)",
+                setting: "sinks.\(plan.name).on_rejected",
+                hint:
+                    "mend the receiver and start again, or let such events wait beside the log: on_rejected: quarantine"
+            )
+        }
+        let held = turn.heldBack.prefix { $0.offset < durable }
+        turn.heldBack.removeFirst(held.count)
+        var letters: [DeadLetter] = []
+        var batch: LoggedBatch?
+        var last: UInt64?
+        // A format may make several records of one event.
+        for record in (rejected + held).sorted(by: { $0.offset < $1.offset }) where record.offset != last {
+            last = record.offset
+            if batch.map({ !($0.firstOffset..<$0.nextOffset).contains(record.offset) }) ?? true {
+                batch = try await events.next(from: record.offset, orUntil: .now)
+            }
+            guard let logged = batch, logged.firstOffset <= record.offset else {
+                throw wrongReceipt("log offset \(record.offset), which is not in the log,", turn.durable...turn.next)
+            }
+            letters.append(try letter(record, of: logged))
+        }
+        return letters
+    }
+
+    private func letter(_ record: RejectedRecord, of logged: LoggedBatch) throws(ConnectorFailure) -> DeadLetter {
+        let index = Int(record.offset - logged.firstOffset)
+        let part = try Quarantine.selecting([index], of: logged.batch)
+        let version = logged.versions[Int(logged.batch.change(at: index).relation)]
+        return DeadLetter(
+            subject: subject, code: record.code, message: record.message, batch: part, versions: [version])
+    }
+
+    /// Keeps later events of the same keys back.
+    mutating func wereSetAside(_ letters: [DeadLetter], _ encoder: ClearedEncoder) throws(ConnectorFailure) {
+        if letters.isEmpty { return }
+        for letter in letters { try hold(letter, encoder) }
+        let refused = letters.first { $0.code != RejectedRecord.behindCode }
+        guard let refused else { return }
+        logger.error(
+            "events were refused and wait beside the log",
+            metadata: [
+                "events": "\(letters.count)", "code": "\(refused.code)", "reason": "\(refused.message)",
+                "hint": "millrace deadletters show @\(plan.name), then retry or discard",
+            ])
+    }
+}
+
+// MARK: - What people ask for
+
+extension DeliveryStage {
+    /// Does what somebody asked for of this sink. A replay ends the delivery first.
+    mutating func carryOut(
+        _ request: OperatorRequest, _ turn: inout Turn, _ encoder: ClearedEncoder
+    ) async throws(ConnectorFailure) -> Ending? {
+        do throws(ConnectorFailure) {
+            try await flush(&turn, encoder)
+            switch request.action {
+            case .replay: return .replay(request)
+            case .redeliver(_, let last):
+                let outcome = try await redeliver(through: last, turn, encoder)
+                try await readHolds(encoder)
+                desk.answer(request, outcome)
+            case .discardDeadLetters(_, let last):
+                var count = 0
+                while true {
+                    let step = try await log.discardDeadLetters(of: subject, through: last)
+                    count += step.changeCount
+                    if !step.isUnfinished { break }
+                }
+                try await readHolds(encoder)
+                desk.answer(
+                    request,
+                    RequestOutcome(isDone: true, text: "\(counted(count, "event")) of sink \(plan.name) discarded"))
+            case .snapshot, .releaseDeadLetters, .discardInvalidRows: break
+            }
+            return nil
+        } catch {
+            desk.postpone(request)
+            throw error
+        }
+    }
+
+    /// Moves the cursor as somebody asked, while the sink is closed.
+    mutating func moveCursor(asIn request: OperatorRequest) async throws(ConnectorFailure) {
+        guard case .replay(_, let offset, let skips) = request.action else { return }
+        desk.answer(request, try await Self.replay(plan.name, offset, skips, log))
+    }
+
+    /// Moves a sink's cursor, and says so; what the request itself is wrong about is an answer and no failure.
+    static func replay(
+        _ sink: String, _ offset: UInt64, _ skips: Bool, _ log: EventLog
+    ) async throws(ConnectorFailure) -> RequestOutcome {
+        do throws(ConnectorFailure) {
+            let former = try await log.replay(sink, from: offset, skipping: skips)
+            return RequestOutcome(
+                isDone: true, text: "sink \(sink) goes on with offset \(offset); it was at \(former)")
+        } catch {
+            guard error.exitCode == 2 || error.code == "log.unknown_sink" else { throw error }
+            return RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)")
+        }
+    }
+
+    /// Gives the sink what waits, one event at a time, in its order. A key whose event is refused again waits on.
+    private mutating func redeliver(
+        through last: Int64, _ turn: Turn, _ encoder: ClearedEncoder
+    ) async throws(ConnectorFailure) -> RequestOutcome {
+        var (delivered, waiting) = (0, 0)
+        var refusal: RejectedRecord?
+        var stuck = KeyHolds()
+        var id: Int64 = 0
+        while !stop.isRequested, let stored = try await log.deadLetter(of: subject, after: id), stored.id <= last {
+            id = stored.id
+            let records = try encode(stored.letter, encoder).moved(before: turn.next)
+            let empties =
+                stored.letter.batch.changeCount > 0
+                && stored.letter.batch.change(at: 0).operation == .truncate
+            var rejected: RejectedRecord?
+            if records.records.contains(where: { stuck.holds($0, of: records) }) {
+                waiting += 1
+            } else {
+                let receipt = try await plan.sink.write(records, .required)
+                guard receipt.durableBefore == turn.next else {
+                    throw wrongReceipt("not what was set aside", turn.next...turn.next)
+                }
+                if let state = receipt.state {
+                    try await log.moveCursor(of: plan.name, to: turn.next, state: state)
+                }
+                rejected = receipt.rejected.first
+                if rejected == nil {
+                    try await log.removeDelivered(stored)
+                    delivered += 1
+                    continue
+                }
+            }
+            for record in records.records { stuck.insert(record, of: records, emptiesTable: empties) }
+            guard let rejected else { continue }
+            refusal = refusal ?? rejected
+            try await log.note(rejected.code, rejected.message, on: stored)
+        }
+        var text = "\(counted(delivered, "event")) delivered to sink \(plan.name)"
+        if let refusal { text += "; refused again: [\(refusal.code)] \(refusal.message)" }
+        if waiting > 0 { text += "; \(counted(waiting, "event")) behind what was refused" }
+        return RequestOutcome(isDone: refusal == nil, text: text)
+    }
+}

@@ -1,0 +1,65 @@
+private import Synchronization
+
+/// The sinks of a running pipeline: which there should be, which deliver, and how each is asked to end.
+final class SinkRoster: Sendable {
+    private struct State {
+        /// The sinks that there should be, by name.
+        var wanted: [String: SinkPlan] = [:]
+        /// Those that deliver now.
+        var running: [String: StopSignal] = [:]
+        /// Those that have to begin anew once they ended.
+        var restarts: Set<String> = []
+        /// Those that were there at the start, and never ended since.
+        var originals: Set<String> = []
+    }
+    private let state = Mutex(State())
+
+    /// The sinks of the configuration.
+    init(_ plans: [SinkPlan]) {
+        state.withLock { state in
+            for plan in plans {
+                state.wanted[plan.name] = plan
+                state.originals.insert(plan.name)
+            }
+        }
+    }
+
+    /// The names of the sinks that there should be, whether they work or not.
+    var names: [String] { state.withLock { $0.wanted.keys.sorted() } }
+    /// The names of those that deliver now.
+    var running: Set<String> { state.withLock { Set($0.running.keys) } }
+
+    /// The sinks that should deliver and do not, each with the signal that ends it.
+    func starting() -> [(plan: SinkPlan, stop: StopSignal)] {
+        state.withLock { state in
+            var starting: [(plan: SinkPlan, stop: StopSignal)] = []
+            for (name, plan) in state.wanted.sorted(by: { $0.key < $1.key }) where state.running[name] == nil {
+                let stop = StopSignal()
+                state.running[name] = stop
+                starting.append((plan, stop))
+            }
+            return starting
+        }
+    }
+
+    /// Takes another set of sinks. Those that are gone or `changed` are asked to end.
+    func replace(by plans: [SinkPlan], changed: Set<String>) {
+        let ending = state.withLock { state in
+            state.wanted = Dictionary(plans.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+            state.restarts = changed.filter { state.wanted[$0] != nil && state.running[$0] != nil }
+            return state.running.filter { state.wanted[$0.key] == nil || changed.contains($0.key) }.map(\.value)
+        }
+        for stop in ending { stop.request() }
+    }
+
+    /// A sink ended. True when it was one of the start's; and whether it has to begin anew.
+    func ended(_ name: String) -> (wasOriginal: Bool, restarts: Bool) {
+        state.withLock { state in
+            state.running[name] = nil
+            return (state.originals.remove(name) != nil, state.restarts.remove(name) != nil)
+        }
+    }
+
+    /// Asks all of them to end.
+    func stopAll() { for stop in state.withLock({ Array($0.running.values) }) { stop.request() } }
+}

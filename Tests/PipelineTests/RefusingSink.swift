@@ -1,0 +1,86 @@
+import ByteKit
+import ChangeModel
+import ConnectorKit
+import Synchronization
+
+/// A receiver in memory that refuses some events, and the sink that gives it events one after the other.
+final class Receiver: Sendable {
+    /// An event that the receiver has.
+    struct Entry: Sendable, Equatable {
+        var identity: ChangeIdentity
+        var id: String
+        var table: String
+        var keys: [String]
+    }
+    private struct State {
+        var entries: [Entry] = []
+        var refuses: @Sendable (Entry) -> Bool = { _ in false }
+    }
+    private let state = Mutex(State())
+
+    var entries: [Entry] { state.withLock { $0.entries } }
+    var identities: [ChangeIdentity] { entries.map(\.identity) }
+
+    func refuse(_ refuses: @escaping @Sendable (Entry) -> Bool) { state.withLock { $0.refuses = refuses } }
+
+    /// False when the event is refused.
+    func take(_ entry: Entry) -> Bool {
+        state.withLock { state in
+            if state.refuses(entry) { return false }
+            state.entries.append(entry)
+            return true
+        }
+    }
+
+    /// Events of a key that came before an earlier one of the same key, and events on a wrong side of a truncation.
+    var misplaced: [Entry] {
+        var newest: [String: ChangeIdentity] = [:]
+        var newestOfTable: [String: ChangeIdentity] = [:]
+        var truncated: [String: ChangeIdentity] = [:]
+        return entries.filter { entry in
+            let before =
+                entry.keys.compactMap { newest[entry.table + "/" + $0] }
+                + [entry.keys.isEmpty ? newestOfTable[entry.table] : truncated[entry.table]].compactMap { $0 }
+            for key in entry.keys { newest[entry.table + "/" + key] = entry.identity }
+            newestOfTable[entry.table] = max(newestOfTable[entry.table] ?? entry.identity, entry.identity)
+            if entry.keys.isEmpty { truncated[entry.table] = entry.identity }
+            return before.contains { $0 >= entry.identity }
+        }
+    }
+}
+
+/// Gives each record to a receiver, and keeps the order of keys as every sink has to.
+actor RefusingSink: EventSink {
+    private let receiver: Receiver
+    private var holds = KeyHolds()
+
+    init(_ receiver: Receiver) { self.receiver = receiver }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) { holds.removeAll() }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        var rejected: [RejectedRecord] = []
+        for record in batch.records {
+            let keys = [record.key, record.previousKey].filter { !$0.isEmpty }.map { text($0, batch) }
+            let entry = Receiver.Entry(
+                identity: record.identity, id: text(record.id, batch), table: batch.topics[Int(record.topic)].table,
+                keys: keys)
+            if holds.holds(record, of: batch) {
+                rejected.append(.behind(record))
+            } else if !receiver.take(entry) {
+                rejected.append(RejectedRecord(offset: record.offset, code: "test.refused", message: "refused"))
+            } else {
+                continue
+            }
+            holds.insert(record, of: batch)
+        }
+        holds.removeAll()
+        return .durable(before: batch.nextOffset, rejected: rejected)
+    }
+
+    func close() async {}
+
+    private func text(_ range: ByteRange, _ batch: RecordBatch) -> String {
+        String(validatingUTF8: batch.bytes(range)) ?? ""
+    }
+}

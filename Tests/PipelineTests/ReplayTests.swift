@@ -1,0 +1,141 @@
+import ChangeModel
+import ConnectorKit
+import ConnectorTesting
+import EventLog
+import Pipeline
+import Testing
+
+/// Cursors that people move, sinks that come and go while a pipeline runs.
+struct ReplayTests {
+    private let place: Workplace
+    private let database = PruningDatabase(seed: 12)
+
+    init() throws { place = try Workplace() }
+
+    private var box: RequestBox { RequestBox(logDirectory: place.path + "/log") }
+
+    private func pipeline(_ sinks: [SinkPlan]) -> Pipeline {
+        place.pipeline(from: PruningSourceModel(of: database), to: sinks, requests: box)
+    }
+
+    private func answer(to request: OperatorRequest) async throws -> RequestOutcome {
+        var outcome: RequestOutcome?
+        try await eventually("the answer") {
+            outcome = box.takeAnswer(to: request.id)
+            return outcome != nil
+        }
+        return try #require(outcome)
+    }
+
+    @Test func aReplayDeliversAgainFromItsPlaceOnAndToNobodyElse() async throws {
+        database.commitRandom(transactions: 40)
+        let (moved, other) = (Receiver(), Receiver())
+        let pipeline = pipeline([plan("moved", RefusingSink(moved)), plan("other", RefusingSink(other))])
+        async let end = pipeline.finish(untilCaughtUp: false)
+        try await eventually("the first delivery") { moved.identities == database.committed }
+        let request = OperatorRequest(.replay(sink: "moved", offset: 10, skipping: false))
+        try box.post(request)
+        #expect(try await answer(to: request).isDone)
+        let twice = database.committed + database.committed.dropFirst(10)
+        try await eventually("the second delivery") { moved.identities.count >= twice.count }
+        pipeline.stop.request()
+        #expect(try await end == nil)
+        #expect(moved.identities == twice)
+        #expect(other.identities == database.committed)
+    }
+
+    @Test(arguments: [1_000_000, 30])
+    func aPlaceThatTheLogDoesNotHaveOrThatWouldSkipEventsIsRefused(offset: UInt64) async throws {
+        database.commitRandom(transactions: 40)
+        let receiver = Receiver()
+        #expect(try await pipeline([plan("partner", RefusingSink(receiver))]).finish() == nil)
+        _ = try await place.log.replay("partner", from: 5, skipping: false)
+        let failure = await #expect(throws: ConnectorFailure.self) {
+            try await place.log.replay("partner", from: offset, skipping: false)
+        }
+        #expect(failure?.code == (offset == 30 ? "replay.would_skip" : "replay.not_in_log"))
+        #expect(try await place.log.cursor(of: "partner")?.offset == 5)
+        #expect(try await place.log.replay("partner", from: 30, skipping: true) == 5)
+    }
+
+    @Test func aReplayOfASinkThatDoesNotWorkIsDoneWhileItWaits() async throws {
+        database.commitRandom(transactions: 10)
+        let receiver = Receiver()
+        let working = pipeline([plan("partner", RefusingSink(receiver))])
+        #expect(try await working.finish() == nil)
+        var broken = ScriptedSink(inner: RefusingSink(receiver))
+        broken.onOpen = { () async throws(ConnectorFailure) in throw failure("down", .retry) }
+        let pipeline = pipeline([plan("partner", broken)])
+        async let end = pipeline.finish(untilCaughtUp: false)
+        let request = OperatorRequest(.replay(sink: "partner", offset: 0, skipping: false))
+        try box.post(request)
+        #expect(try await answer(to: request).isDone)
+        #expect(try await place.log.cursor(of: "partner")?.offset == 0)
+        pipeline.stop.request()
+        #expect(try await end == nil)
+    }
+
+    @Test func aNewSinkBeginsWhereItIsTold() async throws {
+        database.commitRandom(transactions: 20)
+        #expect(try await pipeline([]).finish() == nil)
+        let receivers = [Receiver(), Receiver(), Receiver()]
+        var plans = receivers.enumerated().map { plan("sink\($0)", RefusingSink($1)) }
+        plans[0].start = .latest
+        plans[1].start = .offset(7)
+        let before = database.committed
+        database.commitRandom(transactions: 20)
+        let pipeline = pipeline(plans)
+        #expect(try await pipeline.finish() == nil)
+        #expect(receivers[1].identities == Array(database.committed.dropFirst(7)))
+        #expect(receivers[2].identities == database.committed)
+        // It began at the start of the run, which may have captured some already.
+        #expect(receivers[0].identities.allSatisfy { $0 > before[before.count - 1] })
+    }
+
+    @Test func aReloadStartsNewSinksEndsOldOnesAndWakesThoseThatStopped() async throws {
+        let (old, steady, fresh, failing) = (Receiver(), Receiver(), Receiver(), Receiver())
+        let attempts = Counter()
+        var stopping = ScriptedSink(inner: RefusingSink(failing))
+        stopping.onWrite = { (_) async throws(ConnectorFailure) in
+            if attempts.next() == 1 { throw failure("broken", .stop) }
+        }
+        let (steadyPlan, failingPlan) = (plan("steady", RefusingSink(steady)), plan("failing", stopping))
+        let pipeline = pipeline([plan("old", RefusingSink(old)), steadyPlan, failingPlan])
+        async let end = pipeline.finish(untilCaughtUp: false)
+        database.commitRandom(transactions: 10)
+        try await eventually("the first delivery") {
+            steady.identities == database.committed && old.identities == database.committed && attempts.value == 1
+        }
+        let atReload = database.committed
+        pipeline.reload([steadyPlan, failingPlan, plan("fresh", RefusingSink(fresh))], changed: [])
+        try await eventually("the new one") { fresh.identities == atReload && failing.identities == atReload }
+        database.commitRandom(transactions: 10)
+        try await eventually("all that are left") {
+            [steady, fresh, failing].allSatisfy { $0.identities == database.committed }
+        }
+        #expect(old.identities == atReload)
+        pipeline.stop.request()
+        #expect(try await end == "test.broken")
+    }
+
+    @Test func aChangedSinkGoesOnWhereItWas() async throws {
+        let (former, changed) = (Receiver(), Receiver())
+        let pipeline = pipeline([plan("partner", RefusingSink(former))])
+        async let end = pipeline.finish(untilCaughtUp: false)
+        database.commitRandom(transactions: 10)
+        try await eventually("the first delivery") { former.identities == database.committed }
+        try await eventually("its cursor") {
+            try await place.log.cursor(of: "partner")?.offset == UInt64(database.committed.count)
+        }
+        pipeline.reload([plan("partner", RefusingSink(changed))], changed: ["partner"])
+        let count = database.committed.count
+        try await eventually("the end of the former") {
+            database.commitRandom(transactions: 1)
+            return !changed.identities.isEmpty
+        }
+        try await eventually("the rest") { (former.identities + changed.identities) == database.committed }
+        #expect(former.identities.count >= count)
+        pipeline.stop.request()
+        #expect(try await end == nil)
+    }
+}

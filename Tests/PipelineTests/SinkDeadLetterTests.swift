@@ -1,0 +1,138 @@
+import ChangeModel
+import ConnectorKit
+import ConnectorTesting
+import EventLog
+import Pipeline
+import Testing
+
+/// Events that a receiver refuses for good wait beside the log, for that sink alone.
+struct SinkDeadLetterTests {
+    private let place: Workplace
+    private let database = PruningDatabase(seed: 11)
+    private let receiver = Receiver()
+    private let healthy = LedgerStore()
+
+    init() throws { place = try Workplace() }
+
+    private var box: RequestBox { RequestBox(logDirectory: place.path + "/log") }
+
+    private func pipeline(_ policy: RejectionPolicy = .quarantine) -> Pipeline {
+        var refusing = plan("partner", RefusingSink(receiver))
+        refusing.onRejected = policy
+        return place.pipeline(
+            from: PruningSourceModel(of: database), to: [refusing, plan("ledger", LedgerSink(on: healthy))],
+            requests: box)
+    }
+
+    private func letters() throws -> [StoredDeadLetter] {
+        let reader = try place.log.makeReader()
+        var letters: [StoredDeadLetter] = []
+        while let letter = try reader.deadLetter(of: "@partner", after: letters.last?.id ?? 0) {
+            letters.append(letter)
+        }
+        return letters
+    }
+
+    private func waiting() throws -> [ChangeIdentity] { try letters().map { $0.letter.batch.identity(at: 0) } }
+
+    /// Asks a pipeline that is made for it, and ends it.
+    private func ask(_ action: OperatorRequest.Action) async throws -> RequestOutcome {
+        let request = OperatorRequest(action)
+        try box.post(request)
+        let pipeline = pipeline()
+        async let end = pipeline.finish(untilCaughtUp: false)
+        var outcome: RequestOutcome?
+        try await eventually("the answer") {
+            outcome = box.takeAnswer(to: request.id)
+            return outcome != nil
+        }
+        pipeline.stop.request()
+        #expect(try await end == nil)
+        return try #require(outcome)
+    }
+
+    @Test func aRefusedEventWaitsWithTheLaterOnesOfItsKeyWhileAllOthersAreDelivered() async throws {
+        database.commitRandom(transactions: 200)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        #expect(!waiting.isEmpty && waiting.count < database.committed.count)
+        #expect(Set(waiting).isDisjoint(with: receiver.identities))
+        #expect((waiting + receiver.identities).sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+        #expect(healthy.identities == database.committed)
+        let stored = try letters()
+        #expect(stored.first?.letter.code == "test.refused")
+        #expect(Set(stored.map(\.letter.code)) == ["test.refused", "delivery.behind"])
+        let end = UInt64(database.committed.count)
+        #expect(try await place.log.cursor(of: "partner")?.offset == end)
+    }
+
+    @Test func whatWaitsIsDeliveredInTheOrderOfItsKeysOnceTheReceiverTakesIt() async throws {
+        for round in 0..<3 {
+            database.commitRandom(transactions: 60)
+            receiver.refuse { $0.keys.contains("\(round + 2)") }
+            #expect(try await pipeline().finish() == nil)
+        }
+        receiver.refuse { _ in false }
+        let last = try #require(try letters().last?.id)
+        let outcome = try await ask(.redeliver(sink: "partner", through: last))
+        #expect(outcome.isDone, "\(outcome.text)")
+        #expect(try waiting() == [])
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+        database.commitRandom(transactions: 60)
+        #expect(try await pipeline().finish() == nil)
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    @Test func aKeyWhoseEventIsRefusedAgainWaitsOnAndTheOthersAreDelivered() async throws {
+        database.commitRandom(transactions: 120)
+        receiver.refuse { $0.keys.contains("3") || $0.keys.contains("5") }
+        #expect(try await pipeline().finish() == nil)
+        let count = try waiting().count
+        receiver.refuse { $0.keys.contains("5") }
+        let outcome = try await ask(.redeliver(sink: "partner", through: .max))
+        #expect(!outcome.isDone && outcome.text.contains("test.refused"))
+        let left = try waiting()
+        #expect(!left.isEmpty && left.count < count)
+        #expect((left + receiver.identities).sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    @Test func whatIsDiscardedIsNeverDeliveredAndItsKeyGoesOn() async throws {
+        database.commitRandom(transactions: 50)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let gone = try waiting()
+        receiver.refuse { _ in false }
+        #expect(try await ask(.discardDeadLetters(subject: "@partner", through: .max)).isDone)
+        database.commitRandom(transactions: 50)
+        #expect(try await pipeline().finish() == nil)
+        #expect((gone + receiver.identities).sorted() == database.committed)
+    }
+
+    @Test func haltStopsTheSinkInFrontOfTheRefusedEventAndNoOtherOne() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline(.halt).finish() == "test.refused")
+        #expect(try waiting() == [])
+        #expect(healthy.identities == database.committed)
+        receiver.refuse { _ in false }
+        #expect(try await pipeline(.halt).finish() == nil)
+        #expect(Set(receiver.identities) == Set(database.committed))
+    }
+
+    @Test func aRejectionOutsideOfWhatTheReceiptCoversIsAFaultOfTheSink() async throws {
+        database.commitRandom(transactions: 5)
+        var sink = ScriptedSink(inner: LedgerSink(on: LedgerStore()))
+        sink.receipt = { receipt, batch in
+            var receipt = receipt
+            receipt.rejected = [RejectedRecord(offset: batch.nextOffset, code: "test.refused", message: "")]
+            return receipt
+        }
+        let pipeline = place.pipeline(from: PruningSourceModel(of: database), to: [plan("liar", sink)])
+        #expect(try await pipeline.finish() == "pipeline.wrong_receipt")
+    }
+}
