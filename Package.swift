@@ -183,7 +183,8 @@ let package = Package(
             swiftSettings: house),
         .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"], exclude: ["RegistryClient"],
+            name: "IntegrationTests", dependencies: ["JSONText", "ProgramTesting", "Millrace"],
+            exclude: ["Debezium", "RegistryClient"],
             swiftSettings: house),
         .testTarget(
             name: "FaultTests",

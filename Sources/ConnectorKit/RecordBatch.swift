@@ -62,7 +62,8 @@ public struct Record: Sendable, BitwiseCopyable {
     @inlinable
     public init(
         offset: UInt64, id: ByteRange, payload: ByteRange, key: ByteRange, previousKey: ByteRange = .empty,
-        attributes: ByteRange = .empty, keyDocument: ByteRange = .empty, headers: ByteRange = .empty, topic: UInt32, identity: ChangeIdentity, committedAt: Int64
+        attributes: ByteRange = .empty, keyDocument: ByteRange = .empty, headers: ByteRange = .empty, topic: UInt32,
+        identity: ChangeIdentity, committedAt: Int64
     ) {
         self.offset = offset
         self.id = id

@@ -11,7 +11,7 @@ package final class EventEncoder {
     private let format: EventFormat
     private let form: RecordForm
     private let sourceKind: String
-    private let debezium: DebeziumOptions
+    private var debezium: DebeziumOptions
     /// What was counted of the transaction that is being encoded.
     private let count = TransactionCount()
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
@@ -21,6 +21,15 @@ package final class EventEncoder {
     /// What was wrong with what applications said about their transactions, in all that was encoded. Nothing of it is
     /// in here.
     package private(set) var contextProblems: Set<ContextProblem> = []
+
+    /// True when records say their places within their transaction, so that the encoder must see it from its begin.
+    package var countsRecords: Bool { format == .debezium }
+
+    /// The name of a source's database, for formats that tell it; to be set before the first event.
+    package var database: String {
+        get { debezium.database }
+        set { debezium.database = sourceKind == "postgres" ? newValue : "main" }
+    }
 
     private struct CachedPlan {
         let version: RelationVersion
@@ -46,8 +55,8 @@ package final class EventEncoder {
         self.form = form
     }
 
-    /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends; at
-    /// least one, so a single event may be longer.
+    /// Encodes changes of `batch` from `index` on, until the events are longer than `bytesMax` or the batch ends, or
+    /// before `end`; at least one, so a single event may be longer. What `isAside` comes out of the log's order.
     ///
     /// `versions` are in the order of the batch's relations. `firstOffset` is the log offset of the batch's first
     /// change. `including` is asked once for each relation version that this encoder sees; changes of other tables give
@@ -55,8 +64,8 @@ package final class EventEncoder {
     /// when the change at `index`, or the first one behind it that is wanted, cannot be encoded; with events before it,
     /// these are returned first, and the next call throws.
     package func encode(
-        _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, bytesMax: Int,
-        including: (Relation) -> Bool
+        _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, upTo end: Int = .max,
+        bytesMax: Int, isAside: Bool = false, including: (Relation) -> Bool
     ) throws(EncodingFailure) -> (records: RecordBatch, nextIndex: Int) {
         let plans = versions.map { plan(for: $0, including) }
         let frozen = batch.body
@@ -65,10 +74,11 @@ package final class EventEncoder {
         var position = max(index, 0)
         var writer = EventWriter(
             format: format, form: form, hasLSN: hasLSN,
-            debezium: DebeziumState(options: debezium, count: count, now: WallClock.nanoseconds()),
+            debezium: DebeziumState(options: debezium, count: isAside ? nil : count, now: WallClock.nanoseconds()),
             changeCount: max(batch.changeCount - position, 0),
             tupleBytes: body.byteCount, bytesMax: bytesMax)
-        while position < batch.changeCount, writer.isEmpty || writer.byteCount <= bytesMax {
+        let end = min(end, batch.changeCount)
+        while position < end, writer.isEmpty || writer.byteCount <= bytesMax {
             let change = batch.change(at: position)
             let relation = Int(change.relation)
             do throws(EncodingFailure.Reason) {

@@ -107,7 +107,7 @@ struct Project {
                 name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
-                start: entry.configuration.start)
+                start: entry.configuration.start, debezium: DebeziumOptions(entry.configuration.debezium))
         }
     }
 

@@ -100,7 +100,10 @@ struct DebeziumSchema {
             [plain("string", "prefix", isOptional: true), plain("bytes", "content", isOptional: true)],
             name: "io.debezium.connector.common.Message", version: 1, field: "message")
         return structure(
-            [plain("string", "op"), plain("int64", "ts_ms", isOptional: true), source(isPostgres), transaction, content],
+            [
+                plain("string", "op"), plain("int64", "ts_ms", isOptional: true), source(isPostgres), transaction,
+                content,
+            ],
             name: "io.debezium.connector.common.MessageValue", version: 1)
     }
 

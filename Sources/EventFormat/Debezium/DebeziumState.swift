@@ -4,8 +4,8 @@ internal import ChangeModel
 /// What a writer of Debezium's form keeps from record to record.
 struct DebeziumState: ~Copyable {
     let options: DebeziumOptions
-    /// Counts the records of transactions, over all batches of an encoder.
-    let count: TransactionCount
+    /// Counts the records of transactions, over all batches of an encoder; nil for events out of their order.
+    let count: TransactionCount?
     /// The members behind `op`, which say when the event was written, and the end of the value.
     private(set) var stamp = OutputBuffer(capacity: 96)
     /// The milliseconds of ``stamp``.
@@ -14,7 +14,7 @@ struct DebeziumState: ~Copyable {
     var headers = OutputBuffer(capacity: 128)
 
     /// `now` counts nanoseconds since 1970.
-    init(options: DebeziumOptions, count: TransactionCount, now: Int64) {
+    init(options: DebeziumOptions, count: TransactionCount?, now: Int64) {
         (self.options, self.count) = (options, count)
         milliseconds = now / 1_000_000
         stamp.append(",\"ts_ms\":")

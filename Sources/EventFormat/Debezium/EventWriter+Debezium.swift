@@ -33,6 +33,7 @@ extension EventWriter {
         let start = beginRecord(part, plan)
         appendKeyDocument(isGone ? images.before : images.after, plan, parts, body)
         if part == .deletion {
+            texts.previousKey = keepLooseKey(images.after, plan, body)
             appendHeader("__debezium.newkey", images.after, plan, parts, body)
         } else if part == .creation {
             texts.previousKey = keepLooseKey(images.before, plan, body)
@@ -65,6 +66,7 @@ extension EventWriter {
         if form == .line, debezium.options.lines == .value { return }
         let start = beginRecord(.tombstone, plan)
         appendKeyDocument(images.before, plan, parts, body)
+        if images.isKeyChanged { texts.previousKey = keepLooseKey(images.after, plan, body) }
         appendHeaders()
         if form == .line { output.append("null") }
         try endRecord(from: start, context)
@@ -100,7 +102,7 @@ extension EventWriter {
         _ context: DebeziumContext, _ plan: ColumnPlan, _ parts: DebeziumPlan, _ images: RowImages, _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
         let isBegin = context.change.operation == .begin
-        if isBegin { debezium.count.begin(context.info.commit) }
+        if isBegin { debezium.count?.begin(context.info.commit) }
         let start = beginRecord(.whole, plan)
         if !images.after.isEmpty { texts.key = keepLooseKey(images.after, plan, body) }
         let keyStart = beginKeyDocument(plan, parts)
@@ -112,17 +114,17 @@ extension EventWriter {
         output.append(plan.bytes(parts.valueSchema))
         output.append(isBegin ? "{\"status\":\"BEGIN\",\"id\":" : "{\"status\":\"END\",\"id\":")
         appendTransactionID(context.info)
-        if isBegin || debezium.count.commit != context.info.commit {
+        if !isBegin, let count = debezium.count, count.commit == context.info.commit {
+            appendCounts(count, to: &output)
+        } else {
             // Of a transaction whose begin is not in the log any more nobody counted the records.
             output.append(",\"event_count\":null,\"data_collections\":null")
-        } else {
-            appendCounts(debezium.count, to: &output)
         }
         output.append(",\"ts_ms\":")
         output.append(decimal: milliseconds(context.info.committedAt))
         output.append(UInt8(ascii: "}"))
         if !parts.valueSchema.isEmpty { output.append(UInt8(ascii: "}")) }
-        if !isBegin { debezium.count.end() }
+        if !isBegin { debezium.count?.end() }
         try endRecord(from: start, context)
     }
 }

@@ -15,8 +15,8 @@ extension EventWriter {
         var context = context
         context.topic = routes.index(of: plan.version.relation)
         // Nothing is written about the transaction, but its end counts the record.
-        if context.info.id != 0, debezium.count.commit == context.info.commit {
-            _ = debezium.count.count(parts.collection)
+        if context.info.id != 0, let count = debezium.count, count.commit == context.info.commit {
+            _ = count.count(parts.collection)
         }
         texts = RecordTexts()
         debezium.headers.removeAll()

@@ -115,15 +115,15 @@ extension EventWriter {
 
     /// Counts a record, and writes its place in its transaction; `null` where the begin of the transaction is no event.
     mutating func appendTransactionBlock(_ context: DebeziumContext, _ parts: DebeziumPlan) {
-        guard context.info.id != 0, debezium.count.commit == context.info.commit else {
+        guard context.info.id != 0, let count = debezium.count, count.commit == context.info.commit else {
             output.append("null")
             return
         }
-        let ofTable = debezium.count.count(parts.collection)
+        let ofTable = count.count(parts.collection)
         output.append("{\"id\":")
         appendTransactionID(context.info)
         output.append(",\"total_order\":")
-        output.append(decimal: debezium.count.total)
+        output.append(decimal: count.total)
         output.append(",\"data_collection_order\":")
         output.append(decimal: ofTable)
         output.append(UInt8(ascii: "}"))

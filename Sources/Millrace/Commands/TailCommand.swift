@@ -24,7 +24,7 @@ struct TailCommand: AsyncParsableCommand {
     var from = StartPosition.earliest
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
-    @Option(help: "The form of the events: cloudevents or row.")
+    @Option(help: "The form of the events: cloudevents, row or debezium.")
     var format = EventFormat.cloudEvents
     @OptionGroup var clearance: ClearanceOption
 
@@ -33,9 +33,17 @@ struct TailCommand: AsyncParsableCommand {
         let reader = try LogReader(directory: project.logDirectory)
         var clearing = try project.clearing(clearance.chosen)
         let encoder = ClearedEncoder(
-            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
+            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format,
+            debezium: .forPrinting)
         let patterns = tables.map { TablePattern($0) }
+        let isWanted = { (relation: Relation) in
+            patterns.isEmpty || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
+        }
         var offset = try reader.offset(at: from)
+        let database = try reader.statistics().source?.fingerprint["database"]
+        try await encoder.prepare(for: offset, database: database, clearing: &clearing, including: isWanted) {
+            (offset) async throws(ConnectorFailure) in try reader.read(from: offset)
+        }
         while true {
             guard let logged = try reader.read(from: offset) else {
                 if !follow { return }
@@ -50,10 +58,7 @@ struct TailCommand: AsyncParsableCommand {
             }
             var index = Int(offset - logged.firstOffset)
             while index < logged.batch.changeCount {
-                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20) { relation in
-                    patterns.isEmpty
-                        || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
-                }
+                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20, including: isWanted)
                 for record in part.records.records {
                     // The reader of a pipe that went away has seen enough.
                     guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else {
