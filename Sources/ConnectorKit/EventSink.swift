@@ -42,8 +42,8 @@ public struct DeliveryReceipt: Sendable, Equatable {
     /// The records before `durableBefore` that the receiver refused for good, none of them named by an earlier receipt:
     /// the pipeline keeps them as dead letters of the sink before it counts them as delivered.
     ///
-    /// So that the order of a key is kept, a sink that rejects a record also rejects (``RejectedRecord/behind(_:)``) all
-    /// records of its key that it took behind it and takes before it has named it, see ``KeyHolds``. From then on the
+    /// So that the order of a key is kept, a sink that rejects a record also rejects all records of its key that it
+    /// took behind it and takes before it has named it (``RejectedRecord/behind(_:)``, ``KeyHolds``). From then on the
     /// pipeline holds them back by itself.
     public var rejected: [RejectedRecord]
 

@@ -4,8 +4,8 @@ internal import ChangeModel
 /// Keys of which a record waits, so that later records of the same key must wait behind it.
 ///
 /// Keys of different tables are different keys. They are told apart by a hash of 64 bits: at worst, a record waits that
-/// need not. A record without a key that comes while keys of its table wait is one that empties the table: it waits, and
-/// then everything of the table.
+/// need not. A record without a key that comes while keys of its table wait is one that empties the table: it waits,
+/// and then everything of the table.
 public struct KeyHolds: Sendable {
     private var keys: Set<UInt64> = []
     /// Tables of which a key waits.

@@ -47,7 +47,8 @@ extension EventLog {
     }
 
     /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
-    /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it was.
+    /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it
+    /// was.
     ///
     /// Throws `replay.not_in_log` for an offset that the log does not have, `replay.would_skip` for one that lies ahead
     /// of the cursor, `log.unknown_sink` for a sink that never ran.

@@ -6,8 +6,8 @@ enum LogFormat {
     static let applicationID: Int64 = 0x4D4C_524C
     /// The version of the tables and of what they hold (PRAGMA user_version).
     ///
-    /// Version 1 has no dead letters. Up to version 2 all bodies are in the database. Up to version 3 nothing is known of
-    /// a sink's rate and next attempt.
+    /// Version 1 has no dead letters. Up to version 2 all bodies are in the database. Up to version 3 nothing is known
+    /// of a sink's rate and next attempt.
     static let version: Int64 = 4
     /// The first version with bodies outside of the database.
     private static let bodyFilesVersion: Int64 = 3

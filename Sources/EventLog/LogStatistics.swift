@@ -14,8 +14,8 @@ package struct SinkCursor: Sendable, Equatable {
     package var lastError: SinkError?
     /// How many events a second the cursor passed when it was last moved; nil when that was never measured.
     package var eventsPerSecond: Double?
-    /// When the sink is opened again after a failure that may pass, in microseconds since 1970-01-01 00:00 UTC; nil when
-    /// it works, or does not try again.
+    /// When the sink is opened again after a failure that may pass, in microseconds since 1970-01-01 00:00 UTC; nil
+    /// when it works, or does not try again.
     package var retryAt: Int64?
 }
 

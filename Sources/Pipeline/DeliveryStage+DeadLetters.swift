@@ -149,7 +149,12 @@ extension DeliveryStage {
     /// Moves the cursor as somebody asked, while the sink is closed.
     mutating func moveCursor(asIn request: OperatorRequest) async throws(ConnectorFailure) {
         guard case .replay(_, let offset, let skips) = request.action else { return }
-        desk.answer(request, try await Self.replay(plan.name, offset, skips, log))
+        do throws(ConnectorFailure) {
+            desk.answer(request, try await Self.replay(plan.name, offset, skips, log))
+        } catch {
+            desk.postpone(request)
+            throw error
+        }
     }
 
     /// Moves a sink's cursor, and says so; what the request itself is wrong about is an answer and no failure.

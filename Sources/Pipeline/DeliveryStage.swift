@@ -70,6 +70,7 @@ package struct DeliveryStage {
     package mutating func run(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
+                if let request = desk.nextReplay(for: plan.name) { try await moveCursor(asIn: request) }
                 let ending = try await deliverUntilFailure(until: end)
                 await plan.sink.close()
                 if case .replay(let request) = ending {
@@ -94,7 +95,7 @@ package struct DeliveryStage {
     /// Waits before the sink is opened again; somebody who wants another cursor need not wait as long.
     private func wait(upTo pause: Duration) async {
         let end = ContinuousClock.now + pause
-        while !stop.isRequested, !desk.has(for: plan.name), ContinuousClock.now < end {
+        while !stop.isRequested, !desk.hasReplay(for: plan.name), ContinuousClock.now < end {
             await stop.wait(upTo: min(end - .now, Self.requestInterval))
         }
     }

@@ -123,16 +123,16 @@ package struct Pipeline: Sendable {
         return await withTaskGroup(of: Outcome.self) { group in
             let desk = RequestDesk(parts.requests, logger: logger)
             group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp) }
-            group.addTask { await serve(desk) }
-            group.addTask { await retain() }
-            group.addTask { await endSinks() }
-            group.addTask { await nextReload() }
             func startSinks() {
                 for (plan, end) in roster.starting() {
                     group.addTask { await deliver(plan, feed, captureEnd, desk, end) }
                 }
             }
             startSinks()
+            group.addTask { await serve(desk) }
+            group.addTask { await retain() }
+            group.addTask { await endSinks() }
+            group.addTask { await nextReload() }
             var failure: ConnectorFailure?
             for await outcome in group {
                 switch outcome.stage {

@@ -31,8 +31,18 @@ package final class RequestDesk: Sendable {
         }
     }
 
-    /// True when a request for a sink waits.
-    func has(for sink: String) -> Bool { state.withLock { $0.waiting.contains { $0.action.sink == sink } } }
+    /// The oldest request to move a sink's cursor that nobody took yet; nil for none.
+    func nextReplay(for sink: String) -> OperatorRequest? {
+        state.withLock { state in
+            let place = state.waiting.firstIndex { $0.action.isReplay(of: sink) }
+            return place.map { state.waiting.remove(at: $0) }
+        }
+    }
+
+    /// True when such a request waits.
+    func hasReplay(for sink: String) -> Bool {
+        state.withLock { $0.waiting.contains { $0.action.isReplay(of: sink) } }
+    }
 
     /// The oldest request for a sink that is not among those that run; nil for none.
     func nextStray(besides running: Set<String>) -> OperatorRequest? {
@@ -79,5 +89,11 @@ package final class RequestDesk: Sendable {
         state.withLock { state in
             for request in requests where state.known.insert(request.id).inserted { state.waiting.append(request) }
         }
+    }
+}
+
+extension OperatorRequest.Action {
+    fileprivate func isReplay(of name: String) -> Bool {
+        if case .replay(name, _, _) = self { true } else { false }
     }
 }

@@ -26,8 +26,8 @@ final class SinkRoster: Sendable {
 
     /// The names of the sinks that there should be, whether they work or not.
     var names: [String] { state.withLock { $0.wanted.keys.sorted() } }
-    /// The names of those that deliver now.
-    var running: Set<String> { state.withLock { Set($0.running.keys) } }
+    /// The names of those that deliver now, or begin anew in a moment.
+    var running: Set<String> { state.withLock { $0.restarts.union($0.running.keys) } }
 
     /// The sinks that should deliver and do not, each with the signal that ends it.
     func starting() -> [(plan: SinkPlan, stop: StopSignal)] {
@@ -36,6 +36,7 @@ final class SinkRoster: Sendable {
             for (name, plan) in state.wanted.sorted(by: { $0.key < $1.key }) where state.running[name] == nil {
                 let stop = StopSignal()
                 state.running[name] = stop
+                state.restarts.remove(name)
                 starting.append((plan, stop))
             }
             return starting
@@ -56,7 +57,7 @@ final class SinkRoster: Sendable {
     func ended(_ name: String) -> (wasOriginal: Bool, restarts: Bool) {
         state.withLock { state in
             state.running[name] = nil
-            return (state.originals.remove(name) != nil, state.restarts.remove(name) != nil)
+            return (state.originals.remove(name) != nil, state.restarts.contains(name))
         }
     }
 

@@ -213,14 +213,14 @@ enum PipelineSettings {
             default: .list(usualClearance)),
         Setting(
             "from", .text,
-            "Where the sink begins in the log when it is new: `earliest`, `latest`, a log offset, or a UTC time of commit"
-                + " such as `2026-11-21T10:00:00Z`. Later it goes on where it was; `millrace replay` moves it.",
+            "Where the sink begins in the log when it is new: `earliest`, `latest`, a log offset, or a UTC time of"
+                + " commit such as `2026-11-21T10:00:00Z`. Later it goes on where it was; `millrace replay` moves it.",
             default: .text("earliest")),
         Setting(
             "on_rejected", .choice(RejectedPolicy.allCases.map(\.rawValue)),
-            "What becomes of an event that the receiver refuses for good. `quarantine`: it waits as a dead letter of the"
-                + " sink, with the later events of its key, while all others are delivered. `halt`: the sink stops in"
-                + " front of it.",
+            "What becomes of an event that the receiver refuses for good. `quarantine`: it waits as a dead letter of"
+                + " the sink, with the later events of its key, while all others are delivered. `halt`: the sink stops"
+                + " in front of it.",
             default: .text(RejectedPolicy.quarantine.rawValue)),
     ]
 

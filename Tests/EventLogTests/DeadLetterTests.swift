@@ -131,7 +131,9 @@ struct DeadLetterTests {
                 sql: """
                     DROP TABLE dead_letter; DROP TABLE dead_letter_count; DROP INDEX batch_body_file;
                     ALTER TABLE batch DROP COLUMN body_file; ALTER TABLE batch DROP COLUMN body_offset;
-                    ALTER TABLE batch DROP COLUMN body_length; PRAGMA user_version = 1
+                    ALTER TABLE batch DROP COLUMN body_length;
+                    ALTER TABLE sink DROP COLUMN events_per_second; ALTER TABLE sink DROP COLUMN retry_at;
+                    PRAGMA user_version = 1
                     """)
         }
         try database.close()

@@ -19,7 +19,7 @@ enum ManualRule {
     private static let codeCalls = ["ConnectorFailure(", "ConfigurationProblem(", "report("]
     private static let parts: Set<Substring> = [
         "postgres", "sqlite", "file", "log", "schema", "config", "pipeline", "outbox", "command", "event",
-        "sensitivity", "http",
+        "sensitivity", "http", "delivery", "webhook", "nats",
     ]
 
     /// True for `part.what`, whether the part is known or not.
