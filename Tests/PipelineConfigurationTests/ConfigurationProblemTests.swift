@@ -178,7 +178,7 @@ struct ConfigurationProblemTests {
                 "config.unknown_key source.postgres.windw 6:5 unknown key \"windw\" (did you mean \"window\"?)",
                 "config.bad_value log.retention.size 11:30 \"64\" has no unit"
                     + " (write a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB)",
-                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row"
+                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, debezium"
                     + " (did you mean \"row\"?)",
             ])
     }
