@@ -37,7 +37,8 @@ public struct Record: Sendable, BitwiseCopyable {
     public var offset: UInt64
     /// The event's id as text, the same at every delivery.
     public var id: ByteRange
-    /// The payload in the batch's bytes; empty for an event without data, and for a key that is to be forgotten. The byte after it is a line feed, outside of the range.
+    /// The payload in the batch's bytes; empty for an event without data, and for a key that is to be forgotten. The
+    /// byte after it is a line feed, outside of the range.
     public var payload: ByteRange
     /// The row's key as text (the event's `partitionkey`), for an outbox the id of the aggregate; empty without one.
     public var key: ByteRange

@@ -193,7 +193,8 @@ struct DebeziumEventTests {
         let key = try #require(lines[0]["key"])
         #expect(
             key.compactText
-                == #"{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"#
+                == #"{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"#
+                + #""optional":false,"#
                 + #""name":"shop.public.t.Key"},"payload":{"id":1}}"#)
         let value = try #require(lines[0]["value"])
         #expect(value["schema"]?["name"]?.string == "shop.public.t.Envelope")
@@ -288,12 +289,14 @@ struct DebeziumEventTests {
             #expect(lines[1]["value"]?["transaction"]?["id"]?.string == "7:100")
             #expect(
                 lines[0]["value"]?.compactText
-                    == #"{"status":"BEGIN","id":"7:100","event_count":null,"data_collections":null,"ts_ms":1795255200123}"#
+                    == #"{"status":"BEGIN","id":"7:100","event_count":null,"data_collections":null,"#
+                    + #""ts_ms":1795255200123}"#
             )
             #expect(
                 lines[6]["value"]?.compactText
                     == #"{"status":"END","id":"7:100","event_count":4,"#
-                    + #""data_collections":[{"data_collection":"public.orders","event_count":4}],"ts_ms":1795255200123}"#
+                    + #""data_collections":[{"data_collection":"public.orders","event_count":4}],"#
+                    + #""ts_ms":1795255200123}"#
             )
             #expect(lines[6]["key"]?.compactText == #"{"id":"7:100"}"#)
         }
@@ -330,7 +333,8 @@ struct DebeziumEventTests {
         let lines = try encode([row], of: outbox(json), format: .debezium, debezium: Self.recordLines)
         #expect(
             lines.lines == [
-                #"{"topic":"outbox.event.Order","key":"42","headers":{"id":"e\"1","correlationid":"req-7"},"value":{"a":1}}"#
+                #"{"topic":"outbox.event.Order","key":"42","headers":{"id":"e\"1","correlationid":"req-7"},"#
+                    + #""value":{"a":1}}"#
             ])
         let binary = try encode([row], of: outbox(json), format: .debezium, form: .binary)
         let record = try #require(binary.records.first)

@@ -132,7 +132,8 @@ struct DebeziumValueTests {
                 .timestamp, "timestamp without time zone", "2026-11-21 10:00:00", #""2026-11-21T10:00:00Z""#,
                 times(.isostring)),
             Sample(
-                .timestampTZ, "timestamp with time zone", "2026-11-21 08:00:00.5+00", #""2026-11-21T08:00:00.500000Z""#),
+                .timestampTZ, "timestamp with time zone", "2026-11-21 08:00:00.5+00",
+                #""2026-11-21T08:00:00.500000Z""#),
             Sample(.timestampTZ, "timestamp(0) with time zone", "2026-11-21 08:00:00+00", #""2026-11-21T08:00:00Z""#),
             Sample(
                 .timestampTZ, "timestamp(3) with time zone", "2026-11-21 08:00:00+00", #""2026-11-21T08:00:00.000Z""#),

@@ -126,8 +126,8 @@ struct ConfigurationProblemTests {
                     + "  d: {file: {path: x}, format: debezium, debezium: {topic_prefix: \"a b\"}}\n"),
             "config.bad_value sinks.a.debezium.decimal 4:62 \"exact\" is not one of precise, string, double",
             "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, debezium",
-            "config.bad_value sinks.c.debezium 6:24 \"debezium\" is for sinks of that format, and the format of this one"
-                + " is cloudevents (write format: debezium, or take the key out)",
+            "config.bad_value sinks.c.debezium 6:24 \"debezium\" is for sinks of that format, and the format of this"
+                + " one is cloudevents (write format: debezium, or take the key out)",
             "config.bad_value sinks.d.debezium.topic_prefix 7:42 the prefix is not 1 to 100 letters, digits, ., _ or -"
                 + " (write the topic.prefix of the connector, such as shop)"),
         BadFile(

@@ -65,9 +65,11 @@ struct DebeziumSchema {
         ["ts_ms", "ts_us", "ts_ns"].map { plain("int64", $0, isOptional: isOptional) }
     }
 
+    /// What Debezium calls its blocks about transactions.
+    private static let metadata = "event"
     private static let transaction = structure(
         [plain("string", "id"), plain("int64", "total_order"), plain("int64", "data_collection_order")],
-        name: "event.block", version: 1, isOptional: true, field: "transaction")
+        name: metadata + ".block", version: 1, isOptional: true, field: "transaction")
 
     private static func source(_ isPostgres: Bool) -> String {
         let snapshot = plain(
@@ -112,7 +114,8 @@ struct DebeziumSchema {
 
     private static let transactionValue: String = {
         let collection = structure(
-            [plain("string", "data_collection"), plain("int64", "event_count")], name: "event.collection", version: 1)
+            [plain("string", "data_collection"), plain("int64", "event_count")], name: metadata + ".collection",
+            version: 1)
         return structure(
             [
                 plain("string", "status"), plain("string", "id"), plain("int64", "event_count", isOptional: true),

@@ -44,7 +44,8 @@ extension EventWriter {
         return start
     }
 
-    /// Notes where the key stands that was just written. Where it is no part of the payload, it moves behind the events.
+    /// Notes where the key stands that was just written. Where it is no part of the payload, it moves behind the
+    /// events.
     mutating func endKeyDocument(from start: Int, _ parts: DebeziumPlan) {
         if !parts.keySchema.isEmpty { output.append(UInt8(ascii: "}")) }
         keepKeyDocument(from: start)

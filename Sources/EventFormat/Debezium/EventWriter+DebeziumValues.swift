@@ -78,8 +78,8 @@ extension EventWriter {
 
     // MARK: Blocks
 
-    /// Writes where a change comes from. The position is that of the commit, which never goes back; the second number of
-    /// the sequence tells the changes of a transaction apart.
+    /// Writes where a change comes from. The position is that of the commit, which never goes back; the second number
+    /// of the sequence tells the changes of a transaction apart.
     mutating func appendSource(_ context: DebeziumContext, _ plan: ColumnPlan, _ parts: DebeziumPlan) {
         let isSnapshot = context.change.operation == .snapshot
         let info = context.info
