@@ -91,7 +91,7 @@ struct ClearingTests {
                 let records = try encoder.encode(cleared, from: 0, bytesMax: 1 << 20) { _ in true }.records
                 // Everything that a sink is given: payloads, keys, headers and what stands between them.
                 let everything = ByteRange(offset: 0, length: UInt32(records.body.count))
-                let text = try #require(String(validatingUTF8: records.bytes(everything)))
+                let text = String(validatingUTF8: records.bytes(everything)) ?? ""
                 for word in ["ada", "card-1", "id-1", "id-3"] { #expect(!text.contains(word), "\(word) in \(text)") }
                 #expect(text.contains("[redacted]"))
                 #expect(records.records.count == (form == .line && lines == .value ? 4 : 6))
