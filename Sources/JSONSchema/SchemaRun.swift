@@ -33,7 +33,7 @@ struct SchemaRun {
     private var scope: [Int32] = []
 
     /// Checks inside of each other. Their frames must fit on any thread's stack.
-    static let depthMax = 1_000
+    static let depthMax = 600
     /// Names in paths of failures are cut behind this many bytes.
     private static let nameBytesMax = 256
 

@@ -1,5 +1,7 @@
 import ArgumentParser
+import ChangeModel
 import ConnectorKit
+import EventLog
 import PipelineConfiguration
 import SchemaRegistry
 import Sensitivity
@@ -39,6 +41,11 @@ extension Project {
     func sensitivityFindings() -> [Finding] {
         let folder = SchemaFolder(directory: schemasDirectory)
         let sinks = sinks.map { ($0.configuration.name, $0.configuration.clearance) }
-        return sensitivity.findings(of: configuration.name, folder, sinks: sinks)
+        var columns: [String: Set<String>] = [:]
+        // In the order of their numbers: the last form of a table counts.
+        for version in (try? LogReader(directory: logDirectory).statistics().relations) ?? [] {
+            columns[version.subject] = Set(version.relation.columns.map(\.name))
+        }
+        return sensitivity.findings(of: configuration.name, folder, sinks: sinks, columns: columns)
     }
 }

@@ -19,6 +19,8 @@ package struct FolderExamination: Sendable {
     package enum Kind: String, Sendable {
         /// Something cannot be read or used.
         case unusable
+        /// A file looks like a version and is none.
+        case stray
         /// A version is not what it was.
         case changed
         /// A version that was there is gone.
@@ -44,6 +46,7 @@ extension SchemaStore {
         for subject in names {
             do throws(RegistryFailure) {
                 let versions = try read { index throws(ConnectorFailure) in try index.subject(subject).versions }
+                try findStrays(of: subject, &result)
                 if versions.isEmpty { continue }
                 result.subjectCount += 1
                 result.versionCount += versions.count
@@ -55,6 +58,19 @@ extension SchemaStore {
         if let base { try findMissing(base, &result) }
         try findConflicts(&result)
         return result
+    }
+
+    /// Names that a version or a proposal could have but for how its number is written: such a file is never read.
+    private func findStrays(
+        of subject: String, _ result: inout FolderExamination
+    ) throws(RegistryFailure) {
+        let names = try onFiles { () throws(ConnectorFailure) in try self.folder.strayFiles(of: subject) }
+        for file in names {
+            result.findings.append(
+                .init(
+                    kind: .stray, file: file,
+                    message: "this file is passed over: a version is named v1.schema.json, v2.schema.json and so on"))
+        }
     }
 
     private func examine(

@@ -76,7 +76,7 @@ extension SchemaFolder {
 
     private static func proposalName(_ number: Int) -> String { "proposed-\(number).schema.json" }
 
-    private static func proposalNumber(ofFile name: String) -> Int? {
+    static func proposalNumber(ofFile name: String) -> Int? {
         guard name.hasPrefix("proposed-"), name.hasSuffix(".schema.json"),
             let number = Int(name.dropFirst(9).dropLast(12)), number > 0, name == proposalName(number)
         else { return nil }

@@ -162,6 +162,15 @@ package struct SchemaFolder: Sendable {
 
     func fileName(_ version: Int) -> String { "v\(version).schema.json" }
 
+    /// Files of a subject that end like versions and are none, by their paths.
+    func strayFiles(of subject: String) throws(ConnectorFailure) -> [String] {
+        let path = try path(of: subject)
+        return try Folder.names(in: path).sorted().filter { name in
+            name.hasSuffix(".schema.json") && !name.hasPrefix(".") && version(ofFile: name) == nil
+                && Self.proposalNumber(ofFile: name) == nil
+        }.map { path + "/" + $0 }
+    }
+
     /// The version that a file holds; nil for a name that ``fileName(_:)`` does not give.
     private func version(ofFile name: String) -> Int? {
         guard name.hasPrefix("v"), name.hasSuffix(".schema.json"), let version = Int(name.dropFirst().dropLast(12)),

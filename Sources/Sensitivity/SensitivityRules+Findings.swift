@@ -2,9 +2,11 @@ package import ConnectorKit
 package import SchemaRegistry
 
 extension SensitivityRules {
-    /// What `doctor` says about the contracts of a pipeline: words that are no class, and what each sink does not see.
+    /// What `doctor` says about the contracts of a pipeline: words that are no class, classes of what is no column, and
+    /// what each sink does not see. `columns` are those that the tables had last, by subject, as far as they are known.
     package func findings(
-        of pipelineName: String, _ schemas: SchemaFolder, sinks: [(name: String, clearance: Clearance)]
+        of pipelineName: String, _ schemas: SchemaFolder, sinks: [(name: String, clearance: Clearance)],
+        columns known: [String: Set<String>] = [:]
     ) -> [Finding] {
         var findings: [Finding] = []
         var hidden: [String: [String]] = [:]
@@ -15,6 +17,11 @@ extension SensitivityRules {
                 if let word = classes.unknownWords.first { findings.append(Self.unknown(word, subject)) }
                 for column in classes.suspected { findings.append(Self.suspected(column, table, subject)) }
                 let columns = classes.all(unclassified: unclassified)
+                if let captured = known[subject] {
+                    for column in columns where column.isClassified && !captured.contains(column.name) {
+                        findings.append(Self.unmatched(column.name, table, subject))
+                    }
+                }
                 for sink in sinks {
                     let unseen = columns.filter { !sink.clearance.allows($0.sensitivity) }
                     hidden[sink.name, default: []] += unseen.map { column in
@@ -43,6 +50,15 @@ extension SensitivityRules {
             "a version of \(subject) says \(ClassStatements.keyword): \(word.prefix(40)), which is no class; it counts "
                 + "as restricted",
             fix: "write public, internal, confidential or restricted")
+    }
+
+    private static func unmatched(_ column: String, _ table: String, _ subject: String) -> Finding {
+        Finding(
+            .warning, "sensitivity.unmatched",
+            "\(subject) classifies \(column), and \(table) had no such column when it was last captured: nothing is "
+                + "hidden by it",
+            fix: "write the column's name as the database has it (capital letters count) in a new version of \(subject)"
+        )
     }
 
     private static func suspected(_ column: String, _ table: String, _ subject: String) -> Finding {

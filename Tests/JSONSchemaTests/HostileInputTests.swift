@@ -12,15 +12,6 @@ struct HostileInputTests {
 
     private func tape(_ text: String) throws -> JSONTape { try JSONTape(parsing: Array(text.utf8)) }
 
-    /// Runs `body` on a thread with a quarter of the stack that threads have on Linux.
-    private func onSmallStack<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
-        try await withCheckedThrowingContinuation { continuation in
-            let thread = Thread { continuation.resume(with: Result { try body() }) }
-            thread.stackSize = 8 << 20
-            thread.start()
-        }
-    }
-
     // MARK: Recursion
 
     @Test func documentNestedTooDeepIsAnErrorWithItsPlace() throws {

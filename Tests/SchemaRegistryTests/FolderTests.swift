@@ -20,6 +20,17 @@ import Testing
         #expect(try place.names("s") == ["v1.schema.json"])
     }
 
+    @Test func aFileWhoseNameIsAlmostThatOfAVersionIsNotPassedOverInSilence() throws {
+        let place = try Workplace()
+        try place.makeFolder("s")
+        for name in ["v1.schema.json", "v01.schema.json", "V2.schema.json", "proposed-1.schema.json", "notes.md"] {
+            try place.write("{}", "s/" + name)
+        }
+        let findings = try place.store.examine().findings
+        #expect(findings.map(\.kind) == [.stray, .stray])
+        #expect(findings.map(\.file) == [place.file("s/V2.schema.json"), place.file("s/v01.schema.json")])
+    }
+
     @Test func fileHasItsNameOnlyWhenItIsWhole() throws {
         let place = try Workplace()
         try place.makeFolder("s")

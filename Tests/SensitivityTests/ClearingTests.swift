@@ -27,6 +27,18 @@ struct ClearingTests {
         SampleChange(after: [id, email, card])
     }
 
+    @Test func aClassOfWhatIsNoColumnIsWarnedOf() throws {
+        try schemas.write("shop.public.people", 1, ["email": "restricted", "Card": "restricted"])
+        let rules = SensitivityRules(salt: Self.salt)
+        func codes(_ columns: [String: Set<String>]) -> [String] {
+            rules.findings(of: "shop", schemas.folder, sinks: [], columns: columns).map(\.code)
+        }
+        let columns: Set<String> = ["id", "email", "card"]
+        #expect(codes(["shop.public.people": columns]) == ["sensitivity.unmatched"])
+        #expect(codes(["shop.public.people": columns.union(["Card"])]).isEmpty)
+        #expect(codes([:]).isEmpty)
+    }
+
     @Test func aBatchInWhichNothingIsHiddenIsTheSameObject() throws {
         try schemas.write("shop.public.people", 1, ["email": "internal"])
         let batch = try logged([person("1", "ada", "c")], [people])

@@ -61,6 +61,8 @@ struct DeadLettersShowCommand: ParsableCommand {
             var line = "\(id) \(change.operation.name) \(version.relation.qualifiedName) version \(version.version)"
             if letter.subject.hasSuffix(Quarantine.rejectedSuffix), letter.code.hasPrefix("schema.") {
                 line += ", " + (try reasons.reason(index, of: letter))
+            } else if DeadLetter.sink(ofSubject: letter.subject) != nil {
+                line += ", [\(letter.code)] \(letter.message)"
             }
             guard Terminal.printLine(line) else { return false }
         }

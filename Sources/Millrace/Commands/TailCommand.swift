@@ -39,6 +39,7 @@ struct TailCommand: AsyncParsableCommand {
         let isWanted = { (relation: Relation) in
             patterns.isEmpty || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
         }
+        try Self.warn(of: tables, patterns, reader)
         var offset = try reader.offset(at: from)
         let database = try reader.statistics().source?.fingerprint["database"]
         try await encoder.prepare(for: offset, database: database, clearing: &clearing, including: isWanted) {
@@ -68,6 +69,21 @@ struct TailCommand: AsyncParsableCommand {
                 index = part.nextIndex
             }
             offset = logged.nextOffset
+        }
+    }
+}
+
+extension TailCommand {
+    /// Says on standard error which tables the log has never heard of: they may come, and may as well be misspelt.
+    private static func warn(
+        of tables: [String], _ patterns: [TablePattern], _ reader: LogReader
+    ) throws(ConnectorFailure) {
+        if tables.isEmpty { return }
+        let relations = try reader.statistics().relations.map(\.relation)
+        for (table, pattern) in zip(tables, patterns)
+        where !relations.contains(where: { pattern.matches(schema: $0.schema, table: $0.name) }) {
+            let known = Set(relations.map(\.qualifiedName)).sorted().prefix(8).joined(separator: ", ")
+            Terminal.printError("the log has no events of \(table) yet; it knows \(known.isEmpty ? "no table" : known)")
         }
     }
 }
