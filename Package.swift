@@ -50,7 +50,11 @@ let package = Package(
         .systemLibrary(
             name: "CLibCrypto", path: "Sources/CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
+            name: "CNATS", path: "Sources/CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+        .systemLibrary(
             name: "CPCRE2", path: "Sources/CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
 
         .target(name: "ByteKit", swiftSettings: rowPath),
         .target(name: "ChangeModel", dependencies: ["ByteKit"], swiftSettings: rowPath),
@@ -101,15 +105,18 @@ let package = Package(
             name: "SQLiteSource", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
             path: "Connectors/SQLiteSource", swiftSettings: rowPath),
         .target(
-            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux"],
+            name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
+        .target(
+            name: "NATSSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
+            path: "Connectors/NATSSink", swiftSettings: rowPath),
 
         .executableTarget(
             name: "Millrace",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", arguments, logging,
+                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", arguments, logging,
             ],
             swiftSettings: house),
 
@@ -179,9 +186,18 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "FileSinkTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink"],
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "FileSink", "ProgramTesting",
+            ],
             swiftSettings: house),
-        .target(name: "ProgramTesting", path: "Tests/ProgramTesting", swiftSettings: house),
+        .testTarget(
+            name: "NATSSinkTests",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
+            ],
+            swiftSettings: house),
+        .target(
+            name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
             name: "IntegrationTests", dependencies: ["JSONText", "ProgramTesting", "Millrace"],
             exclude: ["Debezium", "RegistryClient"],

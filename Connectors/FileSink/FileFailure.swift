@@ -25,6 +25,18 @@ enum FileFailure {
                 "let nothing else change the files of a running sink; delivery goes on with the file that is there now")
     }
 
+    /// A compressor could not be made.
+    static let noMemory = ConnectorFailure(
+        "file.no_memory", .retry, "there is no memory to compress a file",
+        hint: "give the process more memory, or write without compress")
+
+    /// No name is left for a finished file.
+    static func noFreeName(_ path: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "file.no_free_name", .stop, "\(path) and all names like it are taken", setting: "path",
+            hint: "move the files of earlier runs away")
+    }
+
     /// A state that this version cannot read.
     static let unknownState = ConnectorFailure(
         "file.unknown_state", .stop, "the stored state of the file sink is of another version or damaged",
@@ -51,7 +63,10 @@ enum FileFailure {
             ("file.path_too_long", .stop, "shorten path, or rename the table: a file name has at most 255 bytes")
         case EROFS: ("file.read_only", .stop, "mount the file system for writing, or choose another path")
         case EFBIG:
-            ("file.too_large", .stop, "the file system or the limit (ulimit -f) allows no larger file: use {date}")
+            (
+                "file.too_large", .stop,
+                "the file system or the limit (ulimit -f) allows no larger file: use rotate, or {date}"
+            )
         case EMFILE, ENFILE: ("file.too_many_open", .retry, "raise the limit of open files (ulimit -n)")
         case ENXIO, EPIPE: ("file.no_reader", .retry, "start the program that reads from the pipe")
         default: ("file.io_error", .retry, "check the disk and its mount (dmesg, df)")

@@ -16,12 +16,12 @@ enum FileFolders {
     }
 
     /// Makes the names in a folder durable.
-    static func sync(_ folder: String) throws(ConnectorFailure) {
+    static func sync(_ folder: String, _ fault: FileFault?) throws(ConnectorFailure) {
         let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileFailure.system("open the folder", folder, errno) }
         defer { close(descriptor) }
         // Some file systems know no sync of folders, and say so by EINVAL (fsync(2)).
-        guard fsync(descriptor) == 0 || errno == EINVAL else {
+        guard !fault.strikes(.syncFolder), fsync(descriptor) == 0 || errno == EINVAL else {
             throw FileFailure.system("sync the folder", folder, errno)
         }
     }
@@ -30,7 +30,7 @@ enum FileFolders {
     static func folders(of path: String) -> [String] {
         var folders: [String] = []
         var rest = path[...]
-        while let slash = rest.lastIndex(of: "/") {
+        while let slash = rest.utf8.lastIndex(of: UInt8(ascii: "/")) {
             rest = rest[..<slash]
             if rest.isEmpty { return folders + ["/"] }
             if !rest.hasSuffix("/") { folders.append(String(rest)) }

@@ -1,52 +1,83 @@
 import ByteKit
-import ChangeModel
 package import ConnectorKit
 import Glibc
 
-/// Writes records as lines of JSON, each file exactly once per event, whatever kills the process or the machine.
+/// Writes records to files, each exactly once, whatever kills the process or the machine.
 ///
 /// The state beside the cursor lists every file with the length that the cursor covers. Before a file is written to for
 /// the first time it is listed, durably; before a receipt says "durable", data and then names are synced. So after any
 /// interruption each listed file can be cut back to its covered length, and what is written again begins exactly there.
-/// While a sink runs, nobody else may write to its files; moving them away is allowed.
+/// With rotation, a file gets its final name only once a cursor that covers all of it is on the disk: see
+/// ``finishSealed(_:)``.
+/// While a sink runs, nobody else may write to its files; moving finished ones away is allowed, and without rotation
+/// all.
 package actor FileSink: EventSink {
     /// Open descriptors at a time. Beyond it the least recently used file is closed.
     package static let descriptorsMax = 128
-    /// Files that the state remembers; one that is forgotten is taken up again as it is found.
+    /// Files that the state remembers; one that is forgotten is taken up again as it is found, and one that would be
+    /// finished some time is finished.
     package static let entriesMax = 1024
 
     private let thread = BlockingThread(name: "file-sink")
     /// The sink's own thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
+    /// With rotation, files become due while nothing comes.
+    package nonisolated var attention: Duration? { settings.rotation?.interval }
 
-    private let settings: FileSettings
-    private var context: SinkContext?
-    private var files: [String: OutputFile] = [:]
+    let settings: FileSettings
+    let clock: FileClock
+    let fault: FileFault?
+    let pool: CompressorPool?
+    var context: SinkContext?
+    /// All files that the state knows or will know, by their present path.
+    var files: [String: OutputFile] = [:]
+    /// With rotation: the file that takes what comes next, by ``laneKey(_:_:)``.
+    var lanes: [String: OutputFile] = [:]
+    /// With rotation: the header line that a topic's records had last, by topic and lane.
+    var headers: [String: UInt32] = [:]
+    /// Files that nothing more comes to.
+    var sealed: [OutputFile] = []
+    /// Manifests that lines are being put into.
+    var manifests: [FileState.Manifest] = []
     /// The files that the current batch goes to.
-    private var touched: [OutputFile] = []
+    var touched: [OutputFile] = []
+    var batchNumber: UInt64 = 0
     private var openCount = 0
-    private var batchNumber: UInt64 = 0
     /// Folders with names that may not be durable yet.
     private var unsyncedFolders: Set<String> = []
     /// True when the next receipt must bring a state.
-    private var hasNewLengths = false
+    var hasNewState = false
+    /// The offset that the last receipt covered.
+    private var coveredBefore: UInt64 = 0
+    /// When the files were last looked at for being due.
+    var lastLook: Int64 = 0
 
     private static let tornWrite = HaltPoint("file.torn_write")
     private static let beforeSync = HaltPoint("file.before_sync")
     private static let afterSync = HaltPoint("file.after_sync")
+    private static let listed = HaltPoint("file.listed")
 
     /// A sink for checked settings.
-    package init(_ settings: FileSettings) { self.settings = settings }
+    package init(_ settings: FileSettings, clock: FileClock = .system, fault: FileFault? = nil) {
+        self.settings = settings
+        self.clock = clock
+        self.fault = fault
+        pool = settings.compression == .none ? nil : CompressorPool(settings.compression)
+    }
 
-    /// Cuts the files back to what the cursor covers.
+    /// Cuts the files back to what the cursor covers, and completes what was being finished.
     package func open(_ context: SinkContext) async throws(ConnectorFailure) {
         forgetFiles()
         blockBrokenPipeSignal()
         let state = if let bytes = context.state { try FileState(decoding: bytes) } else { FileState() }
+        coveredBefore = state.coveredBefore
         do {
-            for entry in state.entries {
-                if let file = try OutputFile.recover(entry) { files[file.path] = file }
+            for entry in state.entries where entry.part?.finishedAt == nil {
+                guard let file = try OutputFile.recover(entry, pool, fault) else { continue }
+                files[file.path] = file
+                if entry.part != nil { place(file, isReplay: context.nextOffset < state.coveredBefore) }
             }
+            try await completeFinishing(state, context)
         } catch {
             throw error.of(context.name)
         }
@@ -60,6 +91,8 @@ package actor FileSink: EventSink {
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
         guard let context else { throw FileSink.notOpen }
         do {
+            sealDue()
+            try await finishSealed(context)
             try await append(batch, context)
             guard durability == .required else { return .accepted }
             try sync()
@@ -69,7 +102,21 @@ package actor FileSink: EventSink {
             forgetFiles()
             throw error.of(context.name)
         }
+        coveredBefore = batch.nextOffset
         return .durable(before: batch.nextOffset, state: takeState())
+    }
+
+    /// Finishes what is due, or everything when the configuration asks for it.
+    package func finish() async throws(ConnectorFailure) {
+        guard let context, settings.rotation != nil else { return }
+        do {
+            if settings.rotation?.finishesOnStop == true { for file in lanes.values { seal(file) } }
+            try await finishSealed(context)
+            if hasNewState { try await context.saveState(state.encoded) }
+        } catch {
+            forgetFiles()
+            throw error.of(context.name)
+        }
     }
 
     /// Closes all files. What no receipt covers is cut off at the next ``open(_:)``, and written again.
@@ -83,54 +130,10 @@ package actor FileSink: EventSink {
             try ready(file)
             guard file.isListed else { throw FileFailure.changedOutside(file.path) }
             try file.writePending(of: batch.body, torn: Self.tornWrite)
-            if !file.isStream { hasNewLengths = true }
+            file.part?.lastWrite = clock.steady()
+            if !file.isStream { hasNewState = true }
+            sealWhenFull(file)
         }
-    }
-
-    // MARK: Which record goes where
-
-    /// Collects for each file the runs of lines that go to it. Lines of one file that lie behind each other are one
-    /// run.
-    private func assign(_ batch: RecordBatch) throws(ConnectorFailure) {
-        touched.removeAll(keepingCapacity: true)
-        var routes = [Route?](repeating: nil, count: batch.topics.count)
-        var run = 0..<0
-        var runTopic = -1
-        var runTimes: Range<Int64> = 0..<0
-        for record in batch.records {
-            let line = try Self.line(of: record, in: batch)
-            let topic = Int(record.topic)
-            if topic == runTopic, line.lowerBound == run.upperBound, runTimes.contains(record.committedAt) {
-                run = run.lowerBound..<line.upperBound
-                continue
-            }
-            if runTopic >= 0 { routes[runTopic]?.file.pending.append(run) }
-            if routes[topic]?.times.contains(record.committedAt) != true {
-                routes[topic] = route(batch.topics[topic], record.committedAt)
-            }
-            (run, runTopic, runTimes) = (line, topic, routes[topic]?.times ?? 0..<0)
-        }
-        if runTopic >= 0 { routes[runTopic]?.file.pending.append(run) }
-    }
-
-    /// The bytes of a record with the line feed behind it, once they are seen to be there.
-    private static func line(of record: Record, in batch: RecordBatch) throws(ConnectorFailure) -> Range<Int> {
-        let start = Int(record.payload.offset)
-        let end = start + Int(record.payload.length) + 1
-        guard record.topic < UInt32(clamping: batch.topics.count), end <= batch.body.count,
-            batch.body.load(at: end - 1, as: UInt8.self) == 10
-        else { throw FileFailure.badBatch }
-        return start..<end
-    }
-
-    private func route(_ topic: Topic, _ committedAt: Int64) -> Route {
-        let day = CalendarDay.number(ofMicroseconds: committedAt)
-        let path = settings.path.path(topic, day: day)
-        let file = files[path] ?? OutputFile(path: path)
-        files[path] = file
-        if file.lastUse != batchNumber { touched.append(file) }
-        file.lastUse = batchNumber
-        return Route(file: file, times: settings.path.hasDate ? CalendarDay.times(ofDay: day) : Int64.min..<Int64.max)
     }
 
     // MARK: Opening files
@@ -154,6 +157,7 @@ package actor FileSink: EventSink {
             unsyncedFolders.formUnion(FileFolders.folders(of: file.path))
         }
         try await context.saveState(state.encoded)
+        Self.listed.reached()
     }
 
     private func ready(_ file: OutputFile) throws(ConnectorFailure) {
@@ -170,18 +174,30 @@ package actor FileSink: EventSink {
             .sorted { ($0.isDirty ? 1 : 0, $0.lastUse) < ($1.isDirty ? 1 : 0, $1.lastUse) }
         for file in open.prefix(max(1, Self.descriptorsMax / 8)) {
             try file.sync()
-            file.close()
-            openCount -= 1
+            close(file)
         }
     }
 
+    /// Closes a file that is synced.
+    func close(_ file: OutputFile) {
+        if file.isOpen { openCount -= 1 }
+        file.close()
+    }
+
     private func forgetFiles() {
-        for file in files.values { file.close() }
+        for file in files.values {
+            file.close()
+            file.removeUnlisted()
+        }
         files.removeAll()
+        lanes.removeAll()
+        headers.removeAll()
+        sealed.removeAll()
+        manifests.removeAll()
         touched.removeAll()
         unsyncedFolders.removeAll()
         openCount = 0
-        hasNewLengths = false
+        hasNewState = false
         context = nil
     }
 
@@ -191,53 +207,54 @@ package actor FileSink: EventSink {
     private func sync() throws(ConnectorFailure) {
         Self.beforeSync.reached()
         for file in files.values where file.isDirty { try file.sync() }
-        for folder in unsyncedFolders {
+        try syncFolders(unsyncedFolders)
+        unsyncedFolders.removeAll()
+        Self.afterSync.reached()
+    }
+
+    /// Makes the names in folders durable.
+    func syncFolders(_ folders: Set<String>) throws(ConnectorFailure) {
+        for folder in folders {
             do {
-                try FileFolders.sync(folder)
+                try FileFolders.sync(folder, fault)
             } catch {
                 // A folder above that we may not read was not made by us.
                 guard error.code == "file.permission_denied" else { throw error }
             }
         }
-        unsyncedFolders.removeAll()
-        Self.afterSync.reached()
     }
 
     /// The state for a receipt that covers everything written; nil when it would be the same as before.
     private func takeState() -> [UInt8]? {
-        guard hasNewLengths else { return nil }
-        hasNewLengths = false
+        guard hasNewState else { return nil }
+        hasNewState = false
         for file in files.values { file.cover() }
         dropOldest()
         return state.encoded
     }
 
-    private var state: FileState {
+    /// What is covered now.
+    var state: FileState {
         var state = FileState()
         state.entries = files.values.compactMap(\.entry).sorted { $0.path < $1.path }
+        state.manifests = manifests
+        state.coveredBefore = coveredBefore
         return state
     }
 
     /// Forgets the files written to longest ago, down to the bound. All are durable and covered here, so nothing is
-    /// owed to them.
+    /// owed to them; those that are to be finished are, at the next write.
     private func dropOldest() {
         guard files.count > Self.entriesMax else { return }
         let oldest = files.values.sorted { $0.lastUse < $1.lastUse }.prefix(files.count - Self.entriesMax * 3 / 4)
         for file in oldest {
-            if file.isOpen { openCount -= 1 }
-            file.close()
-            files[file.path] = nil
+            close(file)
+            if file.part == nil { files[file.path] = nil } else { seal(file) }
         }
     }
 
     private static let notOpen = ConnectorFailure(
         "file.not_open", .retry, "the file sink was written to before it was opened")
-}
-
-/// Where records of one topic go that were committed in a range of times (microseconds since 1970-01-01 00:00 UTC).
-private struct Route {
-    let file: OutputFile
-    let times: Range<Int64>
 }
 
 extension ConnectorFailure {

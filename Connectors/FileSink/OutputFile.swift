@@ -3,51 +3,71 @@ import CLinux
 import ConnectorKit
 import Glibc
 
-/// One file that lines go to. Belongs to the sink's thread.
+/// One file that records go to. Belongs to the sink's thread.
 final class OutputFile {
-    /// The path, as the template gave it.
+    /// The path that the file has now.
     let path: String
+    /// Where compressors come from; nil for files that are not compressed.
+    let pool: CompressorPool?
+    let fault: FileFault?
     /// Open, or -1.
-    private(set) var descriptor: Int32 = -1
+    var descriptor: Int32 = -1
     /// True for pipes, terminals and devices: they cannot be cut, synced or listed.
     private(set) var isStream = false
-    /// Bytes of the file that we know and go on behind.
-    private(set) var length = 0
-    /// Bytes that the cursor of the last receipt covers.
-    private(set) var coveredLength = 0
+    /// How far the file is written.
+    var extent = Extent()
+    /// How far the cursor of the last receipt covers it.
+    private(set) var covered = Extent()
     private(set) var device: UInt64 = 0
     private(set) var inode: UInt64 = 0
     /// True when the stored state tells of this file, so that it may be written to.
     var isListed = false
-    /// True when something was written that no fdatasync has followed.
-    private(set) var isDirty = false
+    /// True when something was taken that no fdatasync has followed.
+    var isDirty = false
     /// Bytes before which the disk was told to begin writing, so that a sync finds little left to wait for.
-    private var begunLength = 0
-    /// So many bytes are told to it at a time: less would have it write pages that are not full yet.
-    private static let begunBytesMin = 1 << 20
-    /// So many bytes between two syncs are bulk. Whoever follows the file reads less than that from the page cache.
-    private static let bulkBytesMin = 8 << 20
+    var begunLength = 0
     /// Where the file ended at the last sync.
-    private var syncedLength = 0
+    var syncedLength = 0
     /// Bytes before which the page cache need not hold what was written in bulk.
-    private var forgottenLength = 0
+    var forgottenLength = 0
     /// When the file was last written to, as the number of the batch.
     var lastUse: UInt64 = 0
     /// Places in the current batch that go to this file: whole lines, in order.
     var pending: [Range<Int>] = []
+    /// How many bytes these are, where files are rotated.
+    var pendingCount = 0
     /// True until the last byte was looked at: a torn line that somebody left must be ended first.
-    private var mayBeTorn = true
+    var mayBeTorn = true
+    /// The line that the file begins with, and its line feed; empty for none.
+    var headerLine: [UInt8] = []
+    /// The checksum of that line, also while the line itself is not known.
+    let header: UInt32
+    /// The compressor in the middle of this file's stream.
+    var compressor: Compressor?
+    /// What a file has that will be finished; nil for one that is appended to for ever.
+    var part: RotatedPart?
+    /// True when nothing more comes to the file: it is finished as soon as the cursor covers it.
+    var isSealed = false
 
     /// A file that the state says nothing about.
-    init(path: String) { self.path = path }
+    init(path: String, header: UInt32 = 0, part: RotatedPart? = nil, pool: CompressorPool?, fault: FileFault?) {
+        self.path = path
+        self.header = header
+        self.part = part
+        self.pool = pool
+        self.fault = fault
+    }
 
-    /// A file as the state tells it, after ``recover(_:)``.
-    private init(_ entry: FileState.Entry) {
+    /// A file as the state tells it, after ``recover(_:_:_:)``.
+    private init(_ entry: FileState.Entry, pool: CompressorPool?, fault: FileFault?) {
         path = entry.path
-        length = entry.length
-        coveredLength = entry.length
+        header = entry.header
+        part = entry.part
+        (extent, covered) = (entry.extent, entry.extent)
         (device, inode) = (entry.device, entry.inode)
         isListed = true
+        self.pool = pool
+        self.fault = fault
     }
 
     deinit { close() }
@@ -55,38 +75,117 @@ final class OutputFile {
     /// What the state keeps of this file; nil for one that is not to be listed.
     var entry: FileState.Entry? {
         guard isListed, !isStream else { return nil }
-        return FileState.Entry(path: path, length: coveredLength, device: device, inode: inode)
+        return FileState.Entry(
+            path: path, extent: covered, device: device, inode: inode, header: header, part: part)
     }
 
     var isOpen: Bool { descriptor >= 0 }
+
+    /// True when the last receipt covers all that the file was given.
+    var isCovered: Bool { !isDirty && pending.isEmpty && covered == extent }
+
+    /// What is durable is now covered: the next receipt says so.
+    func cover() { covered = extent }
+
+    /// Closes the descriptor, when it is open. A stream that was not ended is left where the last flush ended it.
+    func close() {
+        if let compressor { pool?.takeBack(compressor, from: self) }
+        compressor = nil
+        if descriptor >= 0 { _ = Glibc.close(descriptor) }
+        descriptor = -1
+    }
+
+    /// True when the open file no longer has its name: somebody moved it away, so the next lines belong into a new one.
+    ///
+    /// Throws `file.changed_outside` when it was deleted or cut, or when it is one that is to be finished: what no
+    /// receipt covers yet must be written again, which opening the sink again does.
+    func wasTakenAway() throws(ConnectorFailure) -> Bool {
+        guard isOpen, !isStream else { return false }
+        var here = stat()
+        guard unsafe fstat(descriptor, &here) == 0 else { throw FileFailure.system("look at", path, errno) }
+        guard here.st_nlink > 0, here.st_size >= extent.length else { throw FileFailure.changedOutside(path) }
+        var named = stat()
+        let isNamed = unsafe stat(path, &named) == 0
+        guard isNamed || errno == ENOENT || errno == ENOTDIR else {
+            throw FileFailure.system("look at", path, errno)
+        }
+        let isOurs = isNamed && named.st_ino == here.st_ino && named.st_dev == here.st_dev
+        if !isOurs, part != nil { throw FileFailure.changedOutside(path) }
+        return !isOurs
+    }
+
+    /// Removes a file that was made and that no state came to tell of, so that nothing was written to it.
+    func removeUnlisted() {
+        guard part != nil, !isListed, inode != 0 else { return }
+        var info = stat()
+        guard unsafe lstat(path, &info) == 0, UInt64(info.st_ino) == inode, info.st_size == 0 else { return }
+        _ = unsafe unlink(path)
+    }
+
+    // MARK: Recovery
 
     /// Cuts a file back to what the cursor covers: what lies behind will be written again.
     ///
     /// Nil when the file is not the one that was written: it is missing, another file has its name, or it is shorter
     /// than what was durable. Then somebody moved, rotated or cut it. What they left is theirs: it is not touched, and
-    /// delivery goes on behind it, because stopping would not bring anything back.
-    static func recover(_ entry: FileState.Entry) throws(ConnectorFailure) -> OutputFile? {
+    /// delivery goes on behind it, because stopping would not bring anything back. Nil too for a file to be finished of
+    /// which nothing is covered: it is removed.
+    static func recover(
+        _ entry: FileState.Entry, _ pool: CompressorPool?, _ fault: FileFault?
+    ) throws(ConnectorFailure) -> OutputFile? {
         var info = stat()
         guard unsafe stat(entry.path, &info) == 0 else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
             throw FileFailure.system("look at", entry.path, errno)
         }
         guard info.isRegular, UInt64(info.st_dev) == entry.device, UInt64(info.st_ino) == entry.inode,
-            info.st_size >= entry.length
+            info.st_size >= entry.extent.length
         else { return nil }
-        if info.st_size > entry.length {
-            guard unsafe truncate(entry.path, entry.length) == 0 else {
+        if entry.part != nil, entry.extent.recordCount == 0 {
+            guard !fault.strikes(.cut), unsafe unlink(entry.path) == 0 || errno == ENOENT else {
+                throw FileFailure.system("remove", entry.path, errno)
+            }
+            return nil
+        }
+        if info.st_size > entry.extent.length {
+            guard !fault.strikes(.cut), unsafe truncate(entry.path, entry.extent.length) == 0 else {
                 throw FileFailure.system("cut back", entry.path, errno)
             }
         }
-        return OutputFile(entry)
+        let file = OutputFile(entry, pool: pool, fault: fault)
+        try file.restoreEnding()
+        return file
     }
 
+    /// Puts back the ending of a compressed stream, which was being written over.
+    private func restoreEnding() throws(ConnectorFailure) {
+        let ending = extent.ending
+        guard !ending.isEmpty else { return }
+        let opened = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
+        guard opened >= 0 else { throw FileFailure.system("open", path, errno) }
+        defer { _ = Glibc.close(opened) }
+        var found = [UInt8](repeating: 0, count: ending.count)
+        let place = extent.length - ending.count
+        guard unsafe pread(opened, &found, found.count, place) == found.count else {
+            throw FileFailure.system("read the end of", path, errno)
+        }
+        if found == ending { return }
+        guard !fault.strikes(.write), unsafe pwrite(opened, ending, ending.count, place) == ending.count else {
+            throw FileFailure.system("write to", path, errno)
+        }
+        guard !fault.strikes(.sync), fdatasync(opened) == 0 else {
+            throw FileFailure.system("sync", path, errno)
+        }
+    }
+
+    // MARK: Opening
+
     /// Opens the file, and makes it when it is missing. When it is not the file that the state tells of, it becomes an
-    /// unlisted one with what is there as its front.
+    /// unlisted one with what is there as its front; a file that is to be finished has no such front.
     func open() throws(ConnectorFailure) {
         guard descriptor < 0 else { return }
         isStream = isSpecial
+        guard !fault.strikes(.open) else { throw FileFailure.system("open", path, errno) }
         descriptor = isStream ? try openStream() : try openRegular()
         var info = stat()
         guard unsafe fstat(descriptor, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
@@ -97,81 +196,27 @@ final class OutputFile {
             return
         }
         try lock()
-        let isSame = isListed && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode && info.st_size >= length
+        let isSame =
+            isListed && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode && info.st_size >= extent.length
         if !isSame {
+            if part != nil, isListed || info.st_size > 0 { throw FileFailure.changedOutside(path) }
             isListed = false
             (device, inode) = (UInt64(info.st_dev), UInt64(info.st_ino))
-            length = info.st_size
-            coveredLength = info.st_size
+            // A file that is to be finished counts its records before it is there.
+            if part == nil { extent = Extent(length: info.st_size) }
+            covered = Extent(length: info.st_size)
             mayBeTorn = true
         }
-        begunLength = length
-        (syncedLength, forgottenLength) = (length, length)
-    }
-
-    /// Writes the pending lines of `body` behind each other, by as few calls as possible. After a failure the file may
-    /// have a part of them; opening the sink again cuts that off.
-    func writePending(of body: FrozenBytes, torn: HaltPoint) throws(ConnectorFailure) {
-        var parts: [iovec] = unsafe []
-        unsafe parts.reserveCapacity(pending.count + 1)
-        if try needsLineFeed() { try write(bytes: [10]) }
-        for range in pending {
-            let bytes = unsafe body.unsafeBytes(range)
-            unsafe parts.append(
-                iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count))
+        if pool != nil {
+            // Compressed streams follow each other without anything between them.
+            mayBeTorn = false
+        } else if !extent.ending.isEmpty {
+            extent.checksum = extent.wholeChecksum
+            extent.ending = []
         }
-        if torn.isNext, let last = unsafe parts.indices.last {
-            unsafe parts[last].iov_len -= min(8, parts[last].iov_len / 2)
-            try unsafe write(&parts)
-        }
-        torn.reached()
-        try unsafe write(&parts)
-        pending.removeAll(keepingCapacity: true)
+        begunLength = extent.length
+        (syncedLength, forgottenLength) = (extent.length, extent.length)
     }
-
-    /// True when the open file no longer has its name: somebody moved it away, so the next lines belong into a new one.
-    ///
-    /// Throws `file.changed_outside` when it was deleted or cut: what no receipt covers yet must be written again,
-    /// which opening the sink again does.
-    func wasTakenAway() throws(ConnectorFailure) -> Bool {
-        guard isOpen, !isStream else { return false }
-        var here = stat()
-        guard unsafe fstat(descriptor, &here) == 0 else { throw FileFailure.system("look at", path, errno) }
-        guard here.st_nlink > 0, here.st_size >= length else { throw FileFailure.changedOutside(path) }
-        var named = stat()
-        if unsafe stat(path, &named) == 0 { return named.st_ino != here.st_ino || named.st_dev != here.st_dev }
-        if errno == ENOENT || errno == ENOTDIR { return true }
-        throw FileFailure.system("look at", path, errno)
-    }
-
-    /// Makes what was written durable.
-    func sync() throws(ConnectorFailure) {
-        guard isDirty, !isStream else { return }
-        guard fdatasync(descriptor) == 0 else { throw FileFailure.system("sync", path, errno) }
-        isDirty = false
-        begunLength = length
-        if length - syncedLength >= Self.bulkBytesMin { forgetCache(syncedLength..<length) }
-        syncedLength = length
-    }
-
-    /// Lets go of the memory that holds what was written and is on the disk by now: else a snapshot
-    /// or a backlog would push everything else out of the page cache, a database's pages among it, and each page taken
-    /// anew costs more than what is copied there. What is still on its way stays until the next sync.
-    private func forgetCache(_ range: Range<Int>) {
-        _ = posix_fadvise(descriptor, range.lowerBound, range.count, POSIX_FADV_DONTNEED)
-        forgottenLength = range.upperBound
-    }
-
-    /// What is durable is now covered: the next receipt says so.
-    func cover() { coveredLength = length }
-
-    /// Closes the descriptor, when it is open.
-    func close() {
-        if descriptor >= 0 { _ = Glibc.close(descriptor) }
-        descriptor = -1
-    }
-
-    // MARK: Opening
 
     private var isSpecial: Bool {
         if path == "/dev/stdout" || path == "/dev/stderr" { return true }
@@ -204,95 +249,18 @@ final class OutputFile {
     }
 
     /// Keeps other sinks out while the file is open; a file system without locks is taken as it is.
+    ///
+    /// A process that is just ending, or that was just forked from this one, may have the lock for a moment.
     private func lock() throws(ConnectorFailure) {
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
-            close()
-            throw FileFailure.inUse(path)
+        for _ in 0..<Self.lockAttempts {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return }
+            usleep(20_000)
         }
+        close()
+        throw FileFailure.inUse(path)
     }
 
-    // MARK: Writing
-
-    /// True when the file ends in the middle of a line.
-    private func needsLineFeed() throws(ConnectorFailure) -> Bool {
-        guard mayBeTorn else { return false }
-        guard length > 0 else { return false }
-        var last: UInt8 = 0
-        guard unsafe pread(descriptor, &last, 1, length - 1) == 1 else {
-            throw FileFailure.system("read the end of", path, errno)
-        }
-        return last != 10
-    }
-
-    private func write(bytes: [UInt8]) throws(ConnectorFailure) {
-        var bytes = bytes
-        let failure: ConnectorFailure? = unsafe bytes.withUnsafeMutableBytes { bytes in
-            var parts = unsafe [iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)]
-            do throws(ConnectorFailure) { try unsafe write(&parts) } catch { return error }
-            return nil
-        }
-        if let failure { throw failure }
-    }
-
-    /// Writes all parts; `length` moves only when all of them are there.
-    private func write(_ parts: inout [iovec]) throws(ConnectorFailure) {
-        isDirty = true
-        var written = 0
-        var next = 0
-        while unsafe next < parts.count {
-            let got = unsafe parts.withUnsafeBufferPointer { parts in
-                let rest = unsafe UnsafeBufferPointer(rebasing: parts[next...].prefix(Self.partsMax))
-                return isStream
-                    ? unsafe writev(descriptor, rest.baseAddress, Int32(rest.count))
-                    : unsafe pwritev(descriptor, rest.baseAddress, Int32(rest.count), length + written)
-            }
-            if got < 0 {
-                if errno == EINTR { continue }
-                if errno == EAGAIN {
-                    waitUntilWritable()
-                    continue
-                }
-                throw FileFailure.system("write to", path, errno)
-            }
-            guard got > 0 else { throw FileFailure.system("write to", path, EIO) }
-            written += got
-            unsafe Self.advance(&parts, &next, by: got)
-        }
-        mayBeTorn = false
-        if isStream { return }
-        length += written
-        if length - begunLength >= Self.begunBytesMin { beginWriting() }
-    }
-
-    /// A hint: what comes of it is asked for by ``sync()``.
-    private func beginWriting() {
-        _ = sync_file_range(descriptor, begunLength, length - begunLength, UInt32(SYNC_FILE_RANGE_WRITE))
-        begunLength = length
-        let start = max(forgottenLength, syncedLength)
-        let end = length - Self.bulkBytesMin / 2
-        if end - start >= Self.bulkBytesMin / 2 { forgetCache(start..<end) }
-    }
-
-    /// Below IOV_MAX (writev(2)).
-    private static let partsMax = 512
-
-    /// Passes over `count` written bytes.
-    private static func advance(_ parts: inout [iovec], _ next: inout Int, by count: Int) {
-        var count = count
-        while unsafe next < parts.count && count >= parts[next].iov_len {
-            unsafe count -= parts[next].iov_len
-            next += 1
-        }
-        if count > 0, unsafe next < parts.count {
-            unsafe parts[next].iov_base = parts[next].iov_base.map { unsafe $0 + count }
-            unsafe parts[next].iov_len -= count
-        }
-    }
-
-    private func waitUntilWritable() {
-        var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        _ = unsafe Glibc.poll(&poll, 1, 1000)
-    }
+    private static let lockAttempts = 25
 }
 
 extension stat {

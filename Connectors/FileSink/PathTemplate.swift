@@ -6,9 +6,11 @@ import ConnectorKit
 package struct PathTemplate: Sendable, Equatable {
     enum Part: Sendable, Equatable {
         case literal(String)
-        case schema, table, topic, date
+        case schema, table, topic, date, hour, partition, offset
     }
     let parts: [Part]
+    /// The template as it was written.
+    let text: String
 
     /// Reads a template, or says what is wrong with it.
     init(_ text: String) throws(SettingProblem) {
@@ -29,10 +31,28 @@ package struct PathTemplate: Sendable, Equatable {
         }
         guard !text.utf8.contains(0) else { throw SettingProblem("path", "the path has a zero byte in it") }
         self.parts = parts
+        self.text = text
     }
 
     /// True when records of one topic go to different files by their date.
     var hasDate: Bool { parts.contains(.date) }
+
+    /// True when records of one topic go to different files by the hour.
+    var hasHour: Bool { parts.contains(.hour) }
+
+    /// The template with what names of rotated or compressed files have beyond what the user wrote: `-{offset}` before
+    /// the extension, and the extension of the compression at the end.
+    func completed(isRotated: Bool, _ compression: Compression) throws(SettingProblem) -> PathTemplate {
+        var stem = text
+        let hasSuffix = !compression.suffix.isEmpty && text.hasSuffix(compression.suffix)
+        if hasSuffix { stem.removeLast(compression.suffix.count) }
+        if isRotated, !parts.contains(.offset) {
+            let name = stem.lastIndex(of: "/").map { stem.index(after: $0) } ?? stem.startIndex
+            let dot = stem[name...].lastIndex(of: ".") ?? stem.endIndex
+            stem.insert(contentsOf: "-{offset}", at: dot == name ? stem.endIndex : dot)
+        }
+        return try PathTemplate(stem + compression.suffix)
+    }
 
     /// The folder that no placeholder has a part in; "." for the working folder.
     var literalFolder: String {
@@ -40,8 +60,12 @@ package struct PathTemplate: Sendable, Equatable {
         return slash == text.startIndex ? "/" : String(text[..<slash])
     }
 
-    /// The path for records of `topic` that were committed on `day` (days since 1970-01-01).
-    func path(_ topic: Topic, day: Int64) -> String {
+    /// Stands for the offset in the path of a lane. No name and no template has it.
+    static let offsetMark: Character = "\u{0}"
+
+    /// The path for records of `topic` and a partition that were committed in `period`; with ``offsetMark`` where the
+    /// offset belongs.
+    func path(_ topic: Topic, _ period: CommitPeriod, partition: String = "") -> String {
         var path = ""
         for part in parts {
             switch part {
@@ -49,10 +73,42 @@ package struct PathTemplate: Sendable, Equatable {
             case .schema: path += Self.safeName(topic.schema)
             case .table: path += Self.safeName(topic.table)
             case .topic: path += Self.shortName(topic.name)
-            case .date: path += CalendarDay(day).text
+            case .date: path += CalendarDay(period.day).text
+            case .hour: path += CalendarDay.padded(period.hour, 2)
+            case .partition: path += partition
+            case .offset: path.append(Self.offsetMark)
             }
         }
         return path
+    }
+
+    /// The name of a partition: all have the same number of digits.
+    static func name(ofPartition number: Int, of count: Int) -> String {
+        CalendarDay.padded(Int64(number), String(count - 1).count)
+    }
+
+    /// The path of a lane with the offset of a file's first event in it, 20 digits, so that names sort as their files
+    /// were begun. Where that name is taken, `-2` and so on stands behind it.
+    static func path(ofLane lane: String, offset: UInt64, attempt: Int) -> String {
+        let digits = String(offset)
+        let number = String(repeating: "0", count: 20 - digits.count) + digits
+        return lane.split(separator: offsetMark, omittingEmptySubsequences: false)
+            .joined(separator: attempt < 2 ? number : "\(number)-\(attempt)")
+    }
+
+    /// The period that a commit belongs to, as far as the path tells periods apart.
+    func period(ofCommit time: Int64) -> CommitPeriod {
+        let day = CalendarDay.number(ofMicroseconds: time)
+        let dayTimes = CalendarDay.times(ofDay: day)
+        guard hasHour else {
+            return CommitPeriod(day: day, hour: 0, times: hasDate ? dayTimes : Int64.min..<Int64.max)
+        }
+        let hour = max(0, min(23, (time &- dayTimes.lowerBound) / CalendarDay.hourMicroseconds))
+        let start = dayTimes.lowerBound &+ hour * CalendarDay.hourMicroseconds
+        let end = start.addingReportingOverflow(CalendarDay.hourMicroseconds)
+        return CommitPeriod(
+            day: day, hour: hour,
+            times: start..<(hour == 23 || end.overflow ? dayTimes.upperBound : end.partialValue))
     }
 
     /// A name from the database as a part of a file name: what could leave the folder or hide the file (`/`, a leading
@@ -97,21 +153,20 @@ package struct PathTemplate: Sendable, Equatable {
     }
 
     private static let example = "out/{table}.jsonl"
-    private static let known = "the placeholders are {schema}, {table}, {topic} and {date}"
+    private static let known =
+        "the placeholders are {schema}, {table}, {topic}, {date}, {hour}, {partition} and {offset}"
+    private static let placeholders: [(name: String, part: Part)] = [
+        ("schema", .schema), ("table", .table), ("topic", .topic), ("date", .date), ("hour", .hour),
+        ("partition", .partition), ("offset", .offset),
+    ]
 
     private static func placeholder(_ name: String) throws(SettingProblem) -> Part {
-        switch name {
-        case "schema": return .schema
-        case "table": return .table
-        case "topic": return .topic
-        case "date": return .date
-        default:
-            let nearest = ["schema", "table", "topic", "date"].min { distance(name, $0) < distance(name, $1) }
-            let isClose = nearest.map { distance(name.lowercased(), $0) <= 2 } ?? false
-            throw SettingProblem(
-                "path", "the path has the unknown placeholder {\(name)}",
-                hint: isClose ? "did you mean {\(nearest ?? "table")}? \(known)" : known)
-        }
+        if let part = placeholders.first(where: { $0.name == name })?.part { return part }
+        let nearest = placeholders.map(\.name).min { distance(name, $0) < distance(name, $1) }
+        let isClose = nearest.map { distance(name.lowercased(), $0) <= 2 } ?? false
+        throw SettingProblem(
+            "path", "the path has the unknown placeholder {\(name)}",
+            hint: isClose ? "did you mean {\(nearest ?? "table")}? \(known)" : known)
     }
 
     /// How many letters must be changed, added or removed to make `b` of `a`.
@@ -128,53 +183,5 @@ package struct PathTemplate: Sendable, Equatable {
             }
         }
         return row[b.count]
-    }
-}
-
-/// A date of the Gregorian calendar, also before its introduction.
-struct CalendarDay {
-    static let microseconds: Int64 = 86_400_000_000
-
-    var year: Int64
-    var month: Int64
-    var day: Int64
-
-    /// The date that lies `days` after 1970-01-01.
-    ///
-    /// Counts in years that begin on 1 March, so that the leap day is the last of its year: eras of 400 years have
-    /// 146,097 days, and the months from March on have 30.6 days on average.
-    init(_ days: Int64) {
-        let sinceEpoch = days + 719_468
-        let era = Self.floored(sinceEpoch, 146_097)
-        let dayOfEra = sinceEpoch - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
-        month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    }
-
-    /// The day of a time in microseconds since 1970-01-01 00:00 UTC.
-    static func number(ofMicroseconds time: Int64) -> Int64 { floored(time, microseconds) }
-
-    /// The times of a day, in microseconds since 1970-01-01 00:00 UTC; cut off at the ends of what 64 bits can hold.
-    static func times(ofDay day: Int64) -> Range<Int64> {
-        let start = day.multipliedReportingOverflow(by: microseconds)
-        let end = (day + 1).multipliedReportingOverflow(by: microseconds)
-        return (start.overflow ? Int64.min : start.partialValue)..<(end.overflow ? Int64.max : end.partialValue)
-    }
-
-    /// `2026-11-21`.
-    var text: String { Self.padded(year, 4) + "-" + Self.padded(month, 2) + "-" + Self.padded(day, 2) }
-
-    private static func floored(_ value: Int64, _ divisor: Int64) -> Int64 {
-        let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? quotient - 1 : quotient
-    }
-
-    private static func padded(_ value: Int64, _ width: Int) -> String {
-        let digits = String(value.magnitude)
-        return (value < 0 ? "-" : "") + String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 }

@@ -1,6 +1,6 @@
-/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2), declared as glibc does for 64 bits, and
-   O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including the header would make its
-   types those of this module. */
+/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2) and renameat2(2), declared as glibc does
+   for 64 bits, and O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including the header
+   would make its types those of this module. */
 #if defined(__aarch64__) || defined(__arm__)
 enum { OPEN_DIRECT = 0200000 };
 #elif defined(__powerpc__)
@@ -10,3 +10,6 @@ enum { OPEN_DIRECT = 040000 };
 #endif
 enum { SYNC_FILE_RANGE_WRITE = 2 };
 extern int sync_file_range(int descriptor, long offset, long count, unsigned int flags);
+/* With RENAME_KEEP an existing file of the new name is an error (EEXIST) instead of lost. */
+enum { RENAME_KEEP = 1 };
+extern int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path, unsigned int flags);

@@ -96,6 +96,10 @@ public protocol EventSink: Sendable {
     /// How much of an event the sink wants in a payload; ``RecordForm/line`` unless it says otherwise.
     var form: RecordForm { get }
 
+    /// How often the sink wants an empty write with `.required` while nothing is to be written, for what becomes due by
+    /// the clock; nil, which is usual, for never.
+    var attention: Duration? { get }
+
     /// Connects, and undoes what an interrupted write left beyond the state that is given.
     func open(_ context: SinkContext) async throws(ConnectorFailure)
 
@@ -103,7 +107,14 @@ public protocol EventSink: Sendable {
     /// `.required` that is all of this batch and of every earlier one; an empty batch with it makes what was accepted
     /// before durable. Otherwise the offset may lie anywhere behind the last receipt's: a sink may have records on
     /// their way, a bounded number of them, while it takes the next ones.
+    ///
+    /// At each call the cursor and the state of the last receipt are stored, though a power cut may undo that until
+    /// `saveState` or a later sync of the log.
     func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt
+
+    /// Delivery ends in order: everything that was written is durable, and the last receipt's cursor and state are
+    /// stored. `close` follows.
+    func finish() async throws(ConnectorFailure)
 
     /// Lets go of everything; what was not made durable may be lost, and will be written again. Callable in any state.
     func close() async
@@ -112,4 +123,10 @@ public protocol EventSink: Sendable {
 extension EventSink {
     /// The whole event in a payload.
     public var form: RecordForm { .line }
+
+    /// Nothing becomes due.
+    public var attention: Duration? { nil }
+
+    /// Nothing is left to be done.
+    public func finish() async throws(ConnectorFailure) {}
 }

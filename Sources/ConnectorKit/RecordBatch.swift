@@ -10,12 +10,16 @@ public struct Topic: Sendable, Hashable {
     /// The topic that the application's own events go to: of an outbox table, with a part that comes from its rows.
     /// Nil for changes of rows.
     public var routed: String?
+    /// The line that a file of these records begins with, without its line feed; nil in formats that have none. A table
+    /// whose columns changed has another one.
+    public var header: String?
 
     /// A topic of its parts.
-    public init(schema: String, table: String, routed: String? = nil) {
+    public init(schema: String, table: String, routed: String? = nil, header: String? = nil) {
         self.schema = schema
         self.table = table
         self.routed = routed
+        self.header = header
     }
 
     /// The topic's name: `schema.table` unless the application chose another.

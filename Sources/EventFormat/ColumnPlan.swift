@@ -27,6 +27,8 @@ final class ColumnPlan: Sendable {
     let context: ContextFragments?
     /// How rows become events of the application; nil for every table but an outbox.
     let outbox: OutboxPlan?
+    /// The line that files begin with; nil in formats that have none.
+    let header: String?
     /// How the rows become records of Debezium's form; nil for the other formats.
     let debezium: DebeziumPlan?
     /// What ids begin with: the pipeline's name and a hyphen.
@@ -59,11 +61,13 @@ final class ColumnPlan: Sendable {
         switch format {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
         case .row: fragments = writer.rowFragments(version, pipelineName)
+        case .csv: fragments = writer.csvFragments(version)
         case .debezium: fragments = Fragments()
         }
         context = form == .binary && format == .cloudEvents ? writer.contextFragments(version, pipelineName) : nil
         outbox = OutboxPlan(
             version.relation, pipelineName: pipelineName, format: format, form: form, writer: &writer)
+        header = format == .csv ? Self.csvHeader(version.relation) : nil
         if let parts {
             debezium = DebeziumPlan(
                 version.relation, parts, nodes: nodes.all, places: columns.map { Int($0.node) }, writer: &writer)

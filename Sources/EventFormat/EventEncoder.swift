@@ -102,7 +102,9 @@ package final class EventEncoder {
         }
         if !writer.contextProblems.isEmpty { contextProblems.formUnion(writer.contextProblems) }
         let topics = zip(versions, plans).map { version, plan in
-            Topic(schema: version.relation.schema, table: version.relation.name, routed: plan?.debezium?.topic)
+            Topic(
+                schema: version.relation.schema, table: version.relation.name, routed: plan?.debezium?.topic,
+                header: plan?.header)
         }
         let nextOffset = firstOffset &+ UInt64(position)
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)

@@ -4,6 +4,8 @@ package enum EventFormat: String, Sendable, CaseIterable {
     case cloudEvents = "cloudevents"
     /// The row itself with the metadata under names that begin with `_`, one row a line.
     case row
+    /// The row itself and the metadata as lines of CSV, for files: each begins with the names of the columns.
+    case csv
     /// The records of Debezium's connectors.
     case debezium
 }

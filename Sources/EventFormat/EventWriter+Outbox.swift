@@ -13,11 +13,12 @@ extension EventWriter {
             throw .noOutboxEvent
         }
         composeTopic(row, plan, outbox, body)
-        let topic = routes.index(of: plan.version.relation)
+        let topic = routes.index(of: plan)
         switch (format, form) {
         case (.cloudEvents, .line): appendOutboxCloudEvent(row, plan, outbox, body)
         case (.cloudEvents, .binary): appendBinaryOutboxEvent(row, plan, outbox, body)
         case (.row, _), (.debezium, _): appendOutboxRow(row, plan, outbox, images, body)
+        case (.csv, _): appendOutboxCSV(row, plan, outbox, images, body)
         }
         return topic
     }

@@ -86,6 +86,9 @@ struct EventWriter: ~Copyable {
             output.truncate(to: start)
             looseTexts.truncate(to: looseStart)
             records.removeSubrange(recordCount...)
+            looseRecords.removeAll { $0.index >= recordCount }
+            routedRecords.removeAll { $0 >= recordCount }
+            isRouted = false
             throw error
         }
     }
@@ -96,6 +99,7 @@ struct EventWriter: ~Copyable {
         switch (format, form) {
         case (.cloudEvents, .line): appendCloudEvent(change, info, plan, images, body)
         case (.cloudEvents, .binary): appendBinaryCloudEvent(change, info, plan, images, body)
+        case (.csv, _): appendCSVEvent(change, plan, images, body)
         case (.row, _), (.debezium, _): appendRowEvent(change, plan, images, body)
         }
         if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }

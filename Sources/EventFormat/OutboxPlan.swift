@@ -22,6 +22,7 @@ struct OutboxPlan: Sendable {
             case (.cloudEvents, .line): writer.outboxEventFragments(relation, route, pipelineName)
             case (.cloudEvents, .binary): writer.outboxContextFragments(relation, route, pipelineName)
             case (.row, _): writer.outboxRowFragments(relation)
+            case (.csv, _): OutboxFragments()
             case (.debezium, _): writer.outboxContextFragments(relation, route, pipelineName)
             }
     }

@@ -19,7 +19,8 @@ struct RoutedTopics: ~Copyable {
     }
 
     /// The index of a relation's topic with the present ``name``; a new one is added.
-    mutating func index(of relation: Relation) -> Int {
+    mutating func index(of plan: ColumnPlan) -> Int {
+        let relation = plan.version.relation
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for place in 0..<name.count { hash = (hash ^ UInt64(name.bytes.byte(place))) &* 0x100_0000_01B3 }
         while let known = places[hash] {
@@ -36,7 +37,7 @@ struct RoutedTopics: ~Copyable {
         topics.append(
             Topic(
                 schema: relation.schema, table: relation.name,
-                routed: String(validatingUTF8: name.bytes) ?? relation.name))
+                routed: String(validatingUTF8: name.bytes) ?? relation.name, header: plan.header))
         return entries.count - 1
     }
 }

@@ -1,5 +1,6 @@
 import ConnectorKit
 import FileSink
+import NATSSink
 import PipelineConfiguration
 import PostgresSource
 import SQLiteSource
@@ -9,12 +10,15 @@ enum ConnectorCatalog {
     /// Their tables of settings and their own checks, by the key that the configuration uses.
     static let tables = ConnectorTables(
         sources: ["postgres": PostgresSettings.table, "sqlite": SQLiteSettings.table],
-        sinks: ["file": FileSettings.table],
+        sinks: ["file": FileSettings.table, "nats": NATSSettings.table],
         sourceChecks: [
             "postgres": check(PostgresSettings.init(values:pipelineName:)),
             "sqlite": check(SQLiteSettings.init(values:pipelineName:)),
         ],
-        sinkChecks: ["file": check(FileSettings.init(values:pipelineName:))])
+        sinkChecks: [
+            "file": check(FileSettings.init(values:pipelineName:)),
+            "nats": check(NATSSettings.init(values:pipelineName:)),
+        ])
 
     /// The check that making a connector's settings is.
     private static func check<Settings>(

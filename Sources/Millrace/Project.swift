@@ -2,7 +2,6 @@ import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
-import FileSink
 import Masking
 import Outbox
 import Pipeline
@@ -28,7 +27,7 @@ struct Project {
     /// A sink of the file.
     struct SinkEntry {
         var configuration: SinkConfiguration
-        var settings: FileSettings
+        var settings: SinkSettings
         var format: EventFormat
     }
 
@@ -104,7 +103,7 @@ struct Project {
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in
             SinkPlan(
-                name: entry.configuration.name, sink: FileSink(entry.settings), format: entry.format,
+                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format), format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
                 start: entry.configuration.start, debezium: DebeziumOptions(entry.configuration.debezium))
@@ -114,7 +113,7 @@ struct Project {
     /// What `doctor` finds, source first.
     func findings() async -> [Finding] {
         let log = try? LogReader(directory: logDirectory).statistics()
-        let found =
+        var found =
             switch source {
             case .postgres(let settings):
                 await PostgresDoctor(
@@ -125,8 +124,9 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        return found + (await ruleFindings() ?? []) + sensitivityFindings()
-            + sinks.flatMap { FileDoctor.findings($0.settings) }
+        found += (await ruleFindings() ?? []) + sensitivityFindings()
+        for sink in sinks { found += await sink.settings.findings() }
+        return found
     }
 
     /// What is masked before it is stored.
@@ -195,9 +195,8 @@ extension Project {
     private static func sinkEntry(
         _ sink: SinkConfiguration, _ configuration: PipelineConfiguration
     ) throws(SettingProblem) -> SinkEntry {
-        let values = withPath(sink.settings, configuration)
-        return SinkEntry(
-            configuration: sink, settings: try FileSettings(values: values, pipelineName: configuration.name),
+        SinkEntry(
+            configuration: sink, settings: try SinkSettings(sink, configuration),
             format: EventFormat(rawValue: sink.format.rawValue) ?? .cloudEvents)
     }
 

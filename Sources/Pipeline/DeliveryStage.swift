@@ -117,6 +117,10 @@ package struct DeliveryStage {
         var heldBack: [RejectedRecord] = []
         /// The batch that is being encoded.
         var current: ClearedBatch?
+        /// True when the cursor of a receipt could not be stored before the stage was asked to stop.
+        var isCursorBehind = false
+        /// When the sink was last called.
+        var attendedAt = ContinuousClock.now
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
@@ -145,10 +149,16 @@ package struct DeliveryStage {
             try await step(&turn, encoder)
             if let end = end(), turn.next >= end {
                 try await flush(&turn, encoder)
-                if turn.durable >= end { return .done }
+                if turn.durable >= end, !turn.isCursorBehind {
+                    try await plan.sink.finish()
+                    return .done
+                }
             }
         }
+        // A sink takes a call for a sign that the cursor of its last receipt is stored.
+        if turn.isCursorBehind { return .done }
         try await flush(&turn, encoder)
+        if !turn.isCursorBehind { try await plan.sink.finish() }
         return .done
     }
 
@@ -170,6 +180,7 @@ package struct DeliveryStage {
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
+            try await attend(&turn, encoder)
             await noteSuccess()
             return
         }
@@ -267,9 +278,20 @@ package struct DeliveryStage {
         return isDue || turn.unflushedBytes + bytes >= Self.unflushedBytesMax ? .required : .whenConvenient
     }
 
+    /// Calls a sink that wants to be called although nothing is to be written.
+    private mutating func attend(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
+        guard !turn.isCursorBehind, let interval = plan.sink.attention,
+            ContinuousClock.now - turn.attendedAt >= interval
+        else { return }
+        turn.attendedAt = .now
+        let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), .required)
+        try await settle(receipt, .required, &turn, encoder)
+    }
+
     /// Has the sink make everything durable that it took.
     mutating func flush(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         guard turn.unflushedSince != nil else { return }
+        turn.attendedAt = .now
         let receipt = try await plan.sink.write(.empty(nextOffset: turn.next), .required)
         try await settle(receipt, .required, &turn, encoder)
     }
@@ -279,6 +301,8 @@ package struct DeliveryStage {
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) {
         guard let durable = try checked(receipt, durability, turn) else { return }
+        let isNews = durable > turn.durable || receipt.state != nil || !receipt.rejected.isEmpty
+        if !isNews, turn.unflushedSince == nil { return }
         HaltPoint("sink.durable").reached()
         let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
         let rate = turn.pace.rate(at: durable)
@@ -293,7 +317,10 @@ package struct DeliveryStage {
                     letters, for: stage.plan.name, movingCursorTo: durable, state: receipt.state)
             }
         }
-        guard moved != nil else { return }
+        guard moved != nil else {
+            turn.isCursorBehind = true
+            return
+        }
         try wereSetAside(letters, encoder)
         turn.durable = durable
         if durable >= turn.next {

@@ -152,6 +152,8 @@ package enum RecordFormat: String, Sendable, CaseIterable {
     case cloudevents
     /// The row after the change, with the metadata under names that begin with `_`.
     case row
+    /// The same as lines of CSV, for files.
+    case csv
     /// The records of Debezium's connectors.
     case debezium
 }

@@ -201,8 +201,8 @@ enum PipelineSettings {
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
-                + " metadata under names that begin with `_`, `debezium` are the records of Debezium's connectors, see"
-                + " [Debezium's format](../guides/debezium.md).",
+                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only, `debezium` are"
+                + " the records of Debezium's connectors, see [Debezium's format](../guides/debezium.md).",
             default: .text(RecordFormat.cloudevents.rawValue)),
         Setting("debezium", .group(debezium), "How records of the format `debezium` are spelled."),
         Setting(
@@ -226,8 +226,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "sinks.*.webhook", "sinks.*.nats", "sinks.*.kafka",
-        "sinks.*.file.rotate", "sinks.*.file.compress",
+        "sinks.*.webhook", "sinks.*.kafka",
     ]
 
     /// True when `path` is described for later versions.

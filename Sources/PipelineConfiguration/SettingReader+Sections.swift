@@ -123,6 +123,12 @@ extension SettingReader {
         let start = start(values, path, at: section.keyPosition)
         let debezium = debezium(values, inner.first { $0.name == "debezium" }, values.text("format"), path)
         guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
+        if format == .csv, found.kind != "file" {
+            let position = inner.first { $0.name == "format" }?.value.position ?? section.keyPosition
+            report(
+                "config.bad_value", "\"csv\" is a format of files", joined(path, "format"), position,
+                "take cloudevents or row")
+        }
         return SinkConfiguration(
             name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format,
             debezium: debezium, clearance: clearance, start: start,

@@ -26,8 +26,17 @@ source:
     publication: bench_pub
 sinks:
   out:
-    file: {{path: "{path}"}}
+    file: {{{file}}}
 """
+
+# What files are written, and how they are read back.
+FILES = {
+    "millrace to a file": ("path: out.jsonl", "cat out.jsonl"),
+    "millrace to gzip": ("path: out.jsonl, compress: gzip", "gzip -dc out.jsonl.gz"),
+    "millrace to zstd": ("path: out.jsonl, compress: zstd", "zstd -dcq out.jsonl.zst"),
+    "millrace, rotated zstd": (
+        "path: out.jsonl, compress: zstd, rotate: {size: 16MiB, finish_on_stop: true}", "zstd -dcq out-*.jsonl.zst"),
+}
 
 # Six constraints: a pattern, an enum, a bound, a length, a format and a condition. Every row keeps to them.
 CONTRACT = {
@@ -55,7 +64,7 @@ def drain(contender, end, options):
                 os.environ["MILLRACE_PGBIN"] + "/pg_recvlogical", "-d", os.environ["PGDATABASE"], "-S", slot, "--start",
                 "--no-loop", "-f", "/dev/null", f"--endpos={end}", "-o", "proto_version=1", "-o", "publication_names=bench_pub"]
         else:
-            path = "out.jsonl" if contender == "millrace to a file" else "/dev/null"
+            file, reading = FILES.get(contender, ("path: /dev/null", None))
             if contender == "millrace, rich contract":
                 os.makedirs(f"{folder}/Schemas/bench.public.orders")
                 with open(f"{folder}/Schemas/bench.public.orders/v1.schema.json", "w") as file:
@@ -63,16 +72,16 @@ def drain(contender, end, options):
             with open(f"{folder}/millrace.yaml", "w") as file:
                 file.write(CONFIGURATION.format(
                     user=os.environ["PGUSER"], host=os.environ["PGHOST"], port=os.environ["PGPORT"],
-                    database=os.environ["PGDATABASE"], slot=slot, path=path))
+                    database=os.environ["PGDATABASE"], slot=slot, file=file))
             command = [options.millrace, "run", "--until-caught-up"]
         figures = measure(command, folder)
         if contender == "millrace, rich contract":
             waiting = subprocess.run([options.millrace, "deadletters", "list"], cwd=folder, capture_output=True, text=True, check=True)
             if waiting.stdout or sorted(os.listdir(f"{folder}/Schemas/bench.public.orders")) != ["v1.schema.json"]:
                 raise SystemExit(f"the contract was not kept to: {waiting.stdout}")
-        if contender == "millrace to a file":
-            with open(f"{folder}/out.jsonl", "rb") as file:
-                lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        if contender in FILES:
+            lines = int(subprocess.run(reading + " | wc -l", shell=True, cwd=folder, capture_output=True, text=True, check=True).stdout)
+            figures["file_mb"] = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.name.startswith("out")) / 1e6
             if lines < options.changes:
                 raise SystemExit(f"only {lines} of {options.changes} events arrived")
         return figures
@@ -99,7 +108,7 @@ def main():
     end = sql("SELECT pg_current_wal_insert_lsn()")
     sql("INSERT INTO orders SELECT * FROM orders_rows(1000000002, 1000000002)")
     sql("CHECKPOINT")
-    contenders = ["pg_recvlogical", "millrace to /dev/null", "millrace, rich contract", "millrace to a file"]
+    contenders = ["pg_recvlogical", "millrace to /dev/null", "millrace, rich contract", *FILES]
     runs = {contender: [] for contender in contenders}
     for number in range(options.rounds):
         for contender in contenders:
@@ -120,6 +129,8 @@ def report(contenders, runs, options):
         m["ratio"] = ratio
         m["rows_per_second"] = options.changes / m["seconds"]
         print(f"{contender:24} {m['rows_per_second']:>10,.0f} {m['cpu']:>7.2f} {m['walsender_cpu']:>16.2f} {m['peak_mb']:>8.1f} {m['other_cpu']:>12.2f} {ratio:>6.2f}")
+    for contender in FILES:
+        print(f"{contender}: files of {median[contender]['file_mb']:,.0f} MB")
     rates = [a["seconds"] / b["seconds"] for a, b in zip(runs["millrace to /dev/null"], runs["millrace, rich contract"])]
     print(f"rich contract against the derived one: {statistics.median(rates):.2f} of the rate")
     if options.json:

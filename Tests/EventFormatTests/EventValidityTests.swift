@@ -115,7 +115,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         }
     }
 
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func everyEventIsJSONToOthers(_ format: EventFormat) throws {
         let events = try randomEvents(format, seed: 2, relations: 300)
         // A key that changes makes two lines of Debezium's.
@@ -123,7 +123,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         #expect(try Python.run(parse, lines: events) == "\(events.count)\n")
     }
 
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func everyEventIsJSONToUs(_ format: EventFormat) throws {
         for event in try randomEvents(format, seed: 3, relations: 300) {
             let value = try JSONValue(parsing: event)
@@ -133,7 +133,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
     }
 
     /// Whatever happens to the bytes of a tuple: a failure or a value, and the value is JSON.
-    @Test(arguments: EventFormat.allCases)
+    @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func mutatedTupleIsAFailureOrAnEvent(_ format: EventFormat) throws {
         var random = RandomChanges(dice: Dice(seed: 4))
         var (events, failures) = (0, 0)

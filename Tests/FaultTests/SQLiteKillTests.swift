@@ -56,7 +56,7 @@ struct SQLiteKillTests {
 struct Till {
     let program: MillraceProgram
 
-    init() throws {
+    init(file: String = "path: \"out/{table}.jsonl\"") throws {
         program = try MillraceProgram(
             configuration: """
                 name: till
@@ -64,7 +64,7 @@ struct Till {
                   sqlite: {path: till.db}
                 sinks:
                   items:
-                    file: {path: "out/{table}.jsonl"}
+                    file: {\(file)}
                 """)
         try sql(
             """

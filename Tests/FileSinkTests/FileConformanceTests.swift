@@ -24,7 +24,7 @@ struct FileConformanceTests {
 
     @Test(arguments: SinkRule.allCases, Layout.allCases)
     func keeps(rule: SinkRule, layout: Layout) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try SinkFolder()
         let subject = SinkUnderTest(
             promise: .exactlyOnce,
             makeSink: { FileSink(try settings(folder.path + "/" + layout.path)) },
@@ -33,7 +33,7 @@ struct FileConformanceTests {
     }
 
     /// The lines of all files by topic; days of a topic follow each other as their names do.
-    private static func lines(in folder: TemporaryFolder, _ layout: Layout) throws -> [String: [[UInt8]]] {
+    private static func lines(in folder: SinkFolder, _ layout: Layout) throws -> [String: [[UInt8]]] {
         var stored: [String: [[UInt8]]] = [:]
         for name in try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
         where name.hasSuffix(".jsonl") {

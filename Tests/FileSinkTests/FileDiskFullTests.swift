@@ -7,7 +7,7 @@ import Testing
 
 struct FileDiskFullTests {
     @Test func aFullFileSystemIsSurvived() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try SinkFolder()
         let path = folder.path + "/small"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try #require(mount("tmpfs", path, "tmpfs", 0, "size=256k") == 0, "mounting needs root")

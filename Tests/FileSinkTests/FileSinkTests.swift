@@ -8,10 +8,10 @@ import Testing
 @testable import FileSink
 
 struct FileSinkTests {
-    let folder: TemporaryFolder
+    let folder: SinkFolder
     let store = CursorStore()
 
-    init() throws { folder = try TemporaryFolder() }
+    init() throws { folder = try SinkFolder() }
 
     private func opened(_ template: String) async throws -> FileSink {
         let sink = FileSink(try settings(folder.path + "/" + template))
@@ -54,7 +54,7 @@ struct FileSinkTests {
         #expect(receipt == .accepted)
         let durable = try await sink.write(.empty(nextOffset: 9), .required)
         #expect(durable.durableBefore == 9)
-        #expect(try FileState(decoding: durable.state ?? []).entries.map(\.length) == [2])
+        #expect(try FileState(decoding: durable.state ?? []).entries.map(\.extent.length) == [2])
         let again = try await sink.write(.empty(nextOffset: 12), .required)
         #expect(again == .durable(before: 12, state: nil))
     }
@@ -70,7 +70,7 @@ struct FileSinkTests {
             seen.add(
                 entries.map { entry in
                     let size = try? FileManager.default.attributesOfItem(atPath: entry.path)[.size] as? Int
-                    return "\(entry.path.dropFirst(path.count)) \(entry.length) \(size ?? -1)"
+                    return "\(entry.path.dropFirst(path.count)) \(entry.extent.length) \(size ?? -1)"
                 })
             try await save(state)
         }

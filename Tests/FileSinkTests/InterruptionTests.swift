@@ -11,7 +11,7 @@ struct InterruptionTests {
     /// what the event log would still have.
     @Test(arguments: 0..<40)
     func randomInterruptionsNeitherLoseNorDouble(seed: Int) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try SinkFolder()
         let store = CursorStore()
         var random = SplitMix(seed: UInt64(seed))
         let events = (0..<400).map { number in
@@ -46,7 +46,7 @@ struct InterruptionTests {
     private func expectOnlyCoveredBytes(_ store: CursorStore) throws {
         for entry in try FileState(decoding: store.last.state ?? FileState().encoded).entries {
             let size = try? FileManager.default.attributesOfItem(atPath: entry.path)[.size] as? Int
-            #expect(size == nil || size == entry.length)
+            #expect(size == nil || size == entry.extent.length)
         }
     }
 
@@ -71,19 +71,19 @@ struct InterruptionTests {
     }
 
     /// What a power cut may do to bytes that no receipt with a sync covers: they are missing, or zero.
-    private func tearTails(_ folder: TemporaryFolder, _ store: CursorStore, _ random: inout SplitMix) throws {
+    private func tearTails(_ folder: SinkFolder, _ store: CursorStore, _ random: inout SplitMix) throws {
         for entry in try FileState(decoding: store.last.state ?? FileState().encoded).entries {
             guard let handle = FileHandle(forUpdatingAtPath: entry.path) else { continue }
             let size = try handle.seekToEnd()
-            guard size > UInt64(entry.length) else { continue }
-            let kept = UInt64.random(in: UInt64(entry.length)...size, using: &random)
+            guard size > UInt64(entry.extent.length) else { continue }
+            let kept = UInt64.random(in: UInt64(entry.extent.length)...size, using: &random)
             switch Int.random(in: 0..<3, using: &random) {
             case 0: try handle.truncate(atOffset: kept)
             case 1:
                 try handle.seek(toOffset: kept)
                 try handle.write(contentsOf: Data(count: Int(size - kept)))
             default:
-                if entry.length == 0, Bool.random(using: &random) {
+                if entry.extent.length == 0, Bool.random(using: &random) {
                     try FileManager.default.removeItem(atPath: entry.path)
                 }
             }
@@ -91,7 +91,7 @@ struct InterruptionTests {
         }
     }
 
-    private func compare(_ folder: TemporaryFolder, _ events: [TestEvent], _ template: String) throws {
+    private func compare(_ folder: SinkFolder, _ events: [TestEvent], _ template: String) throws {
         var expected: [String: String] = [:]
         for event in events {
             let day = CalendarDay(CalendarDay.number(ofMicroseconds: event.committedAt)).text
@@ -109,7 +109,7 @@ struct InterruptionTests {
         "file.torn_write:1", "file.torn_write:5", "file.before_sync:2", "file.after_sync:1", "file.after_sync:3",
     ])
     func aProcessKilledAtANamedPointLeavesEachLineOnce(point: String) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try SinkFolder()
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = folder.path as String, point = point as String] in
             try await writeUntilKilled(path, haltAt: point)
         }
@@ -133,6 +133,19 @@ private let killEvents = (0..<40).map { TestEvent(line: "{\"event number\": \($0
 /// Writes batches of four with a receipt each, in a process that stops at a point and is then killed.
 private func writeUntilKilled(_ path: String, haltAt point: String) async throws {
     setenv("MILLRACE_HALT_AT", point, 1)
+    killAtHalt()
+    let stored = StoredCursor(path: path + "/cursor")
+    let sink = FileSink(try settings(path + "/{table}.jsonl"))
+    try await sink.open(try stored.load())
+    for start in stride(from: 0, to: killEvents.count, by: 4) {
+        let batch = recordBatch(Array(killEvents[start..<(start + 4)]), nextOffset: UInt64(start + 4))
+        let receipt = try await sink.write(batch, .required)
+        try stored.save(cursor: UInt64(start + 4), state: receipt.state)
+    }
+}
+
+/// Kills this process when it says on standard error that it halted at a point of the file sink.
+func killAtHalt() {
     var ends: [Int32] = [0, 0]
     #expect(pipe(&ends) == 0)
     dup2(ends[1], 2)
@@ -146,18 +159,10 @@ private func writeUntilKilled(_ path: String, haltAt point: String) async throws
         }
         kill(getpid(), SIGKILL)
     }
-    let stored = StoredCursor(path: path + "/cursor")
-    let sink = FileSink(try settings(path + "/{table}.jsonl"))
-    try await sink.open(try stored.load())
-    for start in stride(from: 0, to: killEvents.count, by: 4) {
-        let batch = recordBatch(Array(killEvents[start..<(start + 4)]), nextOffset: UInt64(start + 4))
-        let receipt = try await sink.write(batch, .required)
-        try stored.save(cursor: UInt64(start + 4), state: receipt.state)
-    }
 }
 
 /// A cursor and a state in a file, replaced as one.
-private struct StoredCursor: Sendable {
+struct StoredCursor: Sendable {
     let path: String
 
     func load() throws -> SinkContext {

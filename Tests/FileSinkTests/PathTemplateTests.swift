@@ -7,17 +7,38 @@ struct PathTemplateTests {
     private func path(_ template: String, _ table: String, schema: String = "public", at time: Int64 = 0) throws
         -> String
     {
-        try PathTemplate(template)
-            .path(Topic(schema: schema, table: table), day: CalendarDay.number(ofMicroseconds: time))
+        let template = try PathTemplate(template)
+        return template.path(Topic(schema: schema, table: table), template.period(ofCommit: time))
     }
 
     @Test func placeholdersAreFilledIn() throws {
         #expect(try path("out/{schema}/{table}-{date}.jsonl", "orders") == "out/public/orders-1970-01-01.jsonl")
         #expect(try path("all.jsonl", "orders") == "all.jsonl")
+        #expect(try path("{date}/{hour}/{table}", "t", at: 86_400_000_000 * 2 - 1) == "1970-01-02/23/t")
+        #expect(try path("{hour}", "t", at: -1) == "23")
     }
 
     @Test(arguments: [
-        ("out/{tabel}.jsonl", "did you mean {table}?"), ("{Date}.x", "did you mean {date}?"), ("{hour}", "{schema}"),
+        ("out/{table}.jsonl", "out/{table}-{offset}.jsonl.gz"), ("a.b/{table}", "a.b/{table}-{offset}.gz"),
+        ("{table}.jsonl.gz", "{table}-{offset}.jsonl.gz"), ("o/.hidden", "o/.hidden-{offset}.gz"),
+        ("{offset}/{table}.x", "{offset}/{table}.x.gz"),
+    ])
+    func namesOfRotatedFilesGetTheOffsetAndTheExtension(template: String, completed: String) throws {
+        #expect(try PathTemplate(template).completed(isRotated: true, .gzip).text == completed)
+    }
+
+    @Test func anHourHasItsTimes() throws {
+        let period = try PathTemplate("{hour}").period(ofCommit: 86_400_000_000 + 3_600_000_000 * 5 + 7)
+        #expect(period.hour == 5 && period.day == 1)
+        let times: Range<Int64> = 104_400_000_000..<108_000_000_000
+        #expect(period.times == times)
+        for time in [Int64.min, Int64.min + 1, Int64.max - 1] {
+            #expect(try PathTemplate("{hour}").period(ofCommit: time).times.contains(time))
+        }
+    }
+
+    @Test(arguments: [
+        ("out/{tabel}.jsonl", "did you mean {table}?"), ("{Date}.x", "did you mean {date}?"), ("{minute}", "{schema}"),
         ("{", "{schema}"), ("a}b", "{schema}"), ("{}", "{schema}"), ("", "out/"), ("out/", "out/"),
     ])
     func aBadTemplateIsRefusedWithWhatToWrite(template: String, hint: String) {
@@ -39,8 +60,9 @@ struct PathTemplateTests {
 
     @Test func aTopicThatARowChoseIsOneNameInItsFolder() throws {
         func path(_ topic: String?) throws -> String {
-            try PathTemplate("out/{topic}.jsonl").path(
-                Topic(schema: "public", table: "outbox", routed: topic), day: 0)
+            let template = try PathTemplate("out/{topic}.jsonl")
+            return template.path(
+                Topic(schema: "public", table: "outbox", routed: topic), template.period(ofCommit: 0))
         }
         #expect(try path("outbox.event.Order") == "out/outbox.event.Order.jsonl")
         #expect(try path("../../etc/passwd") == "out/%2E.%2F..%2Fetc%2Fpasswd.jsonl")

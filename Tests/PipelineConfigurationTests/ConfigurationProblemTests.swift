@@ -125,7 +125,7 @@ struct ConfigurationProblemTests {
                     + "  b: {file: {path: x}, format: xml}\n  c: {file: {path: x}, debezium: {}}\n"
                     + "  d: {file: {path: x}, format: debezium, debezium: {topic_prefix: \"a b\"}}\n"),
             "config.bad_value sinks.a.debezium.decimal 4:62 \"exact\" is not one of precise, string, double",
-            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, debezium",
+            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, csv, debezium",
             "config.bad_value sinks.c.debezium 6:24 \"debezium\" is for sinks of that format, and the format of this"
                 + " one is cloudevents (write format: debezium, or take the key out)",
             "config.bad_value sinks.d.debezium.topic_prefix 7:42 the prefix is not 1 to 100 letters, digits, ., _ or -"
@@ -178,7 +178,7 @@ struct ConfigurationProblemTests {
                 "config.unknown_key source.postgres.windw 6:5 unknown key \"windw\" (did you mean \"window\"?)",
                 "config.bad_value log.retention.size 11:30 \"64\" has no unit"
                     + " (write a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB)",
-                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, debezium"
+                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, csv, debezium"
                     + " (did you mean \"row\"?)",
             ])
     }

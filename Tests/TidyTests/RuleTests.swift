@@ -26,7 +26,9 @@ struct RuleTests {
         for (library, owner) in owners {
             #expect(ImportRule.table.filter { $1.contains(library) }.map(\.key) == [owner])
         }
-        let kit: Set = ["ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux"]
+        let kit: Set = [
+            "ByteKit", "ChangeModel", "ConnectorKit", "CLibPQ", "CSQLite", "CLinux", "CNATS", "CZlib", "CZstd",
+        ]
         for connector in Repository.folders(in: "Connectors") {
             #expect(ImportRule.table[connector]?.isSubset(of: kit) == true, "\(connector)")
         }

@@ -29,10 +29,15 @@ need_swift() {
 }
 
 # What the program itself needs to build and run.
-need_build_packages() { need_swift; need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev; }
+need_build_packages() {
+    need_swift
+    need_packages pkg-config libpq-dev libsqlite3-dev libssl-dev libpcre2-dev libnats-dev zlib1g-dev libzstd-dev
+}
 
-# What the tests need beside that: a PostgreSQL server, the sqlite3 shell, and a JSON Schema validator.
-need_test_packages() { need_packages postgresql sqlite3 python3 python3-venv python3-jsonschema util-linux; }
+# What the tests need beside that: PostgreSQL and NATS servers, the sqlite3 shell, and a JSON Schema validator.
+need_test_packages() {
+    need_packages postgresql nats-server openssl sqlite3 python3 python3-venv python3-jsonschema util-linux zstd
+}
 
 # Prints a Python that has the validator: the one on the PATH, or else Debian's.
 python_with_jsonschema() {

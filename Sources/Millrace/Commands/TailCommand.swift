@@ -88,7 +88,16 @@ extension TailCommand {
     }
 }
 
-extension EventFormat: ExpressibleByArgument {}
+extension EventFormat: ExpressibleByArgument {
+    /// CSV needs a first line, and so a file.
+    public static var allValueStrings: [String] { allCases.filter { $0 != .csv }.map(\.rawValue) }
+
+    /// The format of a name; nil for CSV too.
+    public init?(argument: String) {
+        guard let format = EventFormat(rawValue: argument), format != .csv else { return nil }
+        self = format
+    }
+}
 
 extension StartPosition: ExpressibleByArgument {
     init?(argument: String) { self.init(argument) }

@@ -1,0 +1,150 @@
+package import ConnectorKit
+
+/// What a NATS sink is told in the configuration.
+package struct NATSSettings: Sendable, Equatable {
+    /// How the sink says who it is.
+    enum Authentication: Sendable, Equatable {
+        case none
+        case user(String, password: String)
+        case token(String)
+        case key(public: String, seed: String)
+        case credentials(path: String)
+    }
+
+    /// The files of TLS, by path.
+    struct TLSFiles: Sendable, Equatable {
+        var authority: String?
+        var certificate: String?
+        var key: String?
+        /// True when one is given, which asks for TLS.
+        var isUsed: Bool { authority != nil || certificate != nil }
+    }
+
+    /// What a stream that the sink makes is like.
+    struct NewStream: Sendable, Equatable {
+        var replicas: Int
+        var isInMemory: Bool
+        var ageMax: Duration?
+        var bytesMax: Int?
+        var duplicateWindow: Duration
+    }
+
+    /// Which servers are tried, in this order.
+    var servers: [ServerAddress]
+    var authentication: Authentication
+    var tls: TLSFiles
+    var domain: String?
+    var stream: String
+    /// Nil when the stream must be there.
+    var newStream: NewStream?
+    var subject: SubjectTemplate
+    /// True when others publish to the stream too.
+    var isShared: Bool
+    /// True when attributes are headers.
+    package var isBinary: Bool
+    /// How many messages, and how many bytes of them, may be without an answer.
+    var inFlightMax: Int
+    var inFlightBytesMax: Int
+    /// How long an answer is waited for.
+    var answerTimeout: Duration
+    var connectTimeout: Duration
+
+    /// Settings from checked values.
+    package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
+        servers = []
+        for (index, text) in (values.list("servers") ?? []).enumerated() {
+            servers.append(try ServerAddress(text, setting: "servers[\(index)]"))
+        }
+        guard !servers.isEmpty else {
+            throw SettingProblem("servers", "names no server", hint: "write servers: [nats://localhost:4222]")
+        }
+        authentication = try Self.authentication(values)
+        tls = try Self.tls(values.group("tls"))
+        domain = values.text("domain")
+        stream = values.text("stream") ?? pipelineName
+        subject = try SubjectTemplate(values.text("subject") ?? Self.usualSubject, pipelineName: pipelineName)
+        isShared = values.flag("shared") ?? false
+        isBinary = values.text("mode") == "binary"
+        inFlightMax = values.integer("max_in_flight") ?? Self.usualInFlight
+        inFlightBytesMax = values.size("max_in_flight_size") ?? Self.usualInFlightBytes
+        answerTimeout = values.duration("ack_timeout") ?? .seconds(5)
+        connectTimeout = values.duration("connect_timeout") ?? .seconds(5)
+        newStream = values.flag("create_stream") ?? true ? Self.newStream(values.group("new_stream")) : nil
+        try check()
+    }
+
+    /// The subject when the configuration chooses none.
+    static let usualSubject = "{name}.{topic}"
+    /// Messages in flight when the configuration says nothing.
+    static let usualInFlight = 4096
+    /// Bytes in flight when the configuration says nothing.
+    static let usualInFlightBytes = 8 << 20
+    /// The duplicate window of a stream that the sink makes: that of streams that others make without a word.
+    static let usualDuplicateWindow = Duration.seconds(120)
+
+    /// The shortest duplicate window that the sink works with: a message that is repeated must still be known, however
+    /// late its first copy arrives.
+    var duplicateWindowMin: Duration { max(.seconds(10), answerTimeout * 2) }
+
+    /// The settings that hold paths of files, from the sink's own table.
+    package static let pathSettings = [["credentials"], ["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
+
+    private func check() throws(SettingProblem) {
+        let limits: [(String, Duration)] = [("ack_timeout", answerTimeout), ("connect_timeout", connectTimeout)]
+        for (name, limit) in limits where limit < .milliseconds(100) || limit > .seconds(600) {
+            throw SettingProblem(name, "must lie between 100ms and 10m")
+        }
+        guard inFlightBytesMax >= 1 else { throw SettingProblem("max_in_flight_size", "must not be 0") }
+        let isName = stream.utf8.allSatisfy { byte in
+            byte > 0x20 && byte < 0x7F && !Self.forbiddenInNames.contains(byte)
+        }
+        guard isName, !stream.isEmpty, stream.utf8.count <= 255 else {
+            throw SettingProblem(
+                "stream", "\(stream) cannot be the name of a stream",
+                hint: "write visible ASCII characters without . * > / \\ and quotes, 255 at most")
+        }
+        if let newStream, newStream.duplicateWindow < duplicateWindowMin {
+            throw SettingProblem(
+                "new_stream.duplicate_window", "is shorter than twice ack_timeout, or than 10s",
+                hint: "write duplicate_window: 2m, or take it out")
+        }
+    }
+
+    private static let forbiddenInNames: Set<UInt8> = Set(".*>/\\\"'".utf8)
+
+    private static func authentication(_ values: SettingValues) throws(SettingProblem) -> Authentication {
+        let names = ["user", "token", "nkey", "credentials"]
+        let given = names.filter { values.text($0) != nil }
+        guard given.count <= 1 else {
+            throw SettingProblem(
+                given[1], "\(given[0]) and \(given[1]) are both given",
+                hint: "keep one of user (with password), token, nkey (with nkey_seed) and credentials")
+        }
+        for (first, second) in [("user", "password"), ("nkey", "nkey_seed")]
+        where (values.text(first) == nil) != (values.text(second) == nil) {
+            let (has, lacks) = values.text(first) == nil ? (second, first) : (first, second)
+            throw SettingProblem(has, "\(has) is given without \(lacks)", hint: "write both, or neither")
+        }
+        if let user = values.text("user") { return .user(user, password: values.text("password") ?? "") }
+        if let token = values.text("token") { return .token(token) }
+        if let key = values.text("nkey") { return .key(public: key, seed: values.text("nkey_seed") ?? "") }
+        if let path = values.text("credentials") { return .credentials(path: path) }
+        return .none
+    }
+
+    private static func tls(_ values: SettingValues?) throws(SettingProblem) -> TLSFiles {
+        let files = TLSFiles(
+            authority: values?.text("ca"), certificate: values?.text("certificate"), key: values?.text("key"))
+        guard (files.certificate == nil) == (files.key == nil) else {
+            throw SettingProblem("tls", "certificate and key belong together", hint: "write both, or neither")
+        }
+        return files
+    }
+
+    private static func newStream(_ values: SettingValues?) -> NewStream {
+        NewStream(
+            replicas: values?.integer("replicas") ?? 1, isInMemory: values?.text("storage") == "memory",
+            ageMax: values?.duration("max_age"), bytesMax: values?.size("max_size"),
+            duplicateWindow: values?.duration("duplicate_window") ?? usualDuplicateWindow)
+    }
+}

@@ -1,0 +1,35 @@
+/// Elements in the order of their coming, each under a number that it keeps. Only the front is taken out.
+struct NumberedQueue<Element> {
+    private var elements: [Element] = []
+    /// How many at the front of `elements` are gone.
+    private var gone = 0
+    /// The number of the first element.
+    private(set) var start = 0
+
+    /// The number behind the last element.
+    var end: Int { start + elements.count - gone }
+    var count: Int { elements.count - gone }
+    var isEmpty: Bool { count == 0 }
+    var first: Element? { isEmpty ? nil : elements[gone] }
+    /// The numbers of all elements.
+    var numbers: Range<Int> { start..<end }
+
+    /// The element with a number out of ``numbers``.
+    subscript(number: Int) -> Element {
+        get { elements[number - start + gone] }
+        set { elements[number - start + gone] = newValue }
+    }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    /// Takes the front out. What is gone is given back to the memory now and then, so that this costs the same each
+    /// time on average.
+    mutating func removeFirst() {
+        gone += 1
+        start += 1
+        if gone >= 256, gone * 2 >= elements.count {
+            elements.removeFirst(gone)
+            gone = 0
+        }
+    }
+}

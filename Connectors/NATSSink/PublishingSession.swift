@@ -1,0 +1,332 @@
+import ByteKit
+import ChangeModel
+import ConnectorKit
+import Glibc
+
+/// Publishing over one connection: from what is in the stream when it begins to the first thing that nobody knows.
+final class PublishingSession {
+    private let settings: NATSSettings
+    private let connection: NATSConnection
+    private let contentType: StaticString?
+    private(set) var sinkName = ""
+    private var window = FlightWindow(durableBefore: 0, floor: 0)
+    private var tail = StreamTail()
+    private var stream: StreamFacts?
+    /// True when messages of the tail are gone from the stream: then a record that is not found may be stored all the
+    /// same, which shows when a later one is found.
+    private var hasGaps = false
+    /// Where the tail begins.
+    private var tailFloor: UInt64 = 0
+    /// Entries that may be sent now, in the order of sending, when the stream keeps the order.
+    private var nextToSend = 0
+    /// Entries whose subjects are free, when each subject keeps its own order.
+    private var ready = NumberedQueue<Int>()
+    private var lanes: [String: FlightWindow.Lane] = [:]
+    /// What the newest message of the stream is, when everything that was sent is stored and nobody else publishes.
+    private var newest = NATSConnection.Expectation.any
+    /// Why nothing more is sent until everything on its way is answered.
+    private var halt: Halt?
+    /// How often the chain broke since nothing was on its way.
+    private var breaks = 0
+    /// What the last receipt called durable.
+    private var told: UInt64 = 0
+
+    /// Why sending pauses.
+    private enum Halt {
+        /// The stream ends elsewhere than was expected: a duplicate, or somebody else's message.
+        case chainBroken
+        /// The server is still busy with an earlier copy of a message.
+        case inProcess
+        /// The server refused a message for good or for now.
+        case failed(ConnectorFailure)
+    }
+
+    private static let sent = HaltPoint("nats.sent")
+    /// More breaks than this between two rests mean that somebody else publishes.
+    static let breaksMax = 16
+
+    init(_ settings: NATSSettings, _ connection: NATSConnection, contentType: StaticString?) {
+        self.settings = settings
+        self.connection = connection
+        self.contentType = contentType
+    }
+
+    // MARK: Beginning
+
+    /// Begins at the cursor. A state that has to be stored before anything is published, when the one that is given
+    /// belongs to another cursor or to another stream.
+    func begin(_ context: SinkContext, _ facts: StreamFacts) throws(ConnectorFailure) -> SinkState? {
+        sinkName = context.name
+        told = context.nextOffset
+        stream = facts
+        let stored: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
+        if let stored, stored.cursor == context.nextOffset, stored.streamCreated == facts.created,
+            stored.floor <= facts.lastSequence
+        {
+            window = FlightWindow(durableBefore: context.nextOffset, floor: stored.floor)
+            tailFloor = stored.floor
+            return nil
+        }
+        window = FlightWindow(durableBefore: context.nextOffset, floor: facts.lastSequence)
+        tailFloor = facts.lastSequence
+        return state
+    }
+
+    /// Reads what lies behind the floor.
+    func readTail(_ facts: StreamFacts) throws(ConnectorFailure) {
+        if !settings.isShared { newest = .sequence(facts.lastSequence) }
+        tail = StreamTail()
+        var sequence = tailFloor + 1
+        var count = 0
+        while sequence <= facts.lastSequence, count < StreamTail.countMax {
+            guard let message = try connection.message(from: sequence, settings.subject.pattern),
+                message.sequence <= facts.lastSequence
+            else { break }
+            if let id = message.id { tail.insert(id, message.sequence) }
+            sequence = message.sequence + 1
+            count += 1
+        }
+        hasGaps = !settings.isShared && UInt64(count) != facts.lastSequence - tailFloor
+    }
+
+    /// What has to be stored beside the cursor.
+    private var state: SinkState {
+        let floor = min(window.floor, tail.lowest.map { $0 - 1 } ?? .max)
+        return SinkState(cursor: window.durableBefore, floor: floor, streamCreated: stream?.created ?? 0)
+    }
+
+    // MARK: Taking records
+
+    /// Takes the records of a batch into the window. None is sent yet.
+    func take(_ batch: RecordBatch) throws(ConnectorFailure) {
+        let subjects =
+            settings.subject.hasKey ? [] : batch.topics.map { CText(settings.subject.subject($0, key: "")) }
+        let number = window.beginBatch(batch, subjects: subjects)
+        var lanesByTopic = [FlightWindow.Lane?](repeating: nil, count: batch.topics.count)
+        for (index, record) in batch.records.enumerated() {
+            guard Int(record.topic) < batch.topics.count, Self.fits(record, batch) else { throw NATSFailure.badBatch }
+            var entry = FlightWindow.Entry(batch: number, index: index, size: size(of: record, batch))
+            if let rejection = rejection(of: record, entry.size) {
+                window.append(entry, rejectedAs: rejection)
+                continue
+            }
+            if !tail.isEmpty, let sequence = tail.take(headerValue(batch.id(of: record))) {
+                window.setStored(window.append(entry), sequence)
+                // Nothing is stored behind a gap.
+                if !settings.isShared { window.setStored(allBefore: window.entries.end - 1, sequence) }
+                continue
+            }
+            guard settings.isShared else {
+                window.append(entry)
+                continue
+            }
+            let lane = lanesByTopic[Int(record.topic)] ?? lane(of: batch.topics[Int(record.topic)])
+            lanesByTopic[Int(record.topic)] = lane
+            entry.lane = lane
+            let place = window.append(entry)
+            if lane.isBusy { lane.waiting.append(place) } else { ready.append(place) }
+            lane.isBusy = true
+        }
+        window.advance()
+    }
+
+    private static func fits(_ record: Record, _ batch: RecordBatch) -> Bool {
+        [record.payload, record.id, record.key, record.attributes].allSatisfy {
+            $0.indices.upperBound <= batch.body.count
+        }
+    }
+
+    /// Records of a topic wait for each other, also where each key has a subject of its own: a row whose key changed
+    /// goes from one to the other.
+    private func lane(of topic: Topic) -> FlightWindow.Lane {
+        let subject = settings.subject.subject(topic, key: "")
+        if let lane = lanes[subject] { return lane }
+        let lane = FlightWindow.Lane(subject)
+        lanes[subject] = lane
+        return lane
+    }
+
+    private func subject(of record: Record, _ batch: RecordBatch) -> String {
+        let key = unsafe batch.key(of: record).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+        return settings.subject.subject(batch.topics[Int(record.topic)], key: key)
+    }
+
+    private func headerValue(_ text: RawSpan) -> [UInt8] {
+        var buffer = OutputBuffer(capacity: text.byteCount * 3)
+        buffer.append(headerValue: text)
+        return unsafe buffer.bytes.withUnsafeBytes { unsafe Array($0) }
+    }
+
+    /// An upper bound of what the server counts: payload, and headers with every byte percent-encoded.
+    private func size(of record: Record, _ batch: RecordBatch) -> Int {
+        Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
+    }
+
+    private func rejection(of record: Record, _ size: Int) -> RejectedRecord? {
+        let most = min(connection.messageBytesMax, stream?.messageBytesMax ?? .max)
+        guard size > most else { return nil }
+        return RejectedRecord(
+            offset: record.offset, code: "nats.too_large",
+            message: "the message has about \(size) bytes with its headers; the server or the stream takes \(most)")
+    }
+
+    // MARK: Delivering
+
+    /// Sends what is waiting, and with `all` waits until every record is stored.
+    func deliver(all: Bool) throws(ConnectorFailure) -> DeliveryReceipt {
+        if all || tail.isEmpty { hasGaps = false }
+        if hasGaps { return receipt(all) }
+        try sendWhatMay()
+        if window.inFlightCount > 0 { Self.sent.reached() }
+        while true {
+            try sendWhatMay()
+            if halt == nil, !hasUnsent, !all || window.inFlightCount == 0 { break }
+            if halt != nil, window.inFlightCount == 0 {
+                try recover()
+                continue
+            }
+            try awaitAnswers()
+        }
+        // What is answered already costs no wait.
+        try takeReadyAnswers()
+        window.advance()
+        if window.inFlightCount == 0 { breaks = 0 }
+        return receipt(all)
+    }
+
+    private func receipt(_ all: Bool) -> DeliveryReceipt {
+        guard all || window.durableBefore > told else { return .accepted }
+        told = window.durableBefore
+        return .durable(before: told, state: state.encoded, rejected: window.takeRejections())
+    }
+
+    private var hasUnsent: Bool {
+        settings.isShared ? !ready.isEmpty || hasWaitingLanes : nextToSend < window.entries.end
+    }
+
+    private func sendWhatMay() throws(ConnectorFailure) {
+        let now = ContinuousClock.now
+        while halt == nil, window.inFlightCount < settings.inFlightMax, let number = nextNumber() {
+            let size = window.entries[number].size
+            guard window.inFlightCount == 0 || window.inFlightBytes + size <= settings.inFlightBytesMax else { return }
+            if settings.isShared { ready.removeFirst() } else { nextToSend = number + 1 }
+            try send(number, now)
+        }
+    }
+
+    /// The next entry to send; nil when none may be.
+    private func nextNumber() -> Int? {
+        if settings.isShared { return ready.first }
+        nextToSend = max(nextToSend, window.entries.start)
+        while nextToSend < window.entries.end {
+            if window.entries[nextToSend].standing == .waiting { return nextToSend }
+            nextToSend += 1
+        }
+        return nil
+    }
+
+    private func send(_ number: Int, _ now: ContinuousClock.Instant) throws(ConnectorFailure) {
+        let entry = window.entries[number]
+        let batch = window.batches[entry.batch]
+        let record = batch.records.records[entry.index]
+        let message = NATSConnection.Outgoing(
+            number: window.send(number, at: now), expectation: newest,
+            batch: batch.records, record: record, contentType: contentType)
+        let subject =
+            batch.subjects.isEmpty ? CText(subject(of: record, batch.records)) : batch.subjects[Int(record.topic)]
+        try connection.publish(message, to: subject)
+        if !settings.isShared { newest = .record(record, of: batch.records) }
+    }
+
+    // MARK: Answers
+
+    /// Waits for an answer, and takes all that are there.
+    private func awaitAnswers() throws(ConnectorFailure) {
+        guard let oldest = window.oldestSend else { return }
+        let deadline = oldest + settings.answerTimeout
+        let now = ContinuousClock.now
+        // In steps, so that what the server says on the side is heard.
+        let limit = max(.milliseconds(1), min(deadline - now, .milliseconds(250)))
+        if let (message, answer) = try connection.nextAnswer(within: limit) {
+            take(answer, to: message)
+            try takeReadyAnswers()
+        } else if ContinuousClock.now >= deadline {
+            throw NATSFailure.noAnswer(settings)
+        }
+        window.advance()
+    }
+
+    private func takeReadyAnswers() throws(ConnectorFailure) {
+        while window.inFlightCount > 0, let (message, answer) = try connection.nextAnswer(within: .zero) {
+            take(answer, to: message)
+        }
+    }
+
+    private func take(_ answer: PublishAnswer, to message: UInt64) {
+        guard let number = window.takeAnswer(message) else { return }
+        switch answer {
+        case .stored(let sequence):
+            window.setStored(number, sequence)
+            release(window.entries[number].lane)
+        case .refused(let code):
+            window.setWaiting(number)
+            switch code {
+            case 10_070, 10_071, 10_164: stop(.chainBroken)
+            case 10_158: stop(.inProcess)
+            default: stop(.failed(NATSFailure.refused(code, settings)))
+            }
+            sendAgain(number)
+        case .nobody:
+            stop(.failed(NATSFailure.nobody(settings)))
+        case .unreadable:
+            stop(.failed(NATSFailure.unreadable))
+        }
+    }
+
+    /// The first reason counts: what follows a refusal is refused for the gap that it would leave.
+    private func stop(_ reason: Halt) {
+        if case .failed = halt { return }
+        if case .failed = reason {
+            halt = reason
+        } else if halt == nil {
+            halt = reason
+        }
+    }
+
+    /// Lets the next record of a subject go.
+    private func release(_ lane: FlightWindow.Lane?) {
+        guard let lane else { return }
+        if let next = lane.waiting.first {
+            lane.waiting.removeFirst()
+            ready.append(next)
+        } else {
+            lane.isBusy = false
+            lanes[lane.subject] = nil
+        }
+    }
+
+    private func sendAgain(_ number: Int) {
+        if settings.isShared { ready.append(number) } else { nextToSend = min(nextToSend, number) }
+    }
+
+    private var hasWaitingLanes: Bool { settings.isShared && !lanes.isEmpty && window.inFlightCount > 0 }
+
+    // MARK: Going on after a halt
+
+    /// Everything on its way is answered. Looks where the stream ends now, and goes on with the first record that is
+    /// not stored.
+    private func recover() throws(ConnectorFailure) {
+        if case .failed(let failure) = halt { throw failure }
+        breaks += 1
+        guard breaks <= Self.breaksMax else { throw NATSFailure.otherPublisher(settings) }
+        // The earlier copy is stored or lost in a moment.
+        if case .inProcess = halt { usleep(50_000) }
+        halt = nil
+        guard !settings.isShared else { return }
+        window.advance()
+        let facts = try connection.streamFacts()
+        guard facts.created == stream?.created else { throw NATSFailure.lost("the stream was made anew") }
+        newest = .sequence(facts.lastSequence)
+        nextToSend = window.entries.start
+    }
+}
