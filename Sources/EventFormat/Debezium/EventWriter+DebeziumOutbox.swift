@@ -13,7 +13,7 @@ extension EventWriter {
         for column in [route.id, route.type] where composeText(row, column, plan, body) == 0 { throw .noOutboxEvent }
         composeTopic(row, plan, outbox, body)
         var context = context
-        context.topic = routes.index(of: plan.version.relation)
+        context.topic = routes.index(of: plan)
         // Nothing is written about the transaction, but its end counts the record.
         if context.info.id != 0, let count = debezium.count, count.commit == context.info.commit {
             _ = count.count(parts.collection)
