@@ -27,6 +27,7 @@ extension EventLog {
             return logged
         }
         try checkForm(of: logged)
+        try checkLimit(adding: batch.body.count)
         let last = try checkOrder(of: batch, after: next.last)
         next.last = last
         next.nextOffset = logged.nextOffset

@@ -31,6 +31,7 @@ extension EventLog {
             if last.map({ $0 < end }) ?? true { last = end }
         }
         try checkRoom(for: letters)
+        try checkLimit(adding: batch.body.count + letters.reduce(0) { $0 + $1.batch.body.count })
         next.last = last
         next.nextOffset = logged.nextOffset
         try write("set changes aside") { db in

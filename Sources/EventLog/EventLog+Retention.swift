@@ -7,11 +7,17 @@ package struct LogRetention: Sendable, Equatable {
     package var age: Duration?
     /// The oldest batches may go while the database holds more bytes than this; nil for no limit.
     package var byteCount: Int?
+    /// True when batches may go that a sink has not got.
+    package var dropsUndelivered: Bool
+    /// Nothing is appended while the log takes more bytes than this; nil for no limit.
+    package var limit: Int?
 
     /// Limits; none at all keeps everything.
-    package init(age: Duration? = nil, byteCount: Int? = nil) {
+    package init(age: Duration? = nil, byteCount: Int? = nil, dropsUndelivered: Bool = false, limit: Int? = nil) {
         self.age = age
         self.byteCount = byteCount
+        self.dropsUndelivered = dropsUndelivered
+        self.limit = limit
     }
 }
 
@@ -29,11 +35,14 @@ package struct RetentionStep: Sendable, Equatable {
     package var isUnfinished = false
     /// The sink whose cursor keeps due batches in the log; nil when none does.
     package var heldBy: String?
+    /// How many of the removed changes each sink had not got; only where retention may remove such.
+    package var lostBy: [String: UInt64] = [:]
 }
 
 extension EventLog {
     /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
-    /// a sink of `activeSinks` has not delivered. A sink without a cursor holds everything.
+    /// a sink of `activeSinks` has not delivered, unless ``LogRetention/dropsUndelivered``. A sink without a cursor
+    /// holds everything.
     package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
         let (retention, now) = (retention, LogClock.now())
@@ -48,7 +57,28 @@ extension EventLog {
         try removeUnusedBodies()
         var report = step.report
         report.firstOffset = try read("read the oldest offset") { db in try LogQueries.firstOffset(db) }
+        for (sink, cursor) in step.cursors where cursor < first {
+            report.lostBy[sink] = first - max(cursor, step.firstOffset ?? cursor)
+        }
         return report
+    }
+}
+
+extension EventLog {
+    /// The code of a failure that says that the log takes more than it may.
+    package static let fullCode = "log.full"
+    /// How many bytes are appended before the log's size is looked at again.
+    private static let lookInterval = 4 << 20
+
+    /// Throws `log.full` while the log takes more than it may. The size is asked for now and then only, so the log may
+    /// pass its limit by a few mebibytes.
+    func checkLimit(adding bytes: Int) throws(ConnectorFailure) {
+        guard let limit = retention.limit else { return }
+        bytesUntilLook -= bytes
+        guard bytesUntilLook < 0 else { return }
+        let used = try read("measure the log") { db in try LogSize.read(db).used }
+        guard used <= limit else { throw LogFailure.full(used, limit) }
+        bytesUntilLook = min(Self.lookInterval, max(0, limit - used))
     }
 }
 
@@ -66,13 +96,17 @@ private struct RetentionScan {
     private var excess: Int
     private var limit = UInt64.max
     private var slowest: String?
+    /// Where the sinks are.
+    private(set) var cursors: [String: UInt64] = [:]
+    var firstOffset: UInt64? { report.firstOffset }
 
     init(_ retention: LogRetention, _ now: Int64, _ sinks: [String], _ db: Database) throws {
         oldestAllowed = retention.age.map { now - $0.microseconds } ?? .min
         excess = try retention.byteCount.map { try LogSize.read(db).used - $0 } ?? 0
         for sink in sinks {
             let offset = try LogQueries.cursor(of: sink, db)?.offset ?? 0
-            if offset < limit { (limit, slowest) = (offset, sink) }
+            cursors[sink] = offset
+            if offset < limit, !retention.dropsUndelivered { (limit, slowest) = (offset, sink) }
         }
     }
 

@@ -14,7 +14,7 @@ extension EventLog {
             try db.execute(
                 sql: "INSERT OR IGNORE INTO sink (name, next_offset, moved_at) VALUES (?, ?, ?)",
                 arguments: [sink, Int64(bitPattern: offset), LogClock.now()])
-            guard let cursor = try LogQueries.cursor(of: sink, db) else { throw Self.unknownSink(sink) }
+            guard let cursor = try LogQueries.cursor(of: sink, db) else { throw LogFailure.unknownSink(sink) }
             return cursor
         }
     }
@@ -43,7 +43,7 @@ extension EventLog {
         try statement.execute(arguments: [
             Int64(bitPattern: offset), state.map { Data($0) }, LogClock.now(), eventsPerSecond, sink,
         ])
-        guard db.changesCount == 1 else { throw unknownSink(sink) }
+        guard db.changesCount == 1 else { throw LogFailure.unknownSink(sink) }
     }
 
     /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
@@ -57,13 +57,9 @@ extension EventLog {
     ) throws(ConnectorFailure) -> UInt64 {
         let covered = try position().checkpoint
         let former = try write("move the cursor of \(sink)", durably: true) { db -> UInt64 in
-            guard let cursor = try LogQueries.cursor(of: sink, db) else { throw Self.unknownSink(sink) }
-            let next = try LogPosition.read(db).nextOffset
-            let first = try LogQueries.firstOffset(db) ?? next
-            guard (first...next).contains(offset) else { throw LogFailure.notInLog(offset, first...next) }
-            guard skipping || offset <= cursor.offset else { throw LogFailure.wouldSkip(sink, cursor.offset, offset) }
+            let former = try LogQueries.checkReplay(of: sink, from: offset, skipping: skipping, db)
             try Self.moveCursor(of: sink, to: offset, state: nil, db)
-            return cursor.offset
+            return former
         }
         // That commit covers every earlier one, like a sync.
         hasUnsynced = false
@@ -78,7 +74,7 @@ extension EventLog {
             try db.execute(
                 sql: "UPDATE sink SET state = ?, moved_at = ? WHERE name = ?",
                 arguments: [Data(state), LogClock.now(), sink])
-            guard db.changesCount == 1 else { throw Self.unknownSink(sink) }
+            guard db.changesCount == 1 else { throw LogFailure.unknownSink(sink) }
         }
         // That commit covers every earlier one, like a sync.
         hasUnsynced = false
@@ -106,9 +102,5 @@ extension EventLog {
         try write("remove the cursor of \(sink)") { db in
             try db.execute(sql: "DELETE FROM sink WHERE name = ?", arguments: [sink])
         }
-    }
-
-    private static func unknownSink(_ sink: String) -> ConnectorFailure {
-        ConnectorFailure("log.unknown_sink", .stop, "the log has no cursor for the sink \(sink)")
     }
 }

@@ -21,7 +21,8 @@ package actor EventLog {
     package nonisolated let directory: String
     nonisolated let relations: RelationStore
     let path: String
-    let retention: LogRetention
+    /// What of it is kept.
+    package nonisolated let retention: LogRetention
     private var lock: LogLock?
     private var connection: DatabaseQueue?
     /// Bodies that are not in the database; nil once the log is closed.
@@ -33,6 +34,8 @@ package actor EventLog {
     private var knownPosition: LogPosition?
     /// What the last sync made durable.
     var durableCheckpoint: SourceCheckpoint?
+    /// How many bytes may be appended before the log's size is looked at.
+    var bytesUntilLook = 0
     /// True when something was committed that no sync has covered. True at first: the last process may have been
     /// killed.
     var hasUnsynced = true

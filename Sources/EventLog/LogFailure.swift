@@ -48,11 +48,28 @@ enum LogFailure {
                 + "so a start on a sound disk reads it again")
     }
 
+    /// The log takes more than the configuration gives it.
+    static func full(_ used: Int, _ limit: Int) -> ConnectorFailure {
+        ConnectorFailure(
+            EventLog.fullCode, .retry,
+            "the log takes \(used) bytes and may take \(limit): capture waits, and the database keeps its changes",
+            setting: "log.limit",
+            hint: "millrace status says which sink does not take its events: mend it, take it out and reload (SIGHUP), "
+                + "or raise log.limit; capture goes on by itself, nothing is lost")
+    }
+
     /// No room for the log.
     static func diskFull(_ action: String, _ path: String, _ detail: String) -> ConnectorFailure {
         ConnectorFailure(
             "log.disk_full", .retry, "no room to \(action) (\(path)): \(detail)", setting: "log.directory",
             hint: "make room on that file system, or lower log.retention; capture goes on by itself, nothing is lost")
+    }
+
+    /// A sink that never ran here.
+    static func unknownSink(_ sink: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "log.unknown_sink", .stop, "the log has no cursor for the sink \(sink)",
+            hint: "start it once with millrace run; the sink's setting from says where it begins")
     }
 
     /// A place to deliver from that the log does not have.

@@ -53,6 +53,16 @@ enum LogQueries {
         try Row.fetchOne(db, sql: cursorColumns(db) + " WHERE name = ?", arguments: [sink]).map(cursor)
     }
 
+    /// Where a sink's cursor is that may be moved to an offset; see ``EventLog/replay(_:from:skipping:)``.
+    static func checkReplay(of sink: String, from offset: UInt64, skipping: Bool, _ db: Database) throws -> UInt64 {
+        guard let cursor = try cursor(of: sink, db) else { throw LogFailure.unknownSink(sink) }
+        let next = try LogPosition.read(db).nextOffset
+        let first = try firstOffset(db) ?? next
+        guard (first...next).contains(offset) else { throw LogFailure.notInLog(offset, first...next) }
+        guard skipping || offset <= cursor.offset else { throw LogFailure.wouldSkip(sink, cursor.offset, offset) }
+        return cursor.offset
+    }
+
     /// Everything that `status` shows.
     static func statistics(_ db: Database, _ relations: RelationStore) throws -> LogStatistics {
         try relations.load(db)

@@ -12,6 +12,9 @@ package final class LogReader: Sendable {
     private let path: String
     private let directory: LogDirectory
 
+    /// The code of a failure that says that an offset is no longer there.
+    package static let retainedAwayCode = "log.retained_away"
+
     /// Opens the log in `directory`. Throws `log.not_found` when there is none, `log.unknown_format` for another file.
     package convenience init(directory: String) throws(ConnectorFailure) {
         try self.init(directory: directory, relations: RelationStore())
@@ -106,6 +109,13 @@ package final class LogReader: Sendable {
         case .latest: try statistics().nextOffset
         case .offset(let offset): offset
         case .time(let time): try offset(committedAtOrAfter: time)
+        }
+    }
+
+    /// Throws what ``EventLog/replay(_:from:skipping:)`` would throw now.
+    package func checkReplay(of sink: String, from offset: UInt64, skipping: Bool) throws(ConnectorFailure) {
+        try read("look at the cursor of \(sink)") { db in
+            _ = try LogQueries.checkReplay(of: sink, from: offset, skipping: skipping, db)
         }
     }
 

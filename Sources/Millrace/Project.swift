@@ -55,7 +55,9 @@ struct Project {
     var schemasDirectory: String { configuration.resolve(configuration.schemas.directory) }
     /// What of the log is kept.
     var retention: LogRetention {
-        LogRetention(age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize)
+        LogRetention(
+            age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize,
+            dropsUndelivered: configuration.log.undelivered == .drop, limit: configuration.log.limit)
     }
 
     /// What happens when a table is new or changed.

@@ -69,6 +69,20 @@ struct StatusReport: Sendable {
         ]
     }
 
+    /// What would be lost if retention did not wait for a sink; nil when it does not.
+    private func keptBeyondRetention(for cursor: SinkCursor?) -> String? {
+        let retention = project.retention
+        let isLarge = retention.byteCount.map { log.byteCount > $0 } ?? false
+        let isOld = retention.age.map { age in
+            log.oldestAppendedAt.map { UTCTime.now() - $0 > age.components.seconds * 1_000_000 } ?? false
+        }
+        let lag = lag(of: cursor)
+        let total = log.nextOffset - log.firstOffset
+        guard isLarge || isOld ?? false, lag > 0, total > 0 else { return nil }
+        let bytes = Int(Double(log.byteCount) * min(1, Double(lag) / Double(total)))
+        return "the log keeps \(counted(lag, "event")) for it, about \(ByteCount.text(bytes)), beyond log.retention"
+    }
+
     private var stopped: String { "it stopped: mend the cause, then reload the configuration (SIGHUP) or start again" }
 
     /// How many events a second the sink took lately; nil when that was never measured.
@@ -97,6 +111,7 @@ struct StatusReport: Sendable {
             let pace = rate(of: cursor).map { $0 > 0 ? ", \(counted($0, "event")) a second" : "" } ?? ""
             let lag = behind == 0 ? "up to date" : "\(counted(behind, "event")) behind"
             lines.append("sink      \(name): \(place)\(lag)\(pace)")
+            if let kept = keptBeyondRetention(for: cursor) { lines.append("          \(kept)") }
             if let error = cursor?.lastError {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
                 lines.append("          " + (cursor?.retryAt.map { "next attempt \(UTCTime.text($0))" } ?? stopped))

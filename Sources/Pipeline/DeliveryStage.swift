@@ -80,6 +80,8 @@ package struct DeliveryStage {
                 return
             } catch {
                 await plan.sink.close()
+                // What it was to read next is gone, as the configuration wants: it goes on with what is left.
+                if error.code == LogReader.retainedAwayCode, log.retention.dropsUndelivered { continue }
                 guard error.remedy == .retry else {
                     try? await log.setError(of: plan.name, error)
                     throw error
@@ -164,8 +166,14 @@ package struct DeliveryStage {
 
     /// The sink's cursor; a new sink begins where its configuration says.
     private func openCursor() async throws(ConnectorFailure) -> SinkCursor {
-        if let cursor = try await log.cursor(of: plan.name) { return cursor }
         let known = try await log.statistics()
+        if var cursor = try await log.cursor(of: plan.name) {
+            if cursor.offset < known.firstOffset, log.retention.dropsUndelivered {
+                try await log.moveCursor(of: plan.name, to: known.firstOffset)
+                cursor.offset = known.firstOffset
+            }
+            return cursor
+        }
         let wanted = try await events.offset(at: plan.start)
         let start = min(max(wanted, known.firstOffset), known.nextOffset)
         if start != wanted {

@@ -73,6 +73,8 @@ package struct Pipeline: Sendable {
     private let logger: Logger
     /// How often old events are looked for.
     static let retentionInterval = Duration.seconds(10)
+    /// The same while capture waits for room.
+    static let awaitedRetentionInterval = Duration.seconds(1)
     /// How long sinks may go on after capture failed for good.
     static let graceTime = Duration.seconds(5)
 
@@ -257,11 +259,17 @@ package struct Pipeline: Sendable {
                 if step.changeCount > 0 {
                     logger.info("old events removed", metadata: ["events": "\(step.changeCount)"])
                 }
+                for (sink, count) in step.lostBy.sorted(by: { $0.key < $1.key }) {
+                    logger.naming(sink: sink).error(
+                        "retention removed events that the sink never gets, as log.retention.undelivered says",
+                        metadata: ["events": "\(count)"])
+                }
                 if step.isUnfinished { continue }
             } catch {
                 logger.warning("old events could not be removed", metadata: .failure(error))
             }
-            await stop.wait(upTo: Self.retentionInterval)
+            let isAwaited = progress.snapshot.waitsFor == EventLog.fullCode
+            await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
         }
         return Outcome(stage: .upkeep)
     }

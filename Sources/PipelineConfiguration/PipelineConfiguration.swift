@@ -134,8 +134,17 @@ package struct LogConfiguration: Sendable, Equatable {
     package var retentionAge: Duration
     /// How many bytes of events the log keeps. Default 10 GiB.
     package var retentionSize: Int
+    /// What becomes of older events that a sink has not got. Default keep.
+    package var undelivered: UndeliveredPolicy
+    /// How many bytes the log may take before capture waits; nil for no limit but the disk.
+    package var limit: Int?
     /// When the source is told what it may forget. Default once the log has it.
     package var acknowledge: LogAcknowledgement
+}
+
+/// What retention does about events that a sink has not got.
+package enum UndeliveredPolicy: String, Sendable, CaseIterable {
+    case keep, drop
 }
 
 /// When the source may forget.

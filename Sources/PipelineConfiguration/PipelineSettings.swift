@@ -179,6 +179,10 @@ enum PipelineSettings {
             default: .text(".millrace")),
         Setting("retention", .group(retention), "How long the log keeps what every sink has already got."),
         Setting(
+            "limit", .size,
+            "When the log takes more bytes than this, because a sink does not take its events, capture waits until"
+                + " there is room: the database keeps its changes meanwhile. Without it, the disk is the limit."),
+        Setting(
             "acknowledge", .choice(LogAcknowledgement.allCases.map(\.rawValue)),
             "When the source is told that it may forget. `logged`: once the log has it durably. `delivered`: once every"
                 + " sink has it too, for machines whose disk does not outlive the process; a sink that does not take"
@@ -191,6 +195,11 @@ enum PipelineSettings {
         Setting(
             "size", .size, "Above this many bytes the oldest events go, even when they are young.",
             default: .size(10 << 30)),
+        Setting(
+            "undelivered", .choice(UndeliveredPolicy.allCases.map(\.rawValue)),
+            "What becomes of events that are past age or size and that a sink has not got. `keep`: they stay until it"
+                + " has. `drop`: they go, and the sink never gets them; how many those are is said each time.",
+            default: .text(UndeliveredPolicy.keep.rawValue)),
     ]
 
     /// What every sink has beside its connector.

@@ -49,14 +49,16 @@ extension SettingReader {
         let retention = log?.group("retention")
         guard let schemas = top.group("schemas").flatMap(Self.schemas), let logDirectory = log?.text("directory"),
             let age = retention?.duration("age"), let size = retention?.size("size"),
-            let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init)
+            let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init),
+            let undelivered = retention?.text("undelivered").flatMap(UndeliveredPolicy.init)
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
             transforms: transforms, maskSalt: top.text("mask_salt"), outboxes: outboxes,
             schemas: schemas, sensitivity: sensitivity,
             log: LogConfiguration(
-                directory: logDirectory, retentionAge: age, retentionSize: size, acknowledge: acknowledge),
+                directory: logDirectory, retentionAge: age, retentionSize: size, undelivered: undelivered,
+                limit: log?.size("limit"), acknowledge: acknowledge),
             sinks: sinks, server: server, locations: locations, folder: folder, secrets: secrets)
     }
 

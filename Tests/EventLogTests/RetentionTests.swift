@@ -33,6 +33,37 @@ struct RetentionTests {
         #expect(rest.heldBy == nil)
     }
 
+    @Test func whatASinkHasNotGotGoesOnlyWhenThatIsWantedAndIsCounted() async throws {
+        let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero, dropsUndelivered: true))
+        for commit in 1...5 { try await log.appendOrders(sampleBatch(commit: UInt64(commit), rows: 2)) }
+        _ = try await log.createCursor(of: "fast", at: 10)
+        _ = try await log.createCursor(of: "slow", at: 3)
+        let step = try await log.retain(activeSinks: ["fast", "slow"])
+        #expect(step.batchCount == 5 && step.lostBy == ["slow": 7] && step.heldBy == nil)
+        try await log.appendOrders(sampleBatch(commit: 6, rows: 2))
+        #expect(try await log.retain(activeSinks: ["fast", "slow"]).lostBy == ["fast": 2, "slow": 2])
+    }
+
+    @Test func aLogAtItsLimitTakesNothingUntilThereIsRoom() async throws {
+        let (note, limit) = (String(repeating: "n", count: 50_000), 1 << 20)
+        let log = try EventLog(directory: folder.log, retention: LogRetention(byteCount: 1 << 18, limit: limit))
+        _ = try await log.createCursor(of: "slow", at: 0)
+        var commit: UInt64 = 1
+        var code: String?
+        while code == nil, commit < 1000 {
+            code = await failureCode { try await log.appendOrders(sampleBatch(commit: commit, note: note)) }
+            if code == nil { commit += 1 }
+        }
+        #expect(code == "log.full")
+        let end = try await log.statistics().nextOffset
+        #expect(end > 0)
+        _ = try await log.retain(activeSinks: ["slow"])
+        #expect(await failureCode { try await log.appendOrders(sampleBatch(commit: commit)) } == "log.full")
+        try await log.moveCursor(of: "slow", to: end)
+        while try await log.retain(activeSinks: ["slow"]).isUnfinished {}
+        #expect(try await log.appendOrders(sampleBatch(commit: commit)).firstOffset == end)
+    }
+
     @Test func aSinkWithoutACursorHoldsEverything() async throws {
         let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
         try await log.appendOrders(sampleBatch(commit: 1))

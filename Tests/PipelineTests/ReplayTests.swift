@@ -124,6 +124,49 @@ struct ReplayTests {
         #expect(try await end == "test.broken")
     }
 
+    @Test func aSinkWhoseEventsRetentionWasToldToDropGoesOnWithWhatIsLeft() async throws {
+        let place = try Workplace(retention: LogRetention(age: .zero, dropsUndelivered: true))
+        let (database, receiver) = (PruningDatabase(seed: 3), Receiver())
+        database.commitRandom(transactions: 20)
+        func run(_ sinks: [SinkPlan]) async throws -> String? {
+            try await place.pipeline(from: PruningSourceModel(of: database), to: sinks).finish()
+        }
+        #expect(try await run([plan("partner", RefusingSink(receiver))]) == nil)
+        let had = receiver.identities.count
+        database.commitRandom(transactions: 20)
+        #expect(try await run([]) == nil)
+        let gone = try await place.log.retain(activeSinks: ["partner"])
+        #expect(gone.lostBy["partner"] == UInt64(database.committed.count - had))
+        database.commitRandom(transactions: 5)
+        #expect(try await run([plan("partner", RefusingSink(receiver))]) == nil)
+        #expect(receiver.identities.last == database.committed.last)
+        #expect(Set(receiver.identities).isSubset(of: database.committed))
+    }
+
+    @Test func aFullLogHoldsCaptureUntilTheSinkTookItsEvents() async throws {
+        let place = try Workplace(retention: LogRetention(byteCount: 1 << 16, limit: 1 << 18))
+        let (database, receiver, gate) = (PruningDatabase(seed: 4), Receiver(), Counter())
+        var blocked = ScriptedSink(inner: RefusingSink(receiver))
+        blocked.onWrite = { (_) async throws(ConnectorFailure) in
+            if gate.value == 0 { throw failure("down", .retry) }
+        }
+        let pipeline = place.pipeline(from: PruningSourceModel(of: database), to: [plan("partner", blocked)])
+        async let end = pipeline.finish(untilCaughtUp: false)
+        try await eventually("a full log") {
+            let now = pipeline.progress.snapshot
+            if now.waitsFor == "log.full" { return true }
+            if now.capturedCount == UInt64(database.committed.count) { database.commitRandom(transactions: 50) }
+            return false
+        }
+        let captured = pipeline.progress.snapshot.capturedCount
+        #expect(captured < UInt64(database.committed.count))
+        gate.next()
+        try await eventually("all of it") { receiver.identities.count >= database.committed.count }
+        #expect(receiver.identities == database.committed)
+        pipeline.stop.request()
+        #expect(try await end == nil)
+    }
+
     @Test func aChangedSinkGoesOnWhereItWas() async throws {
         let (former, changed) = (Receiver(), Receiver())
         let pipeline = pipeline([plan("partner", RefusingSink(former))])

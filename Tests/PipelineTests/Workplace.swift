@@ -15,9 +15,9 @@ final class Workplace: Sendable {
     let path: String
     let log: EventLog
 
-    init() throws {
+    init(retention: LogRetention = LogRetention()) throws {
         path = FileManager.default.temporaryDirectory.path + "/millrace-pipeline-" + UUID().uuidString
-        log = try EventLog(directory: path + "/log")
+        log = try EventLog(directory: path + "/log", retention: retention)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }

@@ -32,6 +32,7 @@ struct ReplayCommand: AsyncParsableCommand {
             let reader = try LogReader(directory: project.logDirectory)
             let statistics = try reader.statistics()
             let offset = try reader.offset(at: from)
+            try reader.checkReplay(of: sink, from: offset, skipping: skip)
             guard let log = try project.openIdleLog() else {
                 let request = OperatorRequest.Action.replay(sink: sink, offset: offset, skipping: skip)
                 return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
