@@ -210,8 +210,9 @@ enum PipelineSettings {
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
-                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only, `debezium`"
-                + " are the records of Debezium's connectors, see [Debezium's format](../guides/debezium.md).",
+                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only,"
+                + " `debezium` are the records of Debezium's connectors, see"
+                + " [Debezium's format](../guides/debezium.md).",
             default: .text(RecordFormat.cloudevents.rawValue)),
         Setting("debezium", .group(debezium), "How records of the format `debezium` are spelled."),
         Setting(
