@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import ByteKit
 import ChangeModel
 import ConnectorKit
@@ -31,49 +32,50 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         let project = try Project.load(shared.config)
         let reader = try LogReader(directory: project.logDirectory)
-        var clearing = try project.clearing(clearance.chosen)
-        let encoder = ClearedEncoder(
-            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format,
-            debezium: .forPrinting)
-        let patterns = tables.map { TablePattern($0) }
-        let isWanted = { (relation: Relation) in
-            patterns.isEmpty || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
-        }
-        try Self.warn(of: tables, patterns, reader)
-        var offset = try reader.offset(at: from)
-        let database = try reader.statistics().source?.fingerprint["database"]
-        try await encoder.prepare(for: offset, database: database, clearing: &clearing, including: isWanted) {
-            (offset) async throws(ConnectorFailure) in try reader.read(from: offset)
-        }
+        let view = EventView(
+            tables: tables.map { TablePattern($0) }, format: format,
+            clearance: clearance.chosen ?? project.sensitivity.commands)
+        var origin = project.eventOrigin
+        origin.debezium = .forPrinting
+        var reading = try EventReading(origin, view, from: try reader.offset(at: from))
+        try Self.warn(of: tables, view.tables, reader)
+        try await Self.begin(&reading, reader, project)
         while true {
-            guard let logged = try reader.read(from: offset) else {
-                if !follow { return }
-                usleep(50_000)
-                continue
-            }
-            let cleared: ClearedBatch
             do throws(ConnectorFailure) {
-                cleared = try clearing.apply(to: logged)
+                if reading.needsBatch {
+                    guard let logged = try reader.read(from: reading.next) else {
+                        if !follow { return }
+                        usleep(50_000)
+                        continue
+                    }
+                    try reading.take(logged)
+                }
+                guard let events = try reading.events(bytesMax: 1 << 20) else { continue }
+                for record in events.records {
+                    // The reader of a pipe that went away has seen enough.
+                    guard Terminal.write(events.payload(of: record), to: 1), Terminal.printLine("") else { return }
+                }
             } catch {
                 throw project.located(error)
             }
-            var index = Int(offset - logged.firstOffset)
-            while index < logged.batch.changeCount {
-                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20, including: isWanted)
-                for record in part.records.records {
-                    // The reader of a pipe that went away has seen enough.
-                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else {
-                        return
-                    }
-                }
-                index = part.nextIndex
-            }
-            offset = logged.nextOffset
         }
     }
 }
 
 extension TailCommand {
+    /// Tells the reading what lies before its first event.
+    private static func begin(
+        _ reading: inout EventReading, _ reader: LogReader, _ project: Project
+    ) async throws {
+        do throws(ConnectorFailure) {
+            try await reading.prepare(database: try reader.statistics().source?.fingerprint["database"]) {
+                (offset) async throws(ConnectorFailure) in try reader.read(from: offset)
+            }
+        } catch {
+            throw project.located(error)
+        }
+    }
+
     /// Says on standard error which tables the log has never heard of: they may come, and may as well be misspelt.
     private static func warn(
         of tables: [String], _ patterns: [TablePattern], _ reader: LogReader
