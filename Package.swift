@@ -231,8 +231,8 @@ let package = Package(
         .target(
             name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["ProgramTesting", "Millrace"],
-            exclude: ["RegistryClient", "WebhookClient"],
+            name: "IntegrationTests", dependencies: ["JSONText", "ProgramTesting", "Millrace"],
+            exclude: ["Debezium", "RegistryClient", "WebhookClient"],
             swiftSettings: house),
         .testTarget(
             name: "FaultTests",

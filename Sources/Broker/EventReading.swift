@@ -23,8 +23,20 @@ package struct EventReading {
         clearing = try Clearing(
             view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory))
         encoder = ClearedEncoder(
-            pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format)
+            pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format,
+            debezium: origin.debezium)
         next = offset
+    }
+
+    /// Learns what the events from ``next`` on do not say by themselves; see `ClearedEncoder`. `batch` gives the batch of
+    /// the log with an offset.
+    package mutating func prepare(
+        database: String?, batch: (UInt64) async throws(ConnectorFailure) -> LoggedBatch?
+    ) async throws(ConnectorFailure) {
+        let view = view
+        try await encoder.prepare(
+            for: next, database: database, clearing: &clearing,
+            including: { view.includes(schema: $0.schema, table: $0.name) }, batch: batch)
     }
 
     /// True when the batch with ``next`` must be handed in before events can be had.

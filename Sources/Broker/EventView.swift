@@ -18,9 +18,6 @@ package struct EventView: Sendable, Equatable {
         self.clearance = clearance
     }
 
-    /// The forms that readers may ask for: those in which each event is a value of JSON.
-    package static let formats = EventFormat.allCases.filter { $0 != .csv }
-
     /// True when the events of a table are seen.
     package func includes(schema: String, table: String) -> Bool {
         tables.isEmpty || tables.contains { $0.matches(schema: schema, table: table) }
@@ -50,6 +47,8 @@ package struct EventOrigin: Sendable {
     package var sensitivity: SensitivityRules
     /// The folder of the contracts.
     package var schemasDirectory: String
+    /// How records of Debezium's format are spelled.
+    package var debezium = DebeziumOptions()
 
     /// An origin of its parts.
     package init(pipelineName: String, sourceKind: String, sensitivity: SensitivityRules, schemasDirectory: String) {

@@ -36,11 +36,13 @@ public enum RecordForm: Sendable, Hashable {
 
 /// One encoded event in a batch.
 public struct Record: Sendable, BitwiseCopyable {
-    /// The event's place in the log.
+    /// The event's place in the log. A change may be several records (Debezium): those have one offset, and different
+    /// ids, and the event is delivered with the last of them.
     public var offset: UInt64
     /// The event's id as text, the same at every delivery.
     public var id: ByteRange
-    /// The payload in the batch's bytes. The byte after it is a line feed, outside of the range.
+    /// The payload in the batch's bytes; empty for an event without data, and for a key that is to be forgotten. The
+    /// byte after it is a line feed, outside of the range.
     public var payload: ByteRange
     /// The row's key as text (the event's `partitionkey`), for an outbox the id of the aggregate; empty without one.
     public var key: ByteRange
@@ -49,6 +51,11 @@ public struct Record: Sendable, BitwiseCopyable {
     /// The context attributes of an event whose payload is its data alone (``RecordForm/binary``): a line `name:value`
     /// for each, in plain UTF-8 without control characters. Empty in the other form.
     public var attributes: ByteRange
+    /// The key as JSON, in formats whose keys are documents of their own (Debezium); empty otherwise.
+    public var keyDocument: ByteRange
+    /// The headers of formats that have some of their own (Debezium), in the form of ``RecordForm/binary``: a line
+    /// `name:value` for each, in UTF-8 without line breaks in the values. They keep their names; empty otherwise.
+    public var headers: ByteRange
     /// Index into the batch's topics.
     public var topic: UInt32
     /// Which change it is; with the source's name, the event's id unless the application chose it (outbox).
@@ -60,7 +67,8 @@ public struct Record: Sendable, BitwiseCopyable {
     @inlinable
     public init(
         offset: UInt64, id: ByteRange, payload: ByteRange, key: ByteRange, previousKey: ByteRange = .empty,
-        attributes: ByteRange = .empty, topic: UInt32, identity: ChangeIdentity, committedAt: Int64
+        attributes: ByteRange = .empty, keyDocument: ByteRange = .empty, headers: ByteRange = .empty, topic: UInt32,
+        identity: ChangeIdentity, committedAt: Int64
     ) {
         self.offset = offset
         self.id = id
@@ -68,6 +76,8 @@ public struct Record: Sendable, BitwiseCopyable {
         self.key = key
         self.previousKey = previousKey
         self.attributes = attributes
+        self.keyDocument = keyDocument
+        self.headers = headers
         self.topic = topic
         self.identity = identity
         self.committedAt = committedAt

@@ -29,19 +29,29 @@ final class ColumnPlan: Sendable {
     let outbox: OutboxPlan?
     /// The line that files begin with; nil in formats that have none.
     let header: String?
+    /// How the rows become records of Debezium's form; nil for the other formats.
+    let debezium: DebeziumPlan?
     /// What ids begin with: the pipeline's name and a hyphen.
     let idPrefix: ByteRange
     /// True when the pipeline's name stands in events without escapes.
     let isNameItself: Bool
     private let text: FrozenBytes
 
-    init(_ version: RelationVersion, pipelineName: String, format: EventFormat, form: RecordForm = .line) {
+    init(
+        _ version: RelationVersion, pipelineName: String, format: EventFormat, form: RecordForm = .line,
+        debezium parts: DebeziumParts? = nil
+    ) {
         self.version = version
         var writer = FragmentWriter()
         var nodes = ValueNodes()
         columns = version.relation.columns.map { column in
             let form = TextForm(column.type, column.shape)
-            let node = form == .structure ? nodes.add(column.shape, writer: &writer) : 0
+            let node =
+                if let parts {
+                    nodes.add(DebeziumType(column), parts.options)
+                } else {
+                    form == .structure ? nodes.add(column.shape, writer: &writer) : 0
+                }
             return Column(
                 form: form, isKey: column.keyPosition != nil, isKnownAsBase64: form == .bytes,
                 node: UInt32(truncatingIfNeeded: node), member: writer.member(column.name))
@@ -52,11 +62,18 @@ final class ColumnPlan: Sendable {
         case .cloudEvents: fragments = writer.cloudEventFragments(version, pipelineName)
         case .row: fragments = writer.rowFragments(version, pipelineName)
         case .csv: fragments = writer.csvFragments(version)
+        case .debezium: fragments = Fragments()
         }
         context = form == .binary && format == .cloudEvents ? writer.contextFragments(version, pipelineName) : nil
         outbox = OutboxPlan(
             version.relation, pipelineName: pipelineName, format: format, form: form, writer: &writer)
         header = format == .csv ? Self.csvHeader(version.relation) : nil
+        if let parts {
+            debezium = DebeziumPlan(
+                version.relation, parts, nodes: nodes.all, places: columns.map { Int($0.node) }, writer: &writer)
+        } else {
+            debezium = nil
+        }
         idPrefix = writer.fragment { $0.append(utf8: pipelineName + "-") }
         isNameItself = writer.fragment { $0.append(openJSONString: pipelineName + "-") }.length == idPrefix.length + 1
         text = writer.finish()

@@ -6,4 +6,9 @@ package enum EventFormat: String, Sendable, CaseIterable {
     case row
     /// The row itself and the metadata as lines of CSV, for files: each begins with the names of the columns.
     case csv
+    /// The records of Debezium's connectors.
+    case debezium
+
+    /// The formats in which one event is one line that needs no other: what readers get who go on behind an event.
+    package static let ofSingleLines = [EventFormat.cloudEvents, .row]
 }

@@ -64,7 +64,7 @@ extension EventWriter {
         _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
     ) {
         let (route, fragments) = (outbox.route, outbox.fragments)
-        let contentType = appendPlainPayload(row[route.payload], plan, outbox, body)
+        let content = appendPlainPayload(row[route.payload], plan, outbox, body)
         let start = looseTexts.count
         looseTexts.append(plan.bytes(fragments.head))
         let idStart = looseTexts.count
@@ -84,9 +84,9 @@ extension EventWriter {
             looseTexts.append(UInt8(ascii: "\n"))
         }
         appendAttributeLines(row, plan, outbox, body)
-        if let contentType {
+        if let content {
             looseTexts.append("datacontenttype:")
-            looseTexts.append(contentType)
+            looseTexts.append(content.type)
             looseTexts.append(UInt8(ascii: "\n"))
         }
         texts.attributes = TextPlace(start..<looseTexts.count, isLoose: true)
@@ -115,10 +115,10 @@ extension EventWriter {
         }
     }
 
-    /// Writes a payload as it is; returns the type of its content, nil for NULL.
-    private mutating func appendPlainPayload(
+    /// Writes a payload as it is; returns what it is, nil for NULL.
+    mutating func appendPlainPayload(
         _ place: ValuePlace, _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
-    ) -> StaticString? {
+    ) -> PayloadContent? {
         let bytes = place.bytes(in: body)
         let content = outbox.route.content
         switch place.kind {
@@ -126,24 +126,40 @@ extension EventWriter {
         case ValueKind.text:
             let form = plan.columns[outbox.route.payload].form
             if form == .bytes, let digits = hexDigits(bytes), output.append(bytesOfHex: digits) {
-                return "application/octet-stream"
+                return .binary
             }
             let isWhollyJSON = outbox.holdsJSON || content == .json
             if content != .text, isWhollyJSON || isObjectOrArray(bytes) {
-                if output.append(embeddedJSON: bytes, depthMax: OutboxRoute.jsonDepthMax) { return "application/json" }
+                if output.append(embeddedJSON: bytes, depthMax: OutboxRoute.jsonDepthMax) { return .json }
                 if isWhollyJSON {
                     output.append(bytes)
-                    return "application/json"
+                    return .otherJSON
                 }
             }
             output.append(bytes)
-            return UTF8Check.isValid(bytes) ? "text/plain" : "application/octet-stream"
+            return UTF8Check.isValid(bytes) ? .text : .binary
         case ValueKind.integer, ValueKind.real:
             output.append(bytes)
-            return NumberText.isNumber(bytes) && content != .text ? "application/json" : "text/plain"
+            return NumberText.isNumber(bytes) && content != .text ? .json : .text
         default:
             output.append(bytes)
-            return "application/octet-stream"
+            return .binary
+        }
+    }
+}
+
+/// What the payload of an outbox is.
+enum PayloadContent {
+    case json
+    /// JSON that strict readers of an event would refuse.
+    case otherJSON
+    case text, binary
+
+    var type: StaticString {
+        switch self {
+        case .json, .otherJSON: "application/json"
+        case .text: "text/plain"
+        case .binary: "application/octet-stream"
         }
     }
 }

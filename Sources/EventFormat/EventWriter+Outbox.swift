@@ -17,7 +17,7 @@ extension EventWriter {
         switch (format, form) {
         case (.cloudEvents, .line): appendOutboxCloudEvent(row, plan, outbox, body)
         case (.cloudEvents, .binary): appendBinaryOutboxEvent(row, plan, outbox, body)
-        case (.row, _): appendOutboxRow(row, plan, outbox, images, body)
+        case (.row, _), (.debezium, _): appendOutboxRow(row, plan, outbox, images, body)
         case (.csv, _): appendOutboxCSV(row, plan, outbox, images, body)
         }
         return topic
@@ -140,7 +140,7 @@ extension EventWriter {
         return keepLooseText()
     }
 
-    private mutating func composeTopic(
+    mutating func composeTopic(
         _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
     ) {
         routes.name.removeAll()

@@ -20,8 +20,11 @@ struct EventWriter: ~Copyable {
     var sequence = OutputBuffer(capacity: 32)
     var transaction: TransactionText
     var structures = StructureWriter()
+    var debezium: DebeziumState
     /// Attributes of the configuration that the present outbox event has, while its transaction has some too.
     var ownAttributes: [Int] = []
+    /// True when the topic of the present record is an index of ``routes``.
+    var isRouted = false
     /// The topics of outbox events.
     var routes = RoutedTopics()
     /// Odd columns of the key and the row after the change.
@@ -38,8 +41,10 @@ struct EventWriter: ~Copyable {
     /// A writer for about `changeCount` changes whose tuples have `tupleBytes`, and about `bytesMax` of events: with
     /// fitting numbers, its buffers need not grow.
     init(
-        format: EventFormat, form: RecordForm, hasLSN: Bool, changeCount: Int, tupleBytes: Int, bytesMax: Int
+        format: EventFormat, form: RecordForm, hasLSN: Bool, debezium: consuming DebeziumState, changeCount: Int,
+        tupleBytes: Int, bytesMax: Int
     ) {
+        self.debezium = debezium
         self.format = format
         self.form = form
         self.hasLSN = hasLSN
@@ -61,32 +66,57 @@ struct EventWriter: ~Copyable {
         _ change: RowChange, at offset: UInt64, of info: TransactionInfo, topic: Int, _ plan: ColumnPlan,
         _ images: RowImages, _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
-        let start = output.count
-        let looseStart = looseTexts.count
         prepare(change, info, body)
-        var topic = topic
-        if let outbox = plan.outbox {
-            topic = try appendOutboxEvent(plan, outbox, images, body)
-        } else {
-            switch (format, form) {
-            case (.cloudEvents, .line): appendCloudEvent(change, info, plan, images, body)
-            case (.cloudEvents, .binary): appendBinaryCloudEvent(change, info, plan, images, body)
-            case (.row, _): appendRowEvent(change, plan, images, body)
-            case (.csv, _): appendCSVEvent(change, plan, images, body)
+        let (start, looseStart, recordCount) = (output.count, looseTexts.count, records.count)
+        do throws(EncodingFailure.Reason) {
+            if format == .debezium {
+                let context = DebeziumContext(change: change, offset: offset, info: info, topic: topic)
+                return try appendDebezium(context, plan, images, body)
             }
-            if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }
-        }
-        guard output.count &+ looseTexts.count < Int(UInt32.max) else {
+            var topic = topic
+            if let outbox = plan.outbox {
+                topic = try appendOutboxEvent(plan, outbox, images, body)
+                isRouted = true
+            } else {
+                appendEvent(change, info, plan, images, body)
+            }
+            if output.count &+ looseTexts.count >= Int(UInt32.max) { throw .tooLarge }
+            addRecord(from: start, at: offset, change, info, topic: topic)
+        } catch {
             output.truncate(to: start)
             looseTexts.truncate(to: looseStart)
-            throw .tooLarge
+            records.removeSubrange(recordCount...)
+            looseRecords.removeAll { $0.index >= recordCount }
+            routedRecords.removeAll { $0 >= recordCount }
+            isRouted = false
+            throw error
         }
-        if looseTexts.count > looseStart { looseRecords.append((records.count, texts)) }
-        if plan.outbox != nil { routedRecords.append(records.count) }
+    }
+
+    private mutating func appendEvent(
+        _ change: RowChange, _ info: TransactionInfo, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
+    ) {
+        switch (format, form) {
+        case (.cloudEvents, .line): appendCloudEvent(change, info, plan, images, body)
+        case (.cloudEvents, .binary): appendBinaryCloudEvent(change, info, plan, images, body)
+        case (.csv, _): appendCSVEvent(change, plan, images, body)
+        case (.row, _), (.debezium, _): appendRowEvent(change, plan, images, body)
+        }
+        if images.isKeyChanged { texts.previousKey = keepLooseKey(images.before, plan, body) }
+    }
+
+    /// Adds a record whose payload goes from `start` to the end of what was written.
+    mutating func addRecord(
+        from start: Int, at offset: UInt64, _ change: RowChange, _ info: TransactionInfo, topic: Int
+    ) {
+        if texts.hasLooseOnes { looseRecords.append((records.count, texts)) }
+        if isRouted { routedRecords.append(records.count) }
+        isRouted = false
         records.append(
             Record(
                 offset: offset, id: texts.id.range, payload: ByteRange(start..<output.count), key: texts.key.range,
                 previousKey: texts.previousKey.range, attributes: texts.attributes.range,
+                keyDocument: texts.keyDocument.range, headers: texts.headers.range,
                 topic: UInt32(truncatingIfNeeded: topic),
                 identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt))
         output.append(UInt8(ascii: "\n"))
@@ -96,12 +126,7 @@ struct EventWriter: ~Copyable {
     consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
         let shift = UInt32(truncatingIfNeeded: output.count)
         output.append(contentsOf: looseTexts)
-        for (index, texts) in looseRecords {
-            if texts.id.isLoose { records[index].id.offset &+= shift }
-            if texts.key.isLoose { records[index].key.offset &+= shift }
-            if texts.previousKey.isLoose { records[index].previousKey.offset &+= shift }
-            if texts.attributes.isLoose { records[index].attributes.offset &+= shift }
-        }
+        for (index, texts) in looseRecords { texts.move(&records[index], by: shift) }
         for index in routedRecords { records[index].topic &+= UInt32(truncatingIfNeeded: topics.count) }
         let (records, allTopics) = (records, topics + routes.topics)
         return RecordBatch(body: output.freeze(), records: records, topics: allTopics, nextOffset: nextOffset)

@@ -23,6 +23,7 @@ struct OutboxPlan: Sendable {
             case (.cloudEvents, .binary): writer.outboxContextFragments(relation, route, pipelineName)
             case (.row, _): writer.outboxRowFragments(relation)
             case (.csv, _): OutboxFragments()
+            case (.debezium, _): writer.outboxContextFragments(relation, route, pipelineName)
             }
     }
 }

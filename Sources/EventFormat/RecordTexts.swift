@@ -1,4 +1,5 @@
 internal import ChangeModel
+internal import ConnectorKit
 
 /// Where a text of a record stands that is not its payload.
 struct TextPlace: BitwiseCopyable {
@@ -23,4 +24,23 @@ struct RecordTexts: BitwiseCopyable {
     var previousKey = TextPlace.none
     /// The context attributes, where the payload is the data alone.
     var attributes = TextPlace.none
+    /// Debezium: the key as JSON, and the headers.
+    var keyDocument = TextPlace.none
+    var headers = TextPlace.none
+
+    /// True when one of them stands behind the events.
+    var hasLooseOnes: Bool {
+        id.isLoose || key.isLoose || previousKey.isLoose || attributes.isLoose || keyDocument.isLoose
+            || headers.isLoose
+    }
+
+    /// Moves the ranges of a record that lie in the texts behind the events.
+    func move(_ record: inout Record, by shift: UInt32) {
+        if id.isLoose { record.id.offset &+= shift }
+        if key.isLoose { record.key.offset &+= shift }
+        if previousKey.isLoose { record.previousKey.offset &+= shift }
+        if attributes.isLoose { record.attributes.offset &+= shift }
+        if keyDocument.isLoose { record.keyDocument.offset &+= shift }
+        if headers.isLoose { record.headers.offset &+= shift }
+    }
 }

@@ -10,6 +10,8 @@ internal import ChangeModel
 struct StructureWriter: ~Copyable {
     /// The literal, and behind it, as on a stack, the texts of the quoted parts that are being read.
     var scratch = OutputBuffer(capacity: 256)
+    /// Spells plain values for Debezium.
+    var leaves = DebeziumLeaves()
 
     /// More memory than this is given back after a value.
     private static let scratchBytesMax = 1 << 20
@@ -32,7 +34,9 @@ struct StructureWriter: ~Copyable {
     ) -> Bool {
         let node = plan.nodes[place]
         switch node.kind {
-        case .plain: return output.append(value: scratch.bytes.extracting(text), as: node.form) != .misfit
+        case .plain:
+            if let leaf = node.leaf { return appendLeaf(scratch, text, leaf, &leaves, to: &output) }
+            return output.append(value: scratch.bytes.extracting(text), as: node.form) != .misfit
         case .array: return writeArray(text, node, plan, &output)
         case .vector: return writeVector(text, node, plan, &output)
         case .composite: return writeComposite(text, node, plan, &output)

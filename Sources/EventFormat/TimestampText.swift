@@ -14,7 +14,7 @@ extension OutputBuffer {
             rest += 86_400_000_000
             days -= 1
         }
-        appendDate(daysSince1970: Int(days))
+        append(isoDate: CivilDate(daysSince1970: Int(days)))
         append(UInt8(ascii: "T"))
         let seconds = Int(rest / 1_000_000)
         append(digits: seconds / 3600, width: 2)
@@ -25,24 +25,6 @@ extension OutputBuffer {
         append(UInt8(ascii: "."))
         append(digits: Int(rest % 1_000_000), width: 6)
         append(UInt8(ascii: "Z"))
-    }
-
-    /// The date in the proleptic Gregorian calendar, counted in years that begin in March, so that the leap day is the
-    /// last.
-    private mutating func appendDate(daysSince1970 days: Int) {
-        let fromMarch0 = days + 719_468
-        let era = (fromMarch0 >= 0 ? fromMarch0 : fromMarch0 - 146_096) / 146_097
-        let dayOfEra = fromMarch0 - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
-        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-        append(digits: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), width: 4)
-        append(UInt8(ascii: "-"))
-        append(digits: month, width: 2)
-        append(UInt8(ascii: "-"))
-        append(digits: day, width: 2)
     }
 
     private mutating func append(digits value: Int, width: Int) {

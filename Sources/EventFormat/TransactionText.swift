@@ -28,7 +28,7 @@ struct TransactionText: ~Copyable {
                 switch (format, form) {
                 case (.cloudEvents, .line): .members
                 case (.cloudEvents, .binary): .lines
-                case (.row, _), (.csv, _): .none
+                case (.row, _), (.csv, _), (.debezium, _): .none
                 }
         }
     }

@@ -11,6 +11,8 @@ struct ValueNode: BitwiseCopyable {
     var kind = Kind.plain
     /// How a plain part is spelled.
     var form = TextForm.string
+    /// How a plain part is spelled for Debezium; nil for the other formats.
+    var leaf: DebeziumLeaf?
     /// What parts the elements of an array.
     var delimiter = UInt8(ascii: ",")
     /// The element, the bound, or the first field, which the others follow.
@@ -38,6 +40,16 @@ struct ValueNodes {
         let place = all.count - 1
         fill(place, .other, shape, depth: 0, &writer)
         return place
+    }
+
+    /// Adds a node of its own; returns its place.
+    mutating func append(_ node: ValueNode) -> Int {
+        all.append(node)
+        return all.count - 1
+    }
+
+    mutating func setFirstChild(of place: Int, to child: Int) {
+        all[place].firstChild = UInt32(truncatingIfNeeded: child)
     }
 
     private mutating func fill(

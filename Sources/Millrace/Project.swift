@@ -108,7 +108,7 @@ struct Project {
                 name: entry.configuration.name, sink: entry.settings.makeSink(entry.format), format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
-                start: entry.configuration.start)
+                start: entry.configuration.start, debezium: DebeziumOptions(entry.configuration.debezium))
         }
     }
 

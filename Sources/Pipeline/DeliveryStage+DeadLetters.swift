@@ -30,7 +30,7 @@ extension DeliveryStage {
     ) throws(ConnectorFailure) -> RecordBatch {
         let cleared = try clearing.apply(to: letter)
         do throws(EncodingFailure) {
-            return try encoder.encode(cleared, from: 0, bytesMax: .max, including: { _ in true }).records
+            return try encoder.encode(letter: cleared).records
         } catch {
             throw ConnectorFailure(
                 "event.not_encodable", .stop, "an event that waits for \(plan.name) cannot be encoded: \(error)",

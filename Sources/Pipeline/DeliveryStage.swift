@@ -115,6 +115,8 @@ package struct DeliveryStage {
         var unflushedBytes = 0
         /// True when the sink has no room for more records.
         var isFull = false
+        /// True once the encoder knows what lies before the first event.
+        var isPrepared = false
         /// How fast the cursor moves.
         var pace: Pace
         /// What was held back from the sink since the cursor moved, in the order of the log.
@@ -143,7 +145,8 @@ package struct DeliveryStage {
         progress.delivered(by: plan.name, before: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
         let encoder = ClearedEncoder(
-            pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form)
+            pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form,
+            debezium: plan.debezium)
         try await readHolds(encoder)
         var turn = Turn(next: cursor.offset, durable: cursor.offset, pace: Pace(at: cursor.offset))
         while !stop.isRequested {
@@ -211,6 +214,7 @@ package struct DeliveryStage {
     ) async throws(ConnectorFailure) -> RecordBatch? {
         if let prepared = turn.prepared.take() { return try prepared.get() }
         if turn.current == nil { turn.current = try await waitForBatch(turn) }
+        if !turn.isPrepared, turn.current != nil { try await prepare(encoder, &turn) }
         return try encodeNext(&turn, from: turn.next, encoder)
     }
 

@@ -19,6 +19,8 @@ package struct SinkPlan: Sendable {
     package var sink: any EventSink
     /// The form of the records.
     package var format: EventFormat
+    /// How records of Debezium's format are spelled.
+    package var debezium: DebeziumOptions
     /// Which tables it wants; a table that fits any of them is delivered.
     package var tables: [TablePattern]
     /// Which classes it may see.
@@ -31,7 +33,8 @@ package struct SinkPlan: Sendable {
     /// A plan of its parts.
     package init(
         name: String, sink: any EventSink, format: EventFormat, tables: [TablePattern], clearance: Clearance = .usual,
-        onRejected: RejectionPolicy = .quarantine, start: StartPosition = .earliest
+        onRejected: RejectionPolicy = .quarantine, start: StartPosition = .earliest,
+        debezium: DebeziumOptions = DebeziumOptions()
     ) {
         self.name = name
         self.sink = sink
@@ -40,6 +43,7 @@ package struct SinkPlan: Sendable {
         self.clearance = clearance
         self.onRejected = onRejected
         self.start = start
+        self.debezium = debezium
     }
 
     /// True when the sink wants the events of a relation: patterns are `schema.table`, or the bare table name.

@@ -163,6 +163,8 @@ package enum RecordFormat: String, Sendable, CaseIterable {
     case row
     /// The same as lines of CSV, for files.
     case csv
+    /// The records of Debezium's connectors.
+    case debezium
 }
 
 /// What happens to an event that a sink's receiver refuses for good.
@@ -182,6 +184,8 @@ package struct SinkConfiguration: Sendable, Equatable {
     package var tables: [TablePattern]
     /// The form of its records. Default CloudEvents.
     package var format: RecordFormat
+    /// How records of Debezium's format are spelled.
+    package var debezium: SettingValues
     /// Which sensitivity classes it may see. Default public and internal.
     package var clearance: Clearance
     /// Where it begins when it is new. Default with the oldest event of the log.

@@ -233,8 +233,11 @@ enum PipelineSettings {
         Setting(
             "format", .choice(RecordFormat.allCases.map(\.rawValue)),
             "The form of the records: `cloudevents` is the whole event, `row` is the row after the change with the"
-                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only.",
+                + " metadata under names that begin with `_`, `csv` the same as lines of CSV, for files only,"
+                + " `debezium` are the records of Debezium's connectors, see"
+                + " [Debezium's format](../guides/debezium.md).",
             default: .text(RecordFormat.cloudevents.rawValue)),
+        Setting("debezium", .group(debezium), "How records of the format `debezium` are spelled."),
         Setting(
             "clearance", .list,
             "The sensitivity classes that the sink may see: `public`, `internal`, `confidential` and `restricted`, each"
@@ -256,7 +259,7 @@ enum PipelineSettings {
 
     /// What is described for later versions. A key moves out of here when a table declares it; `*` is a sink's name.
     static let announced: Set<String> = [
-        "sinks.*.kafka", "sinks.*.format=debezium",
+        "sinks.*.kafka"
     ]
 
     /// True when `path` is described for later versions.

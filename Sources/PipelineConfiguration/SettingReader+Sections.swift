@@ -123,6 +123,7 @@ extension SettingReader {
         let patterns = self.patterns(values, inner, path)
         let clearance = clearance(values.list("clearance"), joined(path, "clearance"), at: section.keyPosition)
         let start = start(values, path, at: section.keyPosition)
+        let debezium = debezium(values, inner.first { $0.name == "debezium" }, values.text("format"), path)
         guard let found, let patterns, let format = values.text("format").flatMap(RecordFormat.init) else { return nil }
         if format == .csv, found.kind != "file" {
             let position = inner.first { $0.name == "format" }?.value.position ?? section.keyPosition
@@ -132,7 +133,7 @@ extension SettingReader {
         }
         return SinkConfiguration(
             name: section.name, kind: found.kind, settings: found.settings, tables: patterns, format: format,
-            clearance: clearance, start: start,
+            debezium: debezium, clearance: clearance, start: start,
             onRejected: values.text("on_rejected").flatMap(RejectedPolicy.init) ?? .quarantine)
     }
 

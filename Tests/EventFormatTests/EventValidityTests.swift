@@ -118,8 +118,9 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
     @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func everyEventIsJSONToOthers(_ format: EventFormat) throws {
         let events = try randomEvents(format, seed: 2, relations: 300)
-        #expect(events.count == 2400)
-        #expect(try Python.run(parse, lines: events) == "2400\n")
+        // A key that changes makes two lines of Debezium's.
+        #expect(format == .debezium ? events.count > 2400 : events.count == 2400)
+        #expect(try Python.run(parse, lines: events) == "\(events.count)\n")
     }
 
     @Test(arguments: EventFormat.allCases.filter { $0 != .csv })

@@ -104,9 +104,10 @@ func version(_ relation: Relation, subject: String? = nil, version: Int = 3) -> 
 func encode(
     _ changes: [SampleChange], of relation: Relation, format: EventFormat = .cloudEvents, source: String = "postgres",
     form: RecordForm = .line, transactionID: UInt64 = 771, pipeline: String = "shop", firstOrdinal: UInt32 = 10,
-    context: String = ""
+    context: String = "", debezium: DebeziumOptions = DebeziumOptions()
 ) throws -> RecordBatch {
-    let encoder = EventEncoder(pipelineName: pipeline, sourceKind: source, format: format, form: form)
+    let encoder = EventEncoder(
+        pipelineName: pipeline, sourceKind: source, format: format, form: form, debezium: debezium)
     let batch = try batch(
         changes, of: relation, transactionID: transactionID, firstOrdinal: firstOrdinal, context: context)
     return try encoder.encode(

@@ -120,10 +120,16 @@ struct ConfigurationProblemTests {
             "config.bad_value sinks.s.file.compress 3:49 \"gzp\" is not one of none, gzip (did you mean \"gzip\"?)"),
         BadFile(
             "formats",
-            withSource("sinks:\n  a: {file: {path: x}, format: debezium}\n  b: {file: {path: x}, format: xml}\n"),
-            "config.not_available sinks.a.format 4:32 \"debezium\" is not available in this version"
-                + " (write one of cloudevents, row, csv)",
-            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, csv"),
+            withSource(
+                "sinks:\n  a: {file: {path: x}, format: debezium, debezium: {decimal: exact}}\n"
+                    + "  b: {file: {path: x}, format: xml}\n  c: {file: {path: x}, debezium: {}}\n"
+                    + "  d: {file: {path: x}, format: debezium, debezium: {topic_prefix: \"a b\"}}\n"),
+            "config.bad_value sinks.a.debezium.decimal 4:62 \"exact\" is not one of precise, string, double",
+            "config.bad_value sinks.b.format 5:32 \"xml\" is not one of cloudevents, row, csv, debezium",
+            "config.bad_value sinks.c.debezium 6:24 \"debezium\" is for sinks of that format, and the format of this"
+                + " one is cloudevents (write format: debezium, or take the key out)",
+            "config.bad_value sinks.d.debezium.topic_prefix 7:42 the prefix is not 1 to 100 letters, digits, ., _ or -"
+                + " (write the topic.prefix of the connector, such as shop)"),
         BadFile(
             "names", "name: Shop\nsource: {sqlite: {path: x}}\nsinks: {9x: {file: {path: x}}}\n",
             "config.bad_value name 1:7 the name is not a small letter and up to 39 small letters, digits, _ or -"
@@ -172,7 +178,7 @@ struct ConfigurationProblemTests {
                 "config.unknown_key source.postgres.windw 6:5 unknown key \"windw\" (did you mean \"window\"?)",
                 "config.bad_value log.retention.size 11:30 \"64\" has no unit"
                     + " (write a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB)",
-                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, csv"
+                "config.bad_value sinks.partner.format 20:13 \"rows\" is not one of cloudevents, row, csv, debezium"
                     + " (did you mean \"row\"?)",
             ])
     }

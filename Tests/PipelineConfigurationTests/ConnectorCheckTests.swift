@@ -42,7 +42,7 @@ struct ConnectorCheckTests {
             problems(text) == [
                 "source.postgres.url 2:26 shop cannot use [secret] (not [secret])",
                 "sinks.a.file.path 4:20 is bad (write good)",
-                "sinks.a.format 4:34 \"xml\" is not one of cloudevents, row, csv (-)",
+                "sinks.a.format 4:34 \"xml\" is not one of cloudevents, row, csv, debezium (-)",
                 "sinks.c.file.path 6:20 is bad (write good)",
             ])
     }

@@ -1,3 +1,4 @@
+import ByteKit
 import ChangeModel
 import ConnectorKit
 import EventFormat
@@ -80,6 +81,36 @@ struct ClearingTests {
 
     private func subject(_ event: String) -> String? {
         event.firstRange(of: "\"subject\":\"").map { String(event[$0.upperBound...].prefix { $0 != "\"" }) }
+    }
+
+    @Test func recordsOfDebeziumHideInKeysHeadersAndTombstonesToo() throws {
+        try schemas.write(
+            "shop.public.people", 1, ["id": "restricted", "email": "confidential", "card": "restricted"])
+        var clearing = try clearing(.internal, [.confidential: .redact])
+        let batch = try logged(
+            [
+                person("id-1", "ada", "card-1"),
+                SampleChange(operation: .update, before: ["id-1", "ada", "card-1"], after: ["id-3", "~", "~"]),
+                SampleChange(operation: .delete, before: ["id-3", "ada", "card-1"]),
+            ], [people])
+        let cleared = try clearing.apply(to: batch)
+        for lines in DebeziumOptions.Lines.allCases {
+            for form in [RecordForm.line, .binary] {
+                var options = DebeziumOptions()
+                (options.lines, options.hasSchemas) = (lines, true)
+                let encoder = ClearedEncoder(
+                    pipelineName: "shop", sourceKind: "postgres", format: .debezium, form: form, debezium: options)
+                let records = try encoder.encode(cleared, from: 0, bytesMax: 1 << 20) { _ in true }.records
+                // Everything that a sink is given: payloads, keys, headers and what stands between them.
+                let everything = ByteRange(offset: 0, length: UInt32(records.body.count))
+                let text = String(validatingUTF8: records.bytes(everything)) ?? ""
+                for word in ["ada", "card-1", "id-1", "id-3"] { #expect(!text.contains(word), "\(word) in \(text)") }
+                #expect(text.contains("[redacted]"))
+                #expect(records.records.count == (form == .line && lines == .value ? 4 : 6))
+                let keys = Set(records.records.map { String(validatingUTF8: records.bytes($0.keyDocument)) ?? "" })
+                #expect(keys.count == 2 && !keys.contains(""))
+            }
+        }
     }
 
     @Test func aClassThatIsRaisedHoldsForTheNextBatch() throws {

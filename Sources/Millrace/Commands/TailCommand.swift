@@ -25,7 +25,7 @@ struct TailCommand: AsyncParsableCommand {
     var from = StartPosition.earliest
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
-    @Option(help: "The form of the events: cloudevents or row.")
+    @Option(help: "The form of the events: cloudevents, row or debezium.")
     var format = EventFormat.cloudEvents
     @OptionGroup var clearance: ClearanceOption
 
@@ -35,8 +35,11 @@ struct TailCommand: AsyncParsableCommand {
         let view = EventView(
             tables: tables.map { TablePattern($0) }, format: format,
             clearance: clearance.chosen ?? project.sensitivity.commands)
-        var reading = try EventReading(project.eventOrigin, view, from: try reader.offset(at: from))
+        var origin = project.eventOrigin
+        origin.debezium = .forPrinting
+        var reading = try EventReading(origin, view, from: try reader.offset(at: from))
         try Self.warn(of: tables, view.tables, reader)
+        try await Self.begin(&reading, reader, project)
         while true {
             do throws(ConnectorFailure) {
                 if reading.needsBatch {
@@ -60,6 +63,19 @@ struct TailCommand: AsyncParsableCommand {
 }
 
 extension TailCommand {
+    /// Tells the reading what lies before its first event.
+    private static func begin(
+        _ reading: inout EventReading, _ reader: LogReader, _ project: Project
+    ) async throws {
+        do throws(ConnectorFailure) {
+            try await reading.prepare(database: try reader.statistics().source?.fingerprint["database"]) {
+                (offset) async throws(ConnectorFailure) in try reader.read(from: offset)
+            }
+        } catch {
+            throw project.located(error)
+        }
+    }
+
     /// Says on standard error which tables the log has never heard of: they may come, and may as well be misspelt.
     private static func warn(
         of tables: [String], _ patterns: [TablePattern], _ reader: LogReader

@@ -1,0 +1,25 @@
+import ConnectorKit
+import EventFormat
+
+extension DebeziumOptions {
+    /// What a sink's settings say. The database's name is not in the configuration.
+    init(_ values: SettingValues) {
+        self.init()
+        decimals = values.text("decimal").flatMap(Decimals.init) ?? decimals
+        times = values.text("time").flatMap(Times.init) ?? times
+        intervals = values.text("interval").flatMap(Intervals.init) ?? intervals
+        hstores = values.text("hstore").flatMap(HStores.init) ?? hstores
+        hasSchemas = values.flag("schemas") ?? hasSchemas
+        hasTombstones = values.flag("tombstones") ?? hasTombstones
+        lines = values.text("lines").flatMap(Lines.init) ?? lines
+        topicPrefix = values.text("topic_prefix")
+        version = Version.text
+    }
+
+    /// For commands that print records: everything about them.
+    static var forPrinting: DebeziumOptions {
+        var options = DebeziumOptions(SettingValues())
+        options.lines = .record
+        return options
+    }
+}
