@@ -174,6 +174,9 @@ struct FlightWindow {
         }
     }
 
+    /// True while a rejection was not taken.
+    var hasRejections: Bool { !pendingRejections.isEmpty || !rejections.isEmpty }
+
     /// The rejections before the front, once.
     mutating func takeRejections() -> [RejectedRecord] {
         defer { rejections = [] }

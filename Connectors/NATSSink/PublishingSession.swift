@@ -32,6 +32,8 @@ final class PublishingSession {
     private var breaks = 0
     /// What the last receipt called durable.
     private var told: UInt64 = 0
+    /// Keys of records that were rejected, until a receipt has named them.
+    private var holds = KeyHolds()
 
     /// Why sending pauses.
     private enum Halt {
@@ -109,7 +111,8 @@ final class PublishingSession {
         for (index, record) in batch.records.enumerated() {
             guard Int(record.topic) < batch.topics.count, Self.fits(record, batch) else { throw NATSFailure.badBatch }
             var entry = FlightWindow.Entry(batch: number, index: index, size: size(of: record, batch))
-            if let rejection = rejection(of: record, entry.size) {
+            if let rejection = rejection(of: record, entry.size, batch) {
+                holds.insert(record, of: batch)
                 window.append(entry, rejectedAs: rejection)
                 continue
             }
@@ -165,7 +168,9 @@ final class PublishingSession {
         Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
     }
 
-    private func rejection(of record: Record, _ size: Int) -> RejectedRecord? {
+    /// Why a record is not sent: its size, or that of an earlier one of its key that the pipeline does not know of yet.
+    private func rejection(of record: Record, _ size: Int, _ batch: RecordBatch) -> RejectedRecord? {
+        if holds.holds(record, of: batch) { return .behind(record) }
         let most = min(connection.messageBytesMax, stream?.messageBytesMax ?? .max)
         guard size > most else { return nil }
         return RejectedRecord(
@@ -200,7 +205,10 @@ final class PublishingSession {
     private func receipt(_ all: Bool) -> DeliveryReceipt {
         guard all || window.durableBefore > told else { return .accepted }
         told = window.durableBefore
-        return .durable(before: told, state: state.encoded, rejected: window.takeRejections())
+        let rejected = window.takeRejections()
+        // From here on the pipeline holds back what belongs behind them.
+        if !window.hasRejections { holds.removeAll() }
+        return .durable(before: told, state: state.encoded, rejected: rejected)
     }
 
     private var hasUnsent: Bool {

@@ -197,6 +197,25 @@ struct NATSSinkTests {
         #expect(try StreamReader(server.address).messages(of: "shop").map(\.id) == ["a", "c"])
     }
 
+    @Test func whatComesBehindARejectedEventOfItsKeyIsRejectedTooUntilThePipelineKnows() async throws {
+        let server = try NATSServer("max_payload: 4096")
+        let cursor = CursorStore()
+        let sink = NATSSink(try natsSettings(server), contentType: contentType)
+        try await sink.open(cursor.context)
+        let large = String(repeating: "x", count: 5000)
+        let batch = recordBatch(
+            [
+                TestEvent(id: "a", key: "1"), TestEvent(id: "b", text: large, key: "2"), TestEvent(id: "c", key: "2"),
+                TestEvent(id: "d", key: "1"),
+            ], from: 0)
+        cursor.store(try await sink.write(batch, .required))
+        #expect(cursor.current.rejected.map(\.code) == ["nats.too_large", "delivery.behind"])
+        cursor.store(try await sink.write(recordBatch([TestEvent(id: "e", key: "2")], from: 4), .required))
+        await sink.close()
+        #expect(cursor.current.rejected.map(\.offset) == [1, 2])
+        #expect(try StreamReader(server.address).messages(of: "shop").map(\.id) == ["a", "d", "e"])
+    }
+
     @Test func eachSubjectHasItsKey() async throws {
         let server = try NATSServer()
         let settings = try natsSettings(
