@@ -26,7 +26,9 @@ let httpServer: [Target.Dependency] = [
     .product(name: "HTTPTypes", package: "swift-http-types"),
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
     .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+    .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
 ]
 
 let package = Package(
@@ -92,10 +94,20 @@ let package = Package(
             name: "Verification",
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Masking", "Outbox", "CSQLite"],
             swiftSettings: house),
+        .target(
+            name: "Broker",
+            dependencies: [
+                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "JSONText", "SchemaRegistry",
+                "Sensitivity",
+            ],
+            swiftSettings: house),
         .target(name: "PipelineConfiguration", dependencies: ["ConnectorKit", yams], swiftSettings: house),
         .target(
             name: "HTTPAPI",
-            dependencies: ["ConnectorKit", "JSONSchema", "JSONText", "SchemaRegistry", logging] + httpServer,
+            dependencies: [
+                "Broker", "ConnectorKit", "EventFormat", "EventLog", "JSONSchema", "JSONText", "SchemaRegistry",
+                logging,
+            ] + httpServer,
             swiftSettings: house),
 
         .target(
@@ -114,7 +126,7 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
+                "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
                 "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
                 "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", arguments, logging,
             ],
@@ -164,6 +176,13 @@ let package = Package(
         .testTarget(
             name: "VerificationTests",
             dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "Verification"],
+            swiftSettings: house),
+        .testTarget(
+            name: "BrokerTests",
+            dependencies: [
+                "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry",
+                "Sensitivity",
+            ],
             swiftSettings: house),
         .testTarget(
             name: "HTTPAPITests",

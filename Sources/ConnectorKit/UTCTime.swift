@@ -2,10 +2,16 @@ internal import Glibc
 
 /// Times as people write and read them: on the command line, in the configuration, in requests.
 package enum UTCTime {
-    /// Microseconds since 1970 of `yyyy-mm-ddThh:mm:ss[.ffffff]Z`, or of a bare date; nil for anything else.
+    /// Microseconds since 1970 of `yyyy-mm-ddThh:mm:ss[.ffffff]` with `Z`, `+hh:mm` or nothing behind it, or of a bare
+    /// date; nil for anything else (RFC 3339).
     package static func microseconds(_ text: String) -> Int64? {
         var body = text[...]
-        if body.hasSuffix("Z") { body = body.dropLast() }
+        var zone: Int64 = 0
+        if body.hasSuffix("Z") {
+            body = body.dropLast()
+        } else if let found = offset(of: body) {
+            (body, zone) = found
+        }
         let halves = body.split(separator: "T", maxSplits: 1)
         guard let date = halves.first, let day = numbers(date, "-", [4, 2, 2]) else { return nil }
         var seconds: [Int] = [0, 0, 0]
@@ -26,7 +32,18 @@ package enum UTCTime {
         var time = unsafe tm()
         unsafe (time.tm_year, time.tm_mon, time.tm_mday) = (Int32(day[0]) - 1900, Int32(day[1]) - 1, Int32(day[2]))
         unsafe (time.tm_hour, time.tm_min, time.tm_sec) = (Int32(seconds[0]), Int32(seconds[1]), Int32(seconds[2]))
-        return unsafe Int64(timegm(&time)) * 1_000_000 + Int64(fraction)
+        return unsafe (Int64(timegm(&time)) - zone) * 1_000_000 + Int64(fraction)
+    }
+
+    /// The seconds of `+hh:mm` at the end of a time, and what stands before it. A space is taken for a plus, which it
+    /// stands for in the query of an address.
+    private static func offset(of text: Substring) -> (rest: Substring, seconds: Int64)? {
+        let tail = text.suffix(6)
+        guard tail.count == 6, text.contains("T"), let sign = tail.first, "+- ".contains(sign),
+            let parts = numbers(tail.dropFirst(), ":", [2, 2]), parts[0] < 24, parts[1] < 60
+        else { return nil }
+        let seconds = Int64(parts[0] * 3600 + parts[1] * 60)
+        return (text.dropLast(6), sign == "-" ? -seconds : seconds)
     }
 
     /// Microseconds since 1970 now.

@@ -33,16 +33,16 @@ package struct RetentionStep: Sendable, Equatable {
     package var firstOffset: UInt64?
     /// True when more is due: call again, after letting others have the log.
     package var isUnfinished = false
-    /// The sink whose cursor keeps due batches in the log; nil when none does.
+    /// The sink whose cursor keeps due batches in the log, or `subscription NAME`; nil when none does.
     package var heldBy: String?
-    /// How many of the removed changes each sink had not got; only where retention may remove such.
+    /// How many of the removed changes each sink or subscription had not got; only where retention may remove such.
     package var lostBy: [String: UInt64] = [:]
 }
 
 extension EventLog {
     /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
-    /// a sink of `activeSinks` has not delivered, unless ``LogRetention/dropsUndelivered``. A sink without a cursor
-    /// holds everything.
+    /// a sink of `activeSinks` has not delivered or a subscription is not done with, unless
+    /// ``LogRetention/dropsUndelivered``. A sink without a cursor holds everything.
     package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
         let (retention, now) = (retention, LogClock.now())
@@ -96,7 +96,7 @@ private struct RetentionScan {
     private var excess: Int
     private var limit = UInt64.max
     private var slowest: String?
-    /// Where the sinks are.
+    /// Where the sinks and subscriptions are.
     private(set) var cursors: [String: UInt64] = [:]
     var firstOffset: UInt64? { report.firstOffset }
 
@@ -107,6 +107,10 @@ private struct RetentionScan {
             let offset = try LogQueries.cursor(of: sink, db)?.offset ?? 0
             cursors[sink] = offset
             if offset < limit, !retention.dropsUndelivered { (limit, slowest) = (offset, sink) }
+        }
+        for (name, offset) in try SubscriptionQueries.needs(db) {
+            cursors["subscription \(name)"] = offset
+            if offset < limit, !retention.dropsUndelivered { (limit, slowest) = (offset, "subscription \(name)") }
         }
     }
 

@@ -88,6 +88,11 @@ enum LogFailure {
             hint: "add --skip if that is what you want", exitCode: 2)
     }
 
+    /// A subscription that was removed meanwhile.
+    static func unknownSubscription(_ name: String) -> ConnectorFailure {
+        ConnectorFailure("log.unknown_subscription", .stop, "the log has no subscription \(name)")
+    }
+
     /// Stored data that cannot be what was written.
     static func damaged(_ what: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -46,7 +46,7 @@ package final class LogFeed: Sendable {
     }
 
     /// Returns when `offset` may be read, when `deadline` has passed, or when the task is cancelled.
-    func wait(for offset: UInt64, until deadline: ContinuousClock.Instant) async {
+    package func wait(for offset: UInt64, until deadline: ContinuousClock.Instant) async {
         let waiter = FeedWaiter(offset: offset, deadline: deadline)
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

@@ -7,8 +7,8 @@ enum LogFormat {
     /// The version of the tables and of what they hold (PRAGMA user_version).
     ///
     /// Version 1 has no dead letters. Up to version 2 all bodies are in the database. Up to version 3 nothing is known
-    /// of a sink's rate and next attempt.
-    static let version: Int64 = 4
+    /// of a sink's rate and next attempt. Up to version 4 there are no subscriptions.
+    static let version: Int64 = 5
     /// The first version with bodies outside of the database.
     private static let bodyFilesVersion: Int64 = 3
 
@@ -55,7 +55,7 @@ enum LogFormat {
     }
 
     /// What each version added to the one before it, from version 2 on.
-    private static let upgrades = [deadLetterTables, bodyPlaces, sinkFigures]
+    private static let upgrades = [deadLetterTables, bodyPlaces, sinkFigures, subscriptionTables]
     /// The first version with figures of sinks.
     private static let sinkFiguresVersion: Int64 = 4
 
@@ -63,6 +63,28 @@ enum LogFormat {
     static func hasSinkFigures(_ db: Database) throws -> Bool {
         try Int64.fetchOne(db.cachedStatement(sql: "PRAGMA user_version")) ?? 0 >= sinkFiguresVersion
     }
+
+    /// The first version with subscriptions.
+    private static let subscriptionsVersion: Int64 = 5
+
+    /// False in a log of an earlier format, which a reader must not change.
+    static func hasSubscriptions(_ db: Database) throws -> Bool {
+        try Int64.fetchOne(db.cachedStatement(sql: "PRAGMA user_version")) ?? 0 >= subscriptionsVersion
+    }
+
+    /// `subscription_event` has the events that were given out at least once: in flight or handed back until a time,
+    /// settled behind the cursor, or dead.
+    private static let subscriptionTables = """
+        CREATE TABLE subscription (
+            name TEXT PRIMARY KEY, settings TEXT NOT NULL, epoch INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+            created_at INTEGER NOT NULL, moved_at INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,
+            acknowledged INTEGER NOT NULL DEFAULT 0, returned INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE TABLE subscription_event (
+            subscription TEXT NOT NULL, log_offset INTEGER NOT NULL, phase INTEGER NOT NULL,
+            delivery_count INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (subscription, log_offset)
+        ) WITHOUT ROWID;
+        """
 
     /// How fast a sink's cursor moved lately, and when a sink that failed is opened again.
     private static let sinkFigures = """

@@ -77,7 +77,8 @@ enum LogQueries {
             newestCommittedAt: try Int64.fetchOne(db, sql: newest),
             source: try source(db), checkpoint: position.checkpoint,
             sinks: try Row.fetchAll(db, sql: cursorColumns(db) + " ORDER BY name").map(cursor),
-            relations: relations.all, deadLetters: try DeadLetterQueries.groups(db))
+            relations: relations.all, deadLetters: try DeadLetterQueries.groups(db),
+            subscriptions: try SubscriptionQueries.reports(db))
     }
 
     private static func cursorColumns(_ db: Database) throws -> String {

@@ -44,6 +44,14 @@ package final class LogReader: Sendable {
         }
     }
 
+    /// The oldest offset that can be read, and the one that the next change gets.
+    package func bounds() throws(ConnectorFailure) -> Range<UInt64> {
+        try read("read where the log begins") { db in
+            let next = try LogPosition.read(db).nextOffset
+            return (try LogQueries.firstOffset(db) ?? next)..<next
+        }
+    }
+
     /// What is in the log.
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
         try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
@@ -105,8 +113,8 @@ package final class LogReader: Sendable {
     /// or has it already, shows when it is read.
     package func offset(at start: StartPosition) throws(ConnectorFailure) -> UInt64 {
         switch start {
-        case .earliest: try statistics().firstOffset
-        case .latest: try statistics().nextOffset
+        case .earliest: try bounds().lowerBound
+        case .latest: try bounds().upperBound
         case .offset(let offset): offset
         case .time(let time): try offset(committedAtOrAfter: time)
         }

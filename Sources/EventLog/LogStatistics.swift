@@ -53,4 +53,6 @@ package struct LogStatistics: Sendable {
     package var relations: [RelationVersion]
     /// What was set aside, by subject.
     package var deadLetters: [DeadLetterGroup]
+    /// The subscriptions, by name.
+    package var subscriptions: [SubscriptionReport]
 }

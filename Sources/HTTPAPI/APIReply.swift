@@ -24,6 +24,8 @@ package struct APIReply: Sendable, Equatable {
     package var body: [UInt8]
     /// Further header fields.
     package var fields: [Field]
+    /// What follows instead of a body, piece by piece, until it ends or the client goes.
+    package var stream: ReplyStream?
 
     /// The name under which JSON goes out.
     package enum JSONType: Sendable {
@@ -45,6 +47,20 @@ package struct APIReply: Sendable, Equatable {
         self.contentType = contentType
         body = Array(text.utf8)
         self.fields = fields
+    }
+
+    /// An answer in bytes of some kind.
+    package init(status: Int = 200, body: [UInt8], contentType: String?, fields: [Field] = []) {
+        self.status = status
+        self.contentType = contentType
+        self.body = body
+        self.fields = fields
+    }
+
+    /// An answer that goes on.
+    package init(_ stream: ReplyStream, contentType: String, fields: [Field] = []) {
+        self.init(status: 200, body: [], contentType: contentType, fields: fields)
+        self.stream = stream
     }
 
     init(_ problem: HTTPProblem) {

@@ -14,8 +14,14 @@ package struct APIRequest: Sendable, Equatable {
     package var path: [String]
     /// The parameters behind the question mark; of several with a name the first.
     package var query: [String: String] = [:]
+    /// The parameters that came more than once.
+    package var repeated: Set<String> = []
     /// The body.
     package var body: [UInt8] = []
+    /// The kinds of content that the client takes, as it says them.
+    package var accept = ""
+    /// What an `EventSource` says when it connects again: the id of the last event that it has.
+    package var lastEventID: String?
     /// True when the client says that members which it does not know do it no harm.
     package var acceptsMore = false
 
@@ -50,8 +56,12 @@ package struct APIRequest: Sendable, Equatable {
         guard halves.count == 2 else { return }
         for pair in halves[1].split(separator: "&") {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = percentDecoded(sides[0], plusIsSpace: true), query[name] == nil,
-                let value = percentDecoded(sides.count == 2 ? sides[1] : "", plusIsSpace: true)
+            guard let name = percentDecoded(sides[0], plusIsSpace: true) else { continue }
+            guard query[name] == nil else {
+                repeated.insert(name)
+                continue
+            }
+            guard let value = percentDecoded(sides.count == 2 ? sides[1] : "", plusIsSpace: true)
             else { continue }
             query[name] = value
         }

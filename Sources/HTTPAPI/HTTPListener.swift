@@ -11,7 +11,7 @@ private import Synchronization
 /// one with growing pauses.
 package final class HTTPListener: Sendable {
     private struct State {
-        var server: Server<HTTP1Channel>?
+        var server: Server<ConnectionChannel>?
         var task: Task<Void, Never>?
         var isStopping = false
         /// The port, once it is known: a listener that opens again keeps the one it got for port 0.
@@ -29,11 +29,9 @@ package final class HTTPListener: Sendable {
     private static let pauses = (first: Duration.seconds(1), longest: Duration.seconds(60))
 
     /// A listener that does not listen yet. Without a `token`, `host` must be a loopback address.
-    package convenience init(host: String, port: Int, token: String?, routes: RouteTable, logger: Logger) {
-        self.init(host: host, port: port, token: token, routes: routes, limits: .usual, logger: logger)
-    }
-
-    init(host: String, port: Int, token: String?, routes: RouteTable, limits: ListenerLimits, logger: Logger) {
+    package init(
+        host: String, port: Int, token: String?, routes: RouteTable, limits: ListenerLimits = .usual, logger: Logger
+    ) {
         self.host = host
         self.limits = limits
         self.logger = logger
@@ -58,8 +56,9 @@ package final class HTTPListener: Sendable {
         return port
     }
 
-    /// Stops listening, lets requests that have begun end, and cuts them off after `patience`.
+    /// Stops listening, ends streams, lets requests that have begun end, and cuts them off after `patience`.
     package func stop(within patience: Duration) async {
+        responder.table.endWaiting()
         let (server, task) = state.withLock { state in
             state.isStopping = true
             return (state.server, state.task)
@@ -110,13 +109,10 @@ package final class HTTPListener: Sendable {
     /// Opens the socket and answers until it is closed.
     private func serveOnce(_ first: FirstOutcome) async throws {
         let (responder, limits) = (responder, limits)
-        let channel = HTTP1Channel(
-            responder: { request, writer, _ in try await responder.respond(to: request, by: writer) },
-            configuration: .init(
-                additionalChannelHandlers: [ExchangeGuard(limits)], idleTimeout: TimeAmount(limits.idleTime),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: limits.fieldBytesMax, maxHeaderListSize: limits.headBytesMax,
-                    maxHeaderFieldCount: limits.fieldCountMax)))
+        let channel = ConnectionChannel(
+            responder: { request, writer, channel in
+                try await responder.respond(to: request, by: writer, on: channel)
+            }, limits: limits, table: responder.table, refused: { responder.count($0) })
         var quiet = logger
         quiet.logLevel = .critical
         let server = Server(

@@ -11,6 +11,8 @@ package struct HTTPProblem: Error, Sendable, Equatable {
     package var message: String
     /// Header fields that go with it.
     package var fields: [APIReply.Field] = []
+    /// What else the body says.
+    package var members: [JSONObject.Member] = []
 
     /// A problem with a code of its own.
     package init(_ status: Int, code: Int? = nil, _ message: String, fields: [APIReply.Field] = []) {
@@ -26,6 +28,11 @@ package struct HTTPProblem: Error, Sendable, Equatable {
 
     /// The body of the answer.
     package var json: JSONValue {
-        ["error_code": .number(JSONNumber(code)), "message": .string(message)]
+        .object(
+            JSONObject(
+                [
+                    JSONObject.Member(name: "error_code", value: .number(JSONNumber(code))),
+                    JSONObject.Member(name: "message", value: .string(message)),
+                ] + members))
     }
 }

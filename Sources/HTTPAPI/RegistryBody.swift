@@ -17,6 +17,7 @@ struct RegistryBody {
             throw HTTPProblem(400, "the body is no JSON: \(error)")
         }
         guard let members = value.object else { throw HTTPProblem(400, "the body is no JSON object") }
+        if let name = value.repeatedName { throw HTTPProblem(400, "the body has more than one \"\(name)\"") }
         self.members = members
     }
 
@@ -93,5 +94,22 @@ struct RegistryBody {
             references.append(SchemaReference(name: name, subject: subject, version: version))
         }
         return references
+    }
+}
+
+extension JSONValue {
+    /// A name that members of an object in here share: readers differ in which of them they believe.
+    var repeatedName: String? {
+        switch self {
+        case .array(let items): return items.lazy.compactMap(\.repeatedName).first
+        case .object(let object):
+            var names: Set<String> = []
+            for member in object.members {
+                if !names.insert(member.name).inserted { return member.name }
+                if let name = member.value.repeatedName { return name }
+            }
+            return nil
+        default: return nil
+        }
     }
 }

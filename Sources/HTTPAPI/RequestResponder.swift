@@ -11,34 +11,67 @@ struct RequestResponder: Sendable {
     private let limits: ListenerLimits
     private let bodies: ByteBudget
     private let counter = ReplyCounter()
+    /// The connections, for who waits for an answer on them.
+    let table: ConnectionTable
 
     init(routes: RouteTable, access: AccessRule, limits: ListenerLimits) {
         self.routes = routes
         self.access = access
         self.limits = limits
+        table = ConnectionTable(countMax: limits.connectionCountMax)
         bodies = ByteBudget(limits.bodiesBytesMax)
     }
 
     /// Answers so far, by the first digit of their status.
     var replyCounts: [Int: UInt64] { counter.counts }
 
+    /// Counts an answer that was given before this one could be asked.
+    func count(_ status: Int) { counter.count(status) }
+
     /// Reads a request, and writes its answer.
-    func respond(to request: Request, by writer: consuming ResponseWriter) async throws {
+    func respond(to request: Request, by writer: consuming ResponseWriter, on channel: any Channel) async throws {
         let head = request.head
+        let watch = table.watch(of: channel)
         var reply: APIReply
         do throws(HTTPProblem) {
             let (call, match) = try route(head)
-            reply = try await answer(call, match, request, writer)
+            reply = try await answer(call, match, request, writer, watch)
         } catch {
             reply = APIReply(error)
         }
         counter.count(reply.status)
         let fields = reply.headerFields(accepting: head.headerFields[values: .accept].joined(separator: ","))
-        let answer = HTTPResponse(status: .init(code: reply.status), headerFields: fields)
+        var answer = HTTPResponse(status: .init(code: reply.status), headerFields: fields)
         if head.method == .head {
+            reply.stream?.end()
+            if reply.stream != nil { answer.headerFields[.contentLength] = "0" }
             try await writer.writeResponse(answer)
+        } else if let stream = reply.stream {
+            defer { stream.end() }
+            try await write(stream, answer, writer, watch)
         } else {
             try await writer.write(response: answer, body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
+        }
+    }
+
+    /// Writes a stream as fast as the client takes it, which is what each write waits for.
+    private func write(
+        _ stream: ReplyStream, _ head: HTTPResponse, _ writer: consuming ResponseWriter, _ watch: ClientWatch
+    ) async throws {
+        var body = try await writer.writeHead(head)
+        while true {
+            switch await watch.run({ await stream.next() }) {
+            case .piece(let bytes):
+                var rest = bytes[...]
+                while !rest.isEmpty {
+                    let piece = rest.prefix(limits.streamPieceBytes)
+                    rest = rest.dropFirst(piece.count)
+                    try await body.write(ByteBuffer(bytes: piece))
+                }
+            case .end: return try await body.finish(nil)
+            // The end that HTTP has for a whole answer is left out, so that the client knows.
+            case .broken: throw ChannelError.eof
+            }
         }
     }
 
@@ -47,6 +80,8 @@ struct RequestResponder: Sendable {
         let name = head.method == .head ? "GET" : head.method.rawValue
         let method = APIRequest.Method(rawValue: name)
         var call = try APIRequest(method ?? .get, target: Self.originForm(head.path ?? ""))
+        call.accept = head.headerFields[values: .accept].joined(separator: ",")
+        call.lastEventID = Self.lastEventID.flatMap { head.headerFields[$0] }
         call.acceptsMore = Self.acceptsMore.contains { head.headerFields[$0]?.lowercased() == "true" }
         let credentials = AccessRule.Credentials(
             authorization: head.headerFields[.authorization], host: head.authority,
@@ -65,6 +100,8 @@ struct RequestResponder: Sendable {
         HTTPField.Name($0 + "Confluent-Accept-Unknown-Properties")
     }
 
+    private static let lastEventID = HTTPField.Name("Last-Event-ID")
+
     /// The part of a target behind the host: clients may send the whole address, as they do to proxies.
     private static func originForm(_ target: String) -> String {
         guard !target.hasPrefix("/"), let place = target.firstRange(of: "://") else { return target }
@@ -73,12 +110,11 @@ struct RequestResponder: Sendable {
     }
 
     private func answer(
-        _ call: APIRequest, _ match: RouteTable.Match, _ request: Request, _ writer: borrowing ResponseWriter
+        _ call: APIRequest, _ match: RouteTable.Match, _ request: Request, _ writer: borrowing ResponseWriter,
+        _ watch: ClientWatch
     ) async throws(HTTPProblem) -> APIReply {
-        guard call.method == .post || call.method == .put else {
-            return try await match.route.answer(call, match.parts)
-        }
-        try checkContentType(request.headers[.contentType])
+        guard call.method == .post || call.method == .put else { return try await answer(call, match, watch) }
+        if !match.route.takesAnyType { try checkContentType(request.headers[.contentType]) }
         let claim = try claim(request.headers)
         guard bodies.take(claim) else {
             throw HTTPProblem(
@@ -90,7 +126,20 @@ struct RequestResponder: Sendable {
             try? await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         call.body = try await body(of: request)
-        return try await match.route.answer(call, match.parts)
+        return try await answer(call, match, watch)
+    }
+
+    private func answer(
+        _ call: APIRequest, _ match: RouteTable.Match, _ watch: ClientWatch
+    ) async throws(HTTPProblem) -> APIReply {
+        guard match.route.isPatient else { return try await match.route.answer(call, match.parts) }
+        return try await watch.run { () async -> Result<APIReply, HTTPProblem> in
+            do throws(HTTPProblem) {
+                return .success(try await match.route.answer(call, match.parts))
+            } catch {
+                return .failure(error)
+            }
+        }.get()
     }
 
     /// JSON under the names that clients of registries use, or without a name.
@@ -134,9 +183,9 @@ extension APIReply {
     fileprivate func headerFields(accepting accept: String) -> HTTPFields {
         let preferred = Self.jsonTypes.first { accept.contains($0) } ?? Self.jsonTypes[0]
         var result: HTTPFields = [
-            .contentType: contentType ?? preferred, .contentLength: "\(body.count)", .cacheControl: "no-store",
-            .xContentTypeOptions: "nosniff",
+            .contentType: contentType ?? preferred, .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
         ]
+        if stream == nil { result[.contentLength] = "\(body.count)" }
         for field in fields {
             if let name = HTTPField.Name(field.name) { result[name] = field.value }
         }

@@ -9,12 +9,22 @@ package struct Route: Sendable {
     let answer: Answer
     /// True when no token is asked for.
     let isOpen: Bool
+    /// True when the answer may take its time: it is cancelled when the client goes or the listener stops.
+    let isPatient: Bool
+    /// True when bodies are JSON whatever their type says: `curl -d` calls everything a form. Pages of other origins,
+    /// which could send forms without asking, are refused anyway.
+    let takesAnyType: Bool
 
     /// A route for a pattern such as `subjects/{}/versions`, where `{}` stands for any part that is not empty.
-    package init(_ method: APIRequest.Method, _ pattern: String, isOpen: Bool = false, _ answer: @escaping Answer) {
+    package init(
+        _ method: APIRequest.Method, _ pattern: String, isOpen: Bool = false, isPatient: Bool = false,
+        takesAnyType: Bool = false, _ answer: @escaping Answer
+    ) {
         self.method = method
         self.pattern = pattern.split(separator: "/")
         self.isOpen = isOpen
+        self.isPatient = isPatient
+        self.takesAnyType = takesAnyType
         self.answer = answer
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import ChangeModel
 import ConnectorKit
 import EventLog
@@ -27,6 +28,13 @@ extension Project {
         try Clearing(
             chosen ?? sensitivity.commands, rules: sensitivity.forPrinting,
             schemas: SchemaFolder(directory: schemasDirectory))
+    }
+
+    /// What readers of the log are told.
+    var eventOrigin: EventOrigin {
+        EventOrigin(
+            pipelineName: configuration.name, sourceKind: configuration.sourceKind,
+            sensitivity: sensitivity.forPrinting, schemasDirectory: schemasDirectory)
     }
 
     /// How classified values are treated where they must not be seen.

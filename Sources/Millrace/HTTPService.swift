@@ -1,9 +1,12 @@
+import Broker
 import ConnectorKit
+import EventLog
 import HTTPAPI
 import Logging
 import Pipeline
 import PipelineConfiguration
 import SchemaRegistry
+import Sensitivity
 private import Synchronization
 
 /// The program's one HTTP listener, with what stands behind its paths.
@@ -14,7 +17,27 @@ struct HTTPService {
     private static let patience = Duration.seconds(5)
 
     /// The listener of `millrace run`: everything.
-    init(_ server: ServerConfiguration, _ project: Project, _ progress: PipelineProgress, _ logger: Logger) {
+    init(_ server: ServerConfiguration, _ project: Project, _ pipeline: Pipeline, _ log: EventLog, _ logger: Logger) {
+        let progress = pipeline.progress
+        var limits = EventDesk.Limits()
+        limits.streamCountMax = server.streamCountMax
+        limits.heartbeat = server.heartbeat
+        let eventDesk = EventDesk(
+            project.eventOrigin, limits: limits, feed: { pipeline.feed },
+            makeReader: { () throws(ConnectorFailure) in try log.makeReader() })
+        let clearance = server.clearance ?? project.sensitivity.commands
+        let events = EventsAPI(eventDesk, clearance: clearance)
+        let subscriptions = SubscriptionsAPI(
+            SubscriptionDesk(
+                project.eventOrigin, log, clearance: clearance, countMax: server.subscriptionCountMax,
+                feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
+        ) {
+            do throws(ConnectorFailure) {
+                return .success(try await log.statistics())
+            } catch {
+                return .failure(error)
+            }
+        }
         let counts = ReplyCounts()
         let desk = StatusDesk(project)
         let service = ServiceAPI(
@@ -28,7 +51,9 @@ struct HTTPService {
                 return RunMetrics(progress: progress.snapshot, replyCounts: counts.now, status: status).text
             })
         let store = SchemaStore(directory: project.schemasDirectory)
-        self.init(server, service, store, project.configuration.name, counts, logger)
+        self.init(
+            server, service.routes + events.routes + subscriptions.routes, store, project.configuration.name, counts,
+            logger)
     }
 
     /// The listener of `millrace schema serve`: the registry and the program's health.
@@ -41,17 +66,19 @@ struct HTTPService {
                 text.addProgram(counts.now)
                 return text
             })
-        self.init(server, service, registry, name, counts, logger)
+        self.init(server, service.routes + EventsAPI.absent, registry, name, counts, logger)
     }
 
     private init(
-        _ server: ServerConfiguration, _ service: ServiceAPI, _ store: SchemaStore, _ name: String,
+        _ server: ServerConfiguration, _ routes: [Route], _ store: SchemaStore, _ name: String,
         _ counts: ReplyCounts, _ logger: Logger
     ) {
         let registry = RegistryAPI(store, pipelineName: name, version: Version.text)
+        var limits = ListenerLimits.usual
+        limits.stallTime = server.stallTime
         listener = HTTPListener(
             host: server.listen.host, port: server.listen.port, token: server.token,
-            routes: RouteTable(service.routes + registry.routes), logger: logger)
+            routes: RouteTable(routes + registry.routes), limits: limits, logger: logger)
         counts.source = listener
     }
 

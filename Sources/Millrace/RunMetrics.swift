@@ -44,9 +44,25 @@ struct RunMetrics {
         text.add(
             "millrace_sink_failing", .gauge, "1 while the sink's last attempt failed.",
             status.sinks.map { ([("sink", $0.name)], $0.cursor?.lastError == nil ? "0" : "1") })
+        addSubscriptions(log, to: &text)
         text.add(
             "millrace_dead_letter_changes", .gauge, "Changes that were set aside and wait.",
             log.deadLetters.filter { $0.changeCount > 0 }.map { ([("subject", $0.subject)], "\($0.changeCount)") })
+    }
+
+    private func addSubscriptions(_ log: LogStatistics, to text: inout MetricsText) {
+        func figures(_ figure: (SubscriptionReport) -> UInt64) -> [([(String, String)], String)] {
+            log.subscriptions.map { ([("subscription", $0.subscription.name)], "\(figure($0))") }
+        }
+        text.add(
+            "millrace_subscription_lag_events", .gauge, "Events of the log behind the subscription's cursor.",
+            figures { log.nextOffset - min(log.nextOffset, $0.subscription.cursor) })
+        text.add(
+            "millrace_subscription_in_flight", .gauge, "Events that consumers have.",
+            figures { UInt64($0.inFlightCount) })
+        text.add(
+            "millrace_subscription_dead_letters", .gauge, "Events that were given out too often, and wait.",
+            figures { UInt64($0.deadCount) })
     }
 
     /// Every figure of the source that is a number, under its name in the status.

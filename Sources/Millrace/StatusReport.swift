@@ -1,5 +1,6 @@
 import ConnectorKit
 import EventLog
+import HTTPAPI
 import JSONText
 import PipelineConfiguration
 
@@ -51,6 +52,7 @@ struct StatusReport: Sendable {
                 "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
             ],
             "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
+            "subscriptions": .array(log.subscriptions.map { SubscriptionsAPI.json(($0, log.nextOffset)) }),
             "dead_letters": .array(log.deadLetters.map(DeadLettersListCommand.json)),
         ]
     }
@@ -117,11 +119,25 @@ struct StatusReport: Sendable {
                 lines.append("          " + (cursor?.retryAt.map { "next attempt \(UTCTime.text($0))" } ?? stopped))
             }
         }
+        for report in log.subscriptions { lines += Self.lines(of: report, end: log.nextOffset) }
         for group in log.deadLetters where group.changeCount > 0 {
             let since = group.since.map { " since \(UTCTime.text($0))" } ?? ""
             lines.append("aside     \(counted(group.changeCount, "change")) of \(group.subject) waiting\(since)")
             if let code = group.code, let message = group.message { lines.append("          [\(code)] \(message)") }
         }
         return lines.joined(separator: "\n")
+    }
+
+    private static func lines(of report: SubscriptionReport, end: UInt64) -> [String] {
+        let stored = report.subscription
+        let lag = end > stored.cursor ? "\(counted(end - stored.cursor, "event")) behind" : "up to date"
+        var line = "consumer  \(stored.name): cursor \(stored.cursor), \(lag)"
+        if report.inFlightCount > 0 { line += ", \(report.inFlightCount) in flight" }
+        if report.waitingCount > 0 { line += ", \(report.waitingCount) to be given out again" }
+        if report.deadCount == 0 { return [line] }
+        return [
+            line,
+            "          \(counted(report.deadCount, "dead letter")): GET /v1/subscriptions/\(stored.name)/deadletters",
+        ]
     }
 }

@@ -64,6 +64,9 @@ package struct Pipeline: Sendable {
 
     /// What was done so far; readable while ``run(untilCaughtUp:)`` works.
     package let progress = PipelineProgress()
+    /// What of the log may be seen, once the run has begun: for readers beside the sinks.
+    package var feed: LogFeed? { feedPlace.feed }
+    private let feedPlace = FeedPlace()
     /// Ends the run soon and cleanly.
     package let stop = StopSignal()
     private let parts: Parts
@@ -102,6 +105,7 @@ package struct Pipeline: Sendable {
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
         guard try await syncEarlierWork() else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
+        feedPlace.feed = feed
         let failure = await withTaskCancellationHandler {
             await runStages(feed, untilCaughtUp)
         } onCancel: {
@@ -272,6 +276,16 @@ package struct Pipeline: Sendable {
             await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
         }
         return Outcome(stage: .upkeep)
+    }
+}
+
+/// The feed of a run, from its begin on.
+private final class FeedPlace: Sendable {
+    private let value = Mutex<LogFeed?>(nil)
+
+    var feed: LogFeed? {
+        get { value.withLock { $0 } }
+        set { value.withLock { $0 = newValue } }
     }
 }
 

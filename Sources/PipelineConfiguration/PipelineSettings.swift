@@ -35,8 +35,8 @@ enum PipelineSettings {
         Setting("log", .group(log), "The durable log between the source and the sinks."),
         Setting(
             "server", .group(server),
-            "The HTTP listener of `millrace run` and `millrace schema serve`: health, status, metrics and the schema"
-                + " registry, see [HTTP](http.md). `millrace run` listens only when this section is there."),
+            "The HTTP listener of `millrace run` and `millrace schema serve`: events, health, status, metrics and the"
+                + " schema registry, see [HTTP](http.md). `millrace run` listens only when this section is there."),
     ]
 
     static let server = [
@@ -51,8 +51,31 @@ enum PipelineSettings {
             "What clients must show, \(tokenBytesMin) visible ASCII characters at least, such as"
                 + " `openssl rand -hex 32` prints: as a bearer token, or as the password of any user name. It guards"
                 + " everything but `/healthz` and `/readyz`. Without one, whoever may open a connection on this machine"
-                + " may read the status and change schemas.",
+                + " may read the status and the events, and change schemas.",
             isSecret: true),
+        Setting(
+            "clearance", .list,
+            "The sensitivity classes that readers of `/v1/events` and of subscriptions may see, as in a sink's"
+                + " `clearance`. Without it, what `sensitivity.commands` says."),
+        Setting(
+            "streams", .integer(1...200),
+            "How many streams of `/v1/events`, and requests that wait for events of a subscription, there may be at a"
+                + " time.",
+            default: .integer(64)),
+        Setting(
+            "heartbeat", .duration,
+            "How long a stream of server-sent events may be silent before a comment is sent, which keeps proxies from"
+                + " ending it.",
+            default: .duration(.seconds(15))),
+        Setting(
+            "slow_reader_timeout", .duration,
+            "How long the reader of a stream may take to receive 64 KiB before its connection is closed. It goes on"
+                + " where it was when it comes back.",
+            default: .duration(.seconds(30))),
+        Setting(
+            "subscriptions", .integer(0...1000),
+            "How many subscriptions there may be. Each keeps the events that it did not acknowledge in the log.",
+            default: .integer(100)),
     ]
     /// A shorter token could be guessed over the network.
     static let tokenBytesMin = 16

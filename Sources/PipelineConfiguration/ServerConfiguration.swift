@@ -1,3 +1,4 @@
+package import ConnectorKit
 internal import Glibc
 
 /// The `server` section.
@@ -6,6 +7,16 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var listen: ListenAddress
     /// What clients must show; nil when anybody on this machine may ask. Secret.
     package var token: String?
+    /// What readers of events may see; nil for what commands show.
+    package var clearance: Clearance?
+    /// How many streams of events there may be at a time. Default 64.
+    package var streamCountMax = 64
+    /// How long a stream may be silent. Default 15 s.
+    package var heartbeat = Duration.seconds(15)
+    /// How long the reader of a stream may take nothing. Default 30 s.
+    package var stallTime = Duration.seconds(30)
+    /// How many subscriptions there may be. Default 100.
+    package var subscriptionCountMax = 100
 
     /// A listener on 127.0.0.1:8642, for this machine only.
     package static let standard = ServerConfiguration(listen: .standard, token: nil)

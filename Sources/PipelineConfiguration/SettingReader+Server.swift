@@ -21,7 +21,27 @@ extension SettingReader {
                 "config.missing_key", "other machines reach \(listen), and \"token\" is missing", "server.listen",
                 place, "add token: ${MILLRACE_TOKEN}, with what openssl rand -hex 32 prints, or listen on 127.0.0.1")
         }
-        return ServerConfiguration(listen: listen, token: token)
+        var server = ServerConfiguration(listen: listen, token: token)
+        if let classes = values.list("clearance") {
+            server.clearance = clearance(classes, "server.clearance", at: section.keyPosition)
+        }
+        server.streamCountMax = values.integer("streams") ?? server.streamCountMax
+        server.subscriptionCountMax = values.integer("subscriptions") ?? server.subscriptionCountMax
+        server.heartbeat = pause(values, "heartbeat", at: section.keyPosition) ?? server.heartbeat
+        server.stallTime = pause(values, "slow_reader_timeout", at: section.keyPosition) ?? server.stallTime
+        return server
+    }
+
+    /// A time between a second and an hour: shorter ones would only burn electricity, longer ones mean never.
+    private mutating func pause(_ values: SettingValues, _ name: String, at position: FilePosition) -> Duration? {
+        guard let time = values.duration(name) else { return nil }
+        guard (.seconds(1) ... .seconds(3600)).contains(time) else {
+            report(
+                "config.bad_value", "\"\(name)\" is not between 1s and 1h", "server.\(name)",
+                locations.position(of: "server.\(name)") ?? position, "such as 15s")
+            return nil
+        }
+        return time
     }
 
     /// The token; nil when it is empty, as `${MILLRACE_TOKEN:-}` may be, or refused.

@@ -130,6 +130,7 @@ struct DeadLetterTests {
             try db.execute(
                 sql: """
                     DROP TABLE dead_letter; DROP TABLE dead_letter_count; DROP INDEX batch_body_file;
+                    DROP TABLE subscription; DROP TABLE subscription_event;
                     ALTER TABLE batch DROP COLUMN body_file; ALTER TABLE batch DROP COLUMN body_offset;
                     ALTER TABLE batch DROP COLUMN body_length;
                     ALTER TABLE sink DROP COLUMN events_per_second; ALTER TABLE sink DROP COLUMN retry_at;

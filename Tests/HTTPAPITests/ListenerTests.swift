@@ -2,6 +2,7 @@ import ConnectorKit
 import JSONText
 import Logging
 import ProgramTesting
+import Synchronization
 import Testing
 
 @testable import HTTPAPI
@@ -15,6 +16,23 @@ struct ListenerTests {
         let gate: AsyncStream<Void>.Continuation
         /// Tells of each request to `/wait` that is being answered.
         let arrivals: AsyncStream<Void>
+        /// How many streams were ended.
+        let ended = Ends()
+
+        /// A route whose answer has some pieces and then whatever is made.
+        private static func stream(
+            _ path: String, _ ended: Ends, _ pieces: [ReplyStream.Step] = [],
+            _ then: @escaping @Sendable () async -> ReplyStream.Step
+        ) -> Route {
+            Route(.get, path) { _, _ in
+                let rest = Mutex(pieces)
+                let next: @Sendable () async -> ReplyStream.Step = {
+                    if let piece = rest.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return piece }
+                    return await then()
+                }
+                return APIReply(ReplyStream(next: next, end: { ended.add() }), contentType: "text/plain")
+            }
+        }
 
         init(port: Int = 0, _ change: (inout ListenerLimits) -> Void = { _ in }) {
             var limits = ListenerLimits()
@@ -24,6 +42,7 @@ struct ListenerTests {
             self.gate = gate
             let (arrivals, arrival) = AsyncStream.makeStream(of: Void.self)
             self.arrivals = arrivals
+            let ended = ended
             let routes = [
                 Route(.get, "echo") { _, _ in APIReply(["bytes": 0]) },
                 Route(.post, "echo") { request, _ in APIReply(["bytes": .number(JSONNumber(request.body.count))]) },
@@ -35,11 +54,34 @@ struct ListenerTests {
                 Route(.get, "large") { _, _ in
                     APIReply(text: String(repeating: "x", count: 64 << 20), contentType: "text/plain")
                 },
+                Self.stream("stream", ended, [.piece(Array("abc".utf8))]) { .end },
+                Self.stream("broken", ended, [.piece(Array("abc".utf8))]) { .broken },
+                Self.stream("flood", ended) { .piece([UInt8](repeating: 0x78, count: 1 << 20)) },
+                Self.stream("ticks", ended) {
+                    var count = 0
+                    while count < 1000, !Task.isCancelled {
+                        await Task.yield()
+                        count += 1
+                    }
+                    return Task.isCancelled ? .end : .piece(Array("tick".utf8))
+                },
+                Self.stream("silence", ended) {
+                    arrival.yield()
+                    for await _ in waits {}
+                    return .end
+                },
             ]
             listener = HTTPListener(
                 host: "127.0.0.1", port: port, token: nil, routes: RouteTable(routes), limits: limits,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         }
+    }
+
+    /// How many streams were ended.
+    private final class Ends: Sendable {
+        private let count = Mutex(0)
+        var value: Int { count.withLock { $0 } }
+        func add() { count.withLock { $0 += 1 } }
     }
 
     private let request = "GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -63,7 +105,7 @@ struct ListenerTests {
     }
 
     @Test func aHeadThatComesTooSlowlyEndsTheConnection() async throws {
-        let place = Workplace { $0.idleTime = .milliseconds(300) }
+        let place = Workplace { $0.headTime = .milliseconds(300) }
         let port = try await place.listener.start()
         let silent = try HTTPConnection(port: port)
         let slow = try HTTPConnection(port: port)
@@ -137,27 +179,181 @@ struct ListenerTests {
             let connection = try HTTPConnection(port: port)
             connection.send(head)
             let answer = String(decoding: try connection.receiveAll(), as: UTF8.self)
-            #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 4"), "\(head.prefix(40)): \(answer.prefix(80))")
+            #expect(
+                answer.isEmpty || answer.hasPrefix("HTTP/1.1 4") || answer.hasPrefix("HTTP/1.1 501 "),
+                "\(head.prefix(40)): \(answer.prefix(80))")
         }
         #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
         await place.listener.stop(within: .seconds(60))
     }
 
-    @Test func connectionsBeyondTheBoundWaitForOthersToEnd() async throws {
+    @Test func connectionsBeyondTheBoundWaitForBusyOnesToEnd() async throws {
         let place = Workplace { $0.connectionCountMax = 4 }
         let port = try await place.listener.start()
-        var held: [HTTPConnection] = []
+        var busy: [HTTPConnection] = []
         for _ in 0..<4 {
             let connection = try HTTPConnection(port: port)
-            connection.send(request)
-            #expect(try connection.receiveAnswer().status == 200)
-            held.append(connection)
+            connection.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for await _ in place.arrivals { break }
+            busy.append(connection)
         }
         let fifth = try HTTPConnection(port: port)
         fifth.send(request)
-        held.removeFirst()
+        place.gate.finish()
         #expect(try fifth.receiveAnswer().status == 200)
-        held = []
+        for connection in busy { #expect(try connection.receiveAnswer().status == 200) }
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    /// Slow heads by the hundred are what an attack of the name Slowloris does.
+    @Test func halfSentHeadsKeepNobodyOut() async throws {
+        let place = Workplace {
+            $0.connectionCountMax = 8
+            $0.headTime = .seconds(3600)
+            $0.idleTime = .seconds(3600)
+        }
+        let port = try await place.listener.start()
+        let known = try HTTPConnection(port: port)
+        known.send(request)
+        #expect(try known.receiveAnswer().status == 200)
+        var half: [HTTPConnection] = []
+        for _ in 0..<20 {
+            let connection = try HTTPConnection(port: port)
+            connection.send("GET /echo HTTP/1.1\r\nX-A: ")
+            half.append(connection)
+            #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
+        }
+        #expect(try half[0].receiveAll().isEmpty, "the oldest was closed")
+        known.send(request)
+        #expect(try known.receiveAnswer().status == 200, "those who asked before stay longer")
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func aConnectionOfHTTP10EndsWithItsAnswer() async throws {
+        let place = Workplace {
+            $0.lingerTime = .seconds(3600)
+            $0.idleTime = .seconds(3600)
+        }
+        let port = try await place.listener.start()
+        for head in [
+            "GET /echo HTTP/1.0\r\n\r\n", "GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Close\r\n\r\n",
+        ] {
+            let connection = try HTTPConnection(port: port)
+            connection.send(head)
+            let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
+            #expect(text.hasPrefix("HTTP/1.\(head.contains("1.0") ? 0 : 1) 200 "), "\(text)")
+            #expect(text.lowercased().contains("\r\nconnection: close\r\n"), "\(text)")
+            #expect(text.hasSuffix(#"{"bytes":0}"#))
+        }
+        await place.listener.stop(within: .seconds(1))
+    }
+
+    @Test func aStreamForHTTP10HasNoChunks() async throws {
+        let place = Workplace()
+        let connection = try HTTPConnection(port: try await place.listener.start())
+        connection.send("GET /stream HTTP/1.0\r\n\r\n")
+        let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
+        #expect(!text.lowercased().contains("transfer-encoding") && text.hasSuffix("\r\n\r\nabc"), "\(text)")
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func aRequestHasOneValidHost() async throws {
+        let place = Workplace()
+        let port = try await place.listener.start()
+        for fields in [
+            "", "Host: localhost\r\nHost: localhost\r\n", "Host: a b\r\n", "Host: a/b\r\n", "Host: a,b@c\r\n",
+        ] {
+            let connection = try HTTPConnection(port: port)
+            connection.send("GET /echo HTTP/1.1\r\n\(fields)\r\n")
+            let answer = try #require(HTTPAnswer(try connection.receiveAll()), "\(fields)")
+            #expect(answer.status == 400 && answer.errorCode == 400 && answer.body.contains("Host"), "\(fields)")
+            #expect(answer.fields["connection"] == "close")
+        }
+        #expect(place.listener.replyCounts == [4: 5])
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func anUnknownMethodIsAProblemInJSON() async throws {
+        let place = Workplace()
+        let port = try await place.listener.start()
+        for (head, status) in [
+            ("BREW /echo HTTP/1.1\r\nHost: localhost\r\n\r\n", 501), ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501),
+            ("nonsense\r\n\r\n", 400), ("GET /echo HTTP/1.1\r\nX A: b\r\n\r\n", 400),
+        ] {
+            let connection = try HTTPConnection(port: port)
+            connection.send(head)
+            let answer = try #require(HTTPAnswer(try connection.receiveAll()), "\(head)")
+            #expect(answer.errorCode != nil && answer.fields["content-type"] == "application/json", "\(head)")
+            #expect([status, 501].contains(answer.status), "\(head): \(answer.status)")
+        }
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func whatIsRefusedComesBehindTheAnswersBeforeIt() async throws {
+        let place = Workplace()
+        let connection = try HTTPConnection(port: try await place.listener.start())
+        connection.send(request + request + "GET /echo HTTP/1.1\r\n\r\n" + request)
+        let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
+        let answers = text.split(separator: "HTTP/1.1 ").map { $0.prefix(3) }
+        #expect(answers.prefix(3) == ["200", "200", "400"] && !text.hasSuffix(#"{"bytes":0}"#), "\(text)")
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func aStreamGoesOnBeyondTheTimeOfARequestAndEndsWithTheListener() async throws {
+        let place = Workplace { $0.exchangeTime = .milliseconds(200) }
+        let connection = try HTTPConnection(port: try await place.listener.start())
+        connection.send("GET /ticks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        var text = ""
+        let begin = ContinuousClock.now
+        while ContinuousClock.now - begin < .milliseconds(600) {
+            text += String(decoding: try connection.receive(), as: UTF8.self)
+        }
+        #expect(text.contains("tick"))
+        await place.listener.stop(within: .seconds(3600))
+        text += String(decoding: try connection.receiveAll(), as: UTF8.self)
+        #expect(text.hasSuffix("\r\n0\r\n\r\n"), "a whole answer")
+        #expect(place.ended.value == 1)
+    }
+
+    @Test func aReaderThatTakesNothingIsCut() async throws {
+        let place = Workplace { $0.stallTime = .milliseconds(300) }
+        let port = try await place.listener.start()
+        let connection = try HTTPConnection(port: port)
+        connection.send("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while place.ended.value == 0 { await Task.yield() }
+        #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func aReaderThatGoesEndsItsStreamAtOnce() async throws {
+        let place = Workplace()
+        let port = try await place.listener.start()
+        do {
+            let connection = try HTTPConnection(port: port)
+            connection.send("GET /silence HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for await _ in place.arrivals { break }
+        }
+        while place.ended.value == 0 { await Task.yield() }
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func aStreamThatBreaksIsNotTakenForWhole() async throws {
+        let place = Workplace()
+        let connection = try HTTPConnection(port: try await place.listener.start())
+        connection.send("GET /broken HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
+        #expect(text.contains("abc") && !text.contains("\r\n0\r\n"), "\(text)")
+        await place.listener.stop(within: .seconds(60))
+    }
+
+    @Test func theHeadOfAStreamAloneBeginsNone() async throws {
+        let place = Workplace()
+        let connection = try HTTPConnection(port: try await place.listener.start())
+        connection.send("HEAD /ticks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        let text = String(decoding: try connection.receiveAll(), as: UTF8.self)
+        #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && text.hasSuffix("\r\n\r\n"), "\(text)")
+        #expect(place.ended.value == 1)
         await place.listener.stop(within: .seconds(60))
     }
 

@@ -60,4 +60,15 @@ struct RegistryBodyTests {
         #expect(try RegistryBody(Array(#"{"mode": "READONLY"}"#.utf8)).mode() == "READONLY")
         #expect(code("{}") { _ = try $0.mode() } == 42204)
     }
+
+    /// Clients and servers that believe in different ones of two members would register different schemas.
+    @Test func aMemberThatStandsTwiceIsRefused() {
+        for text in [
+            #"{"schema": "{}", "schema": "[]"}"#, #"{"schema": "{}", "schem\u0061": "{}"}"#,
+            #"{"schema": "{}", "references": [{"name": "a", "name": "b", "subject": "s", "version": 1}]}"#,
+        ] {
+            let problem = #expect(throws: HTTPProblem.self, "\(text)") { try RegistryBody(Array(text.utf8)) }
+            #expect(problem?.status == 400 && problem?.message.contains("more than one") == true)
+        }
+    }
 }

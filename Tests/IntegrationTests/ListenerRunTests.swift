@@ -153,9 +153,26 @@ struct ListenerRunTests {
         let program = try shop("")
         let refused = try program.run("schema", "serve", "--listen", "0.0.0.0:0")
         #expect(refused.exitCode == 2 && refused.errors.contains("error[http.no_token]"), "\(refused.errors)")
-        #expect(try program.run("schema", "serve", "--listen", "example.org:80").exitCode == 2)
+        for (address, wrong) in [
+            ("example.org:80", "\"example.org\" is no IP address"), ("localhost", "\"localhost\" has no port"),
+            ("[::1]", "has no port"), ("127.0.0.1:x", "\"x\" is no port"), ("127.0.0.1:70000", "\"70000\" is no port"),
+            ("::1:80", "in brackets"), ("", "has no port"),
+        ] {
+            let refused = try program.run("schema", "serve", "--listen", address)
+            #expect(refused.exitCode == 2 && refused.errors.contains(wrong), "\(address): \(refused.errors)")
+            #expect(refused.errors.contains("127.0.0.1:8642"), "\(refused.errors)")
+        }
         let configured = try shop("server: {listen: \"0.0.0.0:0\"}").run("run")
         #expect(configured.exitCode == 2 && configured.errors.contains("error[config.missing_key]"))
+    }
+
+    /// The finding was that the message did not say what to write.
+    @Test func localhostIsAnAddressToListenOn() throws {
+        let program = try shop("")
+        let process = try program.start("schema", "serve", "--listen", "localhost:0")
+        #expect(try HTTPClient(port: try process.waitForListener()).ask("GET", "/healthz").status == 200)
+        process.send(SIGTERM)
+        _ = try process.finish()
     }
 
     /// When there are no descriptors left, the listener may die of it, and nothing else.

@@ -117,6 +117,50 @@ struct SQLiteClearanceTests {
         #expect(try program.markers() == ["out/all.jsonl": [.restricted]])
     }
 
+    @Test(arguments: [
+        ("", Set<Marker>()), (", clearance: [public, internal, confidential]", Set([Marker.confidential])),
+    ])
+    func readersOverHTTPSeeWhatTheyAreClearedFor(setting: String, seen: Set<Marker>) throws {
+        try program.catchUp()
+        try program.classify("shop.main.customers", ["email": "confidential", "card": "restricted"])
+        try program.classify("shop.main.accounts", ["iban": "restricted", "owner": "confidential"])
+        try program.folder.write(
+            "millrace.yaml",
+            Self.configuration(
+                clearance: "[public]", more: "server: {listen: \"127.0.0.1:0\", heartbeat: 1s\(setting)}"))
+        let (r, c) = (Marker.restricted, Marker.confidential)
+        try sql(
+            """
+            INSERT INTO customers VALUES (1, '\(c.value("1"))', '\(r.value("1"))', 'n');
+            UPDATE customers SET card = '\(r.value("2"))' WHERE id = 1;
+            INSERT INTO accounts VALUES ('\(r.value("3"))', '\(c.value("2"))');
+            DELETE FROM accounts WHERE iban LIKE 'z%';
+            """)
+        let running = try program.start("run")
+        let client = HTTPClient(port: try running.waitForListener(), fields: ["Content-Type: application/json"])
+        try running.wait(for: "all events") {
+            try client.ask("GET", "/v1/status").body.contains(#""next_offset":6"#)
+        }
+        for (number, format) in ["cloudevents", "row"].enumerated() {
+            let lines = try client.ask("GET", "/v1/events?places=true&format=\(format)").body
+            let fields = ["Accept: text/event-stream"]
+            let sent = try client.ask("GET", "/v1/events?follow=false&format=\(format)", fields: fields).body
+            let path = "/v1/subscriptions/s\(number)"
+            #expect(try client.ask("PUT", path, #"{"format": "\(format)"}"#).status == 201)
+            let pulled = try client.ask("POST", path + "/pull", "{}").body
+            for text in [lines, sent, pulled] {
+                #expect(text.contains("customers"), "\(text)")
+                #expect(Marker.found(in: text) == seen, "\(text)")
+            }
+            // Less may be asked for, and more may not.
+            #expect(try client.ask("PUT", path, #"{"clearance": "restricted"}"#).status == 403)
+            #expect(try client.ask("PUT", path + "less", #"{"clearance": "public"}"#).status == 201)
+            #expect(Marker.found(in: try client.ask("POST", path + "less/pull", "{}").body) == [])
+        }
+        running.send(SIGTERM)
+        #expect(Marker.found(in: try running.finish().errors) == [])
+    }
+
     @Test func withoutItsSchemaNothingIsShownAndNothingIsLost() throws {
         try sql("INSERT INTO customers VALUES (1, 'a', '\(Marker.restricted.value("1"))', 'n')")
         try program.catchUp()

@@ -55,9 +55,24 @@ struct DeadLettersListCommand: ParsableCommand {
 
     func run() throws {
         let project = try Project.load(shared.config)
-        for group in try LogReader(directory: project.logDirectory).statistics().deadLetters {
-            Terminal.printLine(json ? Self.json(group).compactText : Self.text(group))
+        let log = try LogReader(directory: project.logDirectory).statistics()
+        for group in log.deadLetters { Terminal.printLine(json ? Self.json(group).compactText : Self.text(group)) }
+        for report in log.subscriptions where report.deadCount > 0 {
+            Terminal.printLine(json ? Self.json(report).compactText : Self.text(report))
         }
+    }
+
+    private static func json(_ report: SubscriptionReport) -> JSONValue {
+        [
+            "subscription": .string(report.subscription.name), "changes": .number(JSONNumber(report.deadCount)),
+        ]
+    }
+
+    private static func text(_ report: SubscriptionReport) -> String {
+        let path = "/v1/subscriptions/\(report.subscription.name)/deadletters"
+        return "subscription \(report.subscription.name): \(counted(report.deadCount, "change")) waiting"
+            + "\n  given out max_deliveries times and never acknowledged; "
+            + "GET \(path) lists them, POST \(path)/retry or /discard decides"
     }
 
     static func json(_ group: DeadLetterGroup) -> JSONValue {

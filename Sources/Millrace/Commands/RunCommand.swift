@@ -60,7 +60,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         let reload = SinkReload(shared.config, project, pipeline, logger)
         signals.start(onReload: { reload.run() }, onRequest: { pipeline.stop.request() })
-        let service = project.configuration.server.map { HTTPService($0, project, pipeline.progress, logger) }
+        let service = project.configuration.server.map { HTTPService($0, project, pipeline, log, logger) }
         do throws(ConnectorFailure) {
             try await service?.start()
         } catch {

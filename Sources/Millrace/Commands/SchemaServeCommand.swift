@@ -36,10 +36,27 @@ struct SchemaServeCommand: AsyncParsableCommand {
         if let signal = signals.received { throw RunEnd.signal(signal) }
     }
 
+    /// What is wrong with an address, and what to write.
+    private static func refusal(of text: String) -> String {
+        let port = text.split(separator: ":", omittingEmptySubsequences: false).last.map(String.init) ?? ""
+        let wrong =
+            if !text.contains(":") || text.hasSuffix("]") {
+                "\"\(text)\" has no port behind a colon"
+            } else if UInt16(port) == nil {
+                "\"\(port)\" is no port from 0 to 65535"
+            } else if text.filter({ $0 == ":" }).count > 1 {
+                "an IPv6 address stands in brackets"
+            } else {
+                "\"\(text.dropLast(port.count + 1))\" is no IP address; of names, only localhost is taken"
+            }
+        return
+            "--listen: \(wrong). Write an IP address and a port, such as 127.0.0.1:8642, [::1]:8642 or localhost:8642"
+    }
+
     private func server(_ configured: ServerConfiguration?) throws -> ServerConfiguration {
         guard let listen else { return configured ?? .standard }
         guard let address = ListenAddress(listen) else {
-            throw ValidationError("--listen takes an IP address and a port, such as 127.0.0.1:8642 or [::1]:8642")
+            throw ValidationError(Self.refusal(of: listen))
         }
         guard address.isLoopback || configured?.token != nil else {
             throw ConnectorFailure(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Broker
 import ByteKit
 import ChangeModel
 import ConnectorKit
@@ -31,39 +32,29 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         let project = try Project.load(shared.config)
         let reader = try LogReader(directory: project.logDirectory)
-        var clearing = try project.clearing(clearance.chosen)
-        let encoder = ClearedEncoder(
-            pipelineName: project.configuration.name, sourceKind: project.configuration.sourceKind, format: format)
-        let patterns = tables.map { TablePattern($0) }
-        try Self.warn(of: tables, patterns, reader)
-        var offset = try reader.offset(at: from)
+        let view = EventView(
+            tables: tables.map { TablePattern($0) }, format: format,
+            clearance: clearance.chosen ?? project.sensitivity.commands)
+        var reading = try EventReading(project.eventOrigin, view, from: try reader.offset(at: from))
+        try Self.warn(of: tables, view.tables, reader)
         while true {
-            guard let logged = try reader.read(from: offset) else {
-                if !follow { return }
-                usleep(50_000)
-                continue
-            }
-            let cleared: ClearedBatch
             do throws(ConnectorFailure) {
-                cleared = try clearing.apply(to: logged)
+                if reading.needsBatch {
+                    guard let logged = try reader.read(from: reading.next) else {
+                        if !follow { return }
+                        usleep(50_000)
+                        continue
+                    }
+                    try reading.take(logged)
+                }
+                guard let events = try reading.events(bytesMax: 1 << 20) else { continue }
+                for record in events.records {
+                    // The reader of a pipe that went away has seen enough.
+                    guard Terminal.write(events.payload(of: record), to: 1), Terminal.printLine("") else { return }
+                }
             } catch {
                 throw project.located(error)
             }
-            var index = Int(offset - logged.firstOffset)
-            while index < logged.batch.changeCount {
-                let part = try encoder.encode(cleared, from: index, bytesMax: 1 << 20) { relation in
-                    patterns.isEmpty
-                        || patterns.contains { $0.matches(schema: relation.schema, table: relation.name) }
-                }
-                for record in part.records.records {
-                    // The reader of a pipe that went away has seen enough.
-                    guard Terminal.write(part.records.payload(of: record), to: 1), Terminal.printLine("") else {
-                        return
-                    }
-                }
-                index = part.nextIndex
-            }
-            offset = logged.nextOffset
         }
     }
 }

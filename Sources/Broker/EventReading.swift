@@ -1,0 +1,70 @@
+package import ChangeModel
+package import ConnectorKit
+internal import EventFormat
+package import EventLog
+internal import SchemaRegistry
+internal import Sensitivity
+
+/// Turns the log's batches into events for one reader, in order: cleared, chosen by table, encoded. Used by one task at
+/// a time.
+///
+/// Whoever uses it reads the batch at ``next`` whenever ``needsBatch`` says so.
+package struct EventReading {
+    private let view: EventView
+    private var clearing: Clearing
+    private let encoder: ClearedEncoder
+    private var current: ClearedBatch?
+    /// The offset of the next change to look at.
+    package private(set) var next: UInt64
+
+    /// A reading that begins at an offset.
+    package init(_ origin: EventOrigin, _ view: EventView, from offset: UInt64) throws(ConnectorFailure) {
+        self.view = view
+        clearing = try Clearing(
+            view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory))
+        encoder = ClearedEncoder(
+            pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format)
+        next = offset
+    }
+
+    /// True when the batch with ``next`` must be handed in before events can be had.
+    package var needsBatch: Bool { current == nil }
+
+    /// Takes the batch with ``next``.
+    package mutating func take(_ logged: LoggedBatch) throws(ConnectorFailure) {
+        current = try clearing.apply(to: logged)
+    }
+
+    /// Goes on at another offset.
+    package mutating func move(to offset: UInt64) {
+        if let logged = current?.logged, !logged.contains(offset) { current = nil }
+        next = offset
+    }
+
+    /// The batch that is being read.
+    package var batch: LoggedBatch? { current?.logged }
+
+    /// The events of the next changes, until they are longer than `bytesMax` or the batch ends; maybe none, when the
+    /// changes are not wanted. Nil when a batch is needed.
+    package mutating func events(bytesMax: Int) throws(ConnectorFailure) -> RecordBatch? {
+        guard let cleared = current else { return nil }
+        let first = cleared.logged.firstOffset
+        do throws(EncodingFailure) {
+            let (records, index) = try encoder.encode(cleared, from: Int(next - first), bytesMax: bytesMax) { table in
+                view.includes(schema: table.schema, table: table.name)
+            }
+            next = first + UInt64(index)
+            if next >= cleared.logged.nextOffset { current = nil }
+            return records
+        } catch {
+            throw ConnectorFailure(
+                "event.not_encodable", .stop, "the event at log offset \(next) cannot be encoded: \(error)",
+                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset")
+        }
+    }
+
+    /// The operation of the change at an offset of the batch that is or was read last.
+    package static func operation(at offset: UInt64, in logged: LoggedBatch) -> Operation? {
+        logged.contains(offset) ? logged.batch.change(at: Int(offset - logged.firstOffset)).operation : nil
+    }
+}
