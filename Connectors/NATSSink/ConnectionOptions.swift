@@ -37,6 +37,8 @@ import Glibc
             natsOptions_SetTimeout(options, settings.connectTimeout.milliseconds),
             // A server that takes nothing must not hold the thread for ever.
             natsOptions_SetWriteDeadline(options, answer),
+            // One message at a time is sent at once; else the client gathers some for a millisecond.
+            natsOptions_SetSendAsap(options, settings.isShared),
             natsOptions_SetPingInterval(options, 20_000),
             natsOptions_SetMaxPingsOut(options, 2),
             // Without a handler of ours the client prints errors.

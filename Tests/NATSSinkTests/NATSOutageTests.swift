@@ -88,8 +88,7 @@ struct NATSOutageTests {
         async let work: Void = delivery.run()
         for round in 1...2 {
             try await delivery.waitUntil(delivery.count / 3 * round)
-            let alive = try StreamReader(servers[0].address)
-            let leader = try #require(try alive.state(of: "shop").leader)
+            let leader = try await leader(servers[0])
             let victim = try #require(Int(leader.dropFirst()))
             servers[victim].kill()
             // Others lead meanwhile; the one that comes back has to catch up.
@@ -97,7 +96,18 @@ struct NATSOutageTests {
             try servers[victim].start()
         }
         try await work
+        _ = try await leader(servers[0])
         try expectExact(servers[0], delivery)
+    }
+
+    /// The stream's leader, once there is one that answers.
+    private func leader(_ server: NATSServer) async throws -> String {
+        var leader: String?
+        try await eventually("leader of the stream") {
+            leader = try? StreamReader(server.address).state(of: "shop").leader
+            return leader?.isEmpty == false
+        }
+        return leader ?? ""
     }
 
     @Test func closingDoesNotWaitForAServerThatIsFrozen() async throws {
