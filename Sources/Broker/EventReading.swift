@@ -28,8 +28,8 @@ package struct EventReading {
         next = offset
     }
 
-    /// Learns what the events from ``next`` on do not say by themselves; see `ClearedEncoder`. `batch` gives the batch of
-    /// the log with an offset.
+    /// Learns what the events from ``next`` on do not say by themselves; see `ClearedEncoder`. `batch` gives the batch
+    /// of the log with an offset.
     package mutating func prepare(
         database: String?, batch: (UInt64) async throws(ConnectorFailure) -> LoggedBatch?
     ) async throws(ConnectorFailure) {
