@@ -80,10 +80,11 @@ package struct FileSettings: Sendable, Equatable {
             throw SettingProblem(
                 "path", "{offset} has a meaning only with rotate", hint: "add rotate: {size: 256MiB}, or take it out")
         }
-        if rotation != nil, text.hasPrefix("/dev/") {
+        let isDevice = text.hasPrefix("/dev/") && !text.hasPrefix("/dev/shm/")
+        if rotation != nil, isDevice {
             throw SettingProblem("path", "a device cannot be rotated", hint: "take rotate out, or write to a file")
         }
-        path = text.hasPrefix("/dev/") ? wanted : try wanted.completed(isRotated: rotation != nil, compression)
+        path = isDevice ? wanted : try wanted.completed(isRotated: rotation != nil, compression)
     }
 
     private static func rotation(_ values: SettingValues?, _ path: PathTemplate) throws(SettingProblem) -> Rotation? {

@@ -68,7 +68,7 @@ struct FlightWindow {
     /// Every record before this log offset is stored or rejected.
     private(set) var durableBefore: UInt64
     /// The newest sequence of a record before that offset.
-    private var durableSequence: UInt64
+    private(set) var durableSequence: UInt64
     /// The rejected records that no receipt named.
     private(set) var rejections: [RejectedRecord] = []
     /// What becomes a rejection when the window's front passes it, by entry.
@@ -169,7 +169,7 @@ struct FlightWindow {
             entries.removeFirst()
         }
         while let first = batches.first, first.end <= entries.start {
-            durableBefore = first.records.nextOffset
+            durableBefore = max(durableBefore, first.records.nextOffset)
             batches.removeFirst()
         }
     }

@@ -26,45 +26,62 @@ enum PublishAnswer: Equatable {
 
 /// Finds fields of small JSON objects that JetStream's server writes, by their names with the quotes: inside of a
 /// string these would be escaped.
-struct JSONFields {
-    private let bytes: [UInt8]
+struct JSONFields: ~Escapable {
+    private let bytes: RawSpan
 
-    init(_ span: RawSpan) {
-        bytes = unsafe span.withUnsafeBytes { unsafe Array($0) }
-    }
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan) { self.bytes = bytes }
 
     func has(_ text: StaticString) -> Bool { end(of: text) != nil }
 
     /// The whole number behind a name.
     func number(_ name: StaticString) -> UInt64? {
-        guard let value = valueStart(name) else { return nil }
-        let digits = bytes[value...].prefix { $0 >= 0x30 && $0 <= 0x39 }
-        return UInt64(String(decoding: digits, as: UTF8.self))
+        guard var place = valueStart(name), place < bytes.byteCount, isDigit(place) else { return nil }
+        var number: UInt64 = 0
+        while place < bytes.byteCount, isDigit(place) {
+            let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isOver) = product.addingReportingOverflow(UInt64(byte(place) - 0x30))
+            if isTooLarge || isOver { return nil }
+            number = sum
+            place += 1
+        }
+        return number
     }
 
     /// The bytes of the string behind a name, up to its closing quote; only for strings without escapes.
-    func plainString(_ name: StaticString) -> ArraySlice<UInt8>? {
-        guard let value = valueStart(name), value < bytes.count, bytes[value] == UInt8(ascii: "\"") else { return nil }
-        return bytes[(value + 1)...].prefix { $0 != UInt8(ascii: "\"") }
+    func plainString(_ name: StaticString) -> [UInt8]? {
+        guard var place = valueStart(name), place < bytes.byteCount, byte(place) == UInt8(ascii: "\"") else {
+            return nil
+        }
+        var text: [UInt8] = []
+        place += 1
+        while place < bytes.byteCount, byte(place) != UInt8(ascii: "\"") {
+            text.append(byte(place))
+            place += 1
+        }
+        return text
     }
+
+    private func byte(_ place: Int) -> UInt8 { unsafe bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self) }
+
+    private func isDigit(_ place: Int) -> Bool { byte(place) >= 0x30 && byte(place) <= 0x39 }
 
     private func valueStart(_ name: StaticString) -> Int? {
         guard var place = end(of: name) else { return nil }
-        while place < bytes.count, bytes[place] == UInt8(ascii: ":") || bytes[place] == 0x20 { place += 1 }
+        while place < bytes.byteCount, byte(place) == UInt8(ascii: ":") || byte(place) == 0x20 { place += 1 }
         return place
     }
 
     /// The place behind the first occurrence.
     private func end(of text: StaticString) -> Int? {
         let length = text.utf8CodeUnitCount
-        guard bytes.count >= length else { return nil }
-        return text.withUTF8Buffer { wanted in
-            for start in 0...(bytes.count - length) where unsafe bytes[start] == wanted[0] {
-                var matched = 1
-                while matched < length, unsafe bytes[start + matched] == wanted[matched] { matched += 1 }
-                if matched == length { return start + length }
-            }
-            return nil
+        var start = 0
+        while start + length <= bytes.byteCount {
+            var matched = 0
+            while matched < length, unsafe byte(start + matched) == text.utf8Start[matched] { matched += 1 }
+            if matched == length { return start + length }
+            start += 1
         }
+        return nil
     }
 }

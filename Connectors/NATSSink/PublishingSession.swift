@@ -17,6 +17,8 @@ final class PublishingSession {
     private var hasGaps = false
     /// Where the tail begins.
     private var tailFloor: UInt64 = 0
+    /// Where the stream ended at the last look.
+    private var seenLast: UInt64 = 0
     /// Entries that may be sent now, in the order of sending, when the stream keeps the order.
     private var nextToSend = 0
     /// Entries whose subjects are free, when each subject keeps its own order.
@@ -77,6 +79,7 @@ final class PublishingSession {
     /// Reads what lies behind the floor.
     func readTail(_ facts: StreamFacts) throws(ConnectorFailure) {
         if !settings.isShared { newest = .sequence(facts.lastSequence) }
+        seenLast = facts.lastSequence
         tail = StreamTail()
         var sequence = tailFloor + 1
         var count = 0
@@ -334,7 +337,22 @@ final class PublishingSession {
         window.advance()
         let facts = try connection.streamFacts()
         guard facts.created == stream?.created else { throw NATSFailure.lost("the stream was made anew") }
+        if facts.lastSequence > max(window.newest, seenLast) { try lookForCopies(facts) }
         newest = .sequence(facts.lastSequence)
         nextToSend = window.entries.start
+    }
+
+    /// Somebody's messages are in the stream that no answer named: copies of ours among them, perhaps, which came later
+    /// than the last look, or which a server did not know of that had lost its lead.
+    private func lookForCopies(_ facts: StreamFacts) throws(ConnectorFailure) {
+        tailFloor = window.durableSequence
+        try readTail(facts)
+        for number in window.entries.numbers where window.entries[number].standing == .waiting {
+            let batch = window.batches[window.entries[number].batch].records
+            let id = headerValue(batch.id(of: window.record(number)))
+            if let sequence = tail.take(id) { window.setStored(number, sequence) }
+        }
+        hasGaps = false
+        window.advance()
     }
 }

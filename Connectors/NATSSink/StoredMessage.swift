@@ -21,7 +21,7 @@ struct StoredMessage: Equatable {
         return Array(headers[place...].drop { $0 == 0x20 }.prefix { $0 != 13 && $0 != 10 })
     }
 
-    private static func bytes(ofBase64 text: ArraySlice<UInt8>) -> [UInt8] {
+    private static func bytes(ofBase64 text: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0

@@ -4,7 +4,7 @@ struct StreamTail {
     /// More messages are not looked at: those of ours came soon after the floor, whoever publishes beside us.
     static let countMax = 1 << 18
     /// So many records in a row that are not in the tail show that it is passed.
-    static let missesMax = 1 << 17
+    static let missesMax = 1 << 16
 
     private var sequences: [[UInt8]: UInt64] = [:]
     private var misses = 0

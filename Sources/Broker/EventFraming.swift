@@ -50,7 +50,8 @@ struct EventFraming {
     /// The events of records.
     mutating func write(_ wanted: ArraySlice<Record>, of records: RecordBatch, _ logged: LoggedBatch) -> [UInt8] {
         var output = OutputBuffer(capacity: wanted.reduce(0) { $0 + Int($1.payload.length) + 160 })
-        for record in wanted {
+        // A tombstone has no value: it says something to Kafka, and nothing here.
+        for record in wanted where !record.payload.isEmpty {
             let place = LogPlace(offset: record.offset, identity: record.identity)
             switch form {
             case .serverSent(let isNamed):
@@ -97,7 +98,7 @@ struct EventFraming {
 }
 
 extension OutputBuffer {
-    /// Appends an event; one without a value, such as a tombstone, is `null`.
+    /// Appends an event; one without a value is `null`.
     mutating func appendEvent(of record: Record, _ records: RecordBatch) {
         if record.payload.isEmpty { append("null") } else { append(records.payload(of: record)) }
     }

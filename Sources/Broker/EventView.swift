@@ -18,6 +18,9 @@ package struct EventView: Sendable, Equatable {
         self.clearance = clearance
     }
 
+    /// The forms that readers may ask for: those in which each event is a value of JSON.
+    package static let formats = EventFormat.allCases.filter { $0 != .csv }
+
     /// True when the events of a table are seen.
     package func includes(schema: String, table: String) -> Bool {
         tables.isEmpty || tables.contains { $0.matches(schema: schema, table: table) }

@@ -38,7 +38,7 @@ package struct SubscriptionSettings: Sendable, Equatable {
         }
         if let value = body["tables"] { tables = try Self.tables(value) }
         if let value = body["format"] {
-            let words = EventFormat.allCases.map(\.rawValue)
+            let words = EventView.formats.map(\.rawValue)
             guard let text = value.string, words.contains(text) else {
                 throw Problem(message: "\"format\" is one of \(words.joined(separator: ", "))")
             }

@@ -152,7 +152,7 @@ package enum SinkConformance {
         let earlier = delivery.cursor
         try await delivery.write(25..<60, .required)
         try await delivery.close()
-        delivery.cursor = earlier
+        delivery.goBack(to: earlier)
         try await redeliver(delivery, to: 80)
         let repeated = repeated(in: try await delivery.storedAfterRecovery(), 0..<80)
         return repeated.isEmpty ? [] : ["stored more than once: \(repeated)"]

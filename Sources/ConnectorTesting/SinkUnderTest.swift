@@ -43,20 +43,31 @@ final class SinkDelivery: Sendable {
     private struct State: Sendable {
         var sink: (any EventSink)?
         var cursor = Cursor(durable: 0, state: nil)
+        /// The state that the sink stored last by itself.
+        var saved: [UInt8]?
     }
 
     /// What the pipeline would find on its disk after a crash.
     struct Cursor: Sendable {
         var durable: UInt64
         var state: [UInt8]?
+        /// How often the sink had stored a state by itself.
+        var saveCount = 0
     }
 
     init(to subject: SinkUnderTest) { self.subject = subject }
 
-    /// What is durable by the sink's own words. Setting it back is what a crash between receipt and cursor does.
-    var cursor: Cursor {
-        get { state.withLock { $0.cursor } }
-        set { state.withLock { $0.cursor = newValue } }
+    /// What is durable by the sink's own words.
+    var cursor: Cursor { state.withLock { $0.cursor } }
+
+    /// What a crash between receipt and cursor does: everything is as before the receipt, but for a state that the sink
+    /// stored by itself since, which was on the disk.
+    func goBack(to earlier: Cursor) {
+        state.withLock { state in
+            var cursor = earlier
+            if state.cursor.saveCount > earlier.saveCount { cursor.state = state.saved }
+            state.cursor = cursor
+        }
     }
 
     /// Opens the sink, a new object unless `again`, at the cursor.
@@ -102,5 +113,11 @@ final class SinkDelivery: Sendable {
         return try await subject.stored()
     }
 
-    private func save(_ saved: [UInt8]) { state.withLock { $0.cursor.state = saved } }
+    private func save(_ saved: [UInt8]) {
+        state.withLock { state in
+            state.cursor.state = saved
+            state.cursor.saveCount += 1
+            state.saved = saved
+        }
+    }
 }

@@ -129,8 +129,8 @@ struct EventQuery {
     static let tableCountMax = 100
 
     static func format(_ text: String) throws(HTTPProblem) -> EventFormat {
-        guard let format = EventFormat(rawValue: text) else {
-            let words = EventFormat.allCases.map(\.rawValue).joined(separator: ", ")
+        guard let format = EventFormat(rawValue: text), EventView.formats.contains(format) else {
+            let words = EventView.formats.map(\.rawValue).joined(separator: ", ")
             throw HTTPProblem(400, "format is one of \(words)")
         }
         return format

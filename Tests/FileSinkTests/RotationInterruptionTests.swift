@@ -70,7 +70,7 @@ struct RotationInterruptionTests {
             ("file.renamed:2", .none), ("file.manifested:1", .none), ("file.manifested:2", .gzip),
         ])
     func aProcessKilledAtANamedPointLeavesEachEventOnce(point: String, compression: Compression) async throws {
-        let folder = try SinkFolder()
+        let folder = try SinkFolder(inMemory: true)
         await #expect(processExitsWith: .signal(SIGKILL)) {
             [path = folder.path as String, point = point as String, number = compression.rawValue as UInt8] in
             try await writeUntilKilled(path, haltAt: point, Compression(rawValue: number) ?? .none)
@@ -145,8 +145,8 @@ struct RotationTrial {
     init(
         seed: Int, _ compression: Compression? = nil, eventCount: Int = 400, at place: String? = nil, size: Int = 1024
     ) throws {
-        folder = try SinkFolder()
-        copies = try SinkFolder()
+        folder = try SinkFolder(inMemory: true)
+        copies = try SinkFolder(inMemory: true)
         path = place ?? folder.path
         var random = SplitMix(seed: UInt64(seed))
         self.compression = compression ?? Compression.allCases[seed % 3]

@@ -12,8 +12,10 @@ import Testing
 final class SinkFolder: Sendable {
     let path: String
 
-    init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/millrace-file-" + UUID().uuidString
+    /// In memory, syncs cost nothing, and a test of hundreds of runs is quick.
+    init(inMemory: Bool = false) throws {
+        let place = inMemory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : FileManager.default.temporaryDirectory.path
+        path = place + "/millrace-file-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
@@ -199,5 +201,12 @@ func failureCode(_ body: () async throws -> Void) async -> String? {
         return nil
     } catch {
         return (error as? ConnectorFailure)?.code ?? "\(error)"
+    }
+}
+
+extension FileSettings {
+    /// Settings of files that are appended to.
+    static func plain(_ path: String, _ compression: Compression = .none) throws -> FileSettings {
+        try settings(path, compress: compression)
     }
 }

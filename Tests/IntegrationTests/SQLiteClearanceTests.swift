@@ -146,7 +146,7 @@ struct SQLiteClearanceTests {
             let fields = ["Accept: text/event-stream"]
             let sent = try client.ask("GET", "/v1/events?follow=false&format=\(format)", fields: fields).body
             let path = "/v1/subscriptions/s\(number)"
-            #expect(try client.ask("PUT", path, #"{"format": "\(format)"}"#).status == 201)
+            #expect(try client.ask("PUT", path, #"{"format": "\#(format)"}"#).status == 201)
             let pulled = try client.ask("POST", path + "/pull", "{}").body
             for text in [lines, sent, pulled] {
                 #expect(text.contains("customers"), "\(text)")

@@ -160,6 +160,25 @@ struct NATSSinkTests {
         #expect(ids == (0..<200).map { "e-\($0)" })
     }
 
+    /// Copies that a server had in its hands are stored after the sink looked, and the server has forgotten their ids
+    /// when the sink's own come.
+    @Test func copiesThatCameLaterThanTheLookAreFoundByTheirIds() async throws {
+        let server = try NATSServer()
+        let settings = try natsSettings(server)
+        let cursor = CursorStore()
+        let sink = NATSSink(settings, contentType: contentType)
+        try await sink.open(cursor.context)
+        cursor.store(try await sink.write(numbered(0..<10), .required))
+        let reader = try StreamReader(server.address)
+        try reader.update("shop", subjects: "shop.>") { $0.Duplicates = 100_000_000 }
+        for number in 10..<20 { try reader.publish("copy", to: "shop.public.orders", id: "e-\(number)") }
+        try await waitUntilForgotten(server)
+        cursor.store(try await sink.write(numbered(10..<30), .required))
+        await sink.close()
+        let ids = try reader.messages(of: "shop").map(\.id).filter { $0.hasPrefix("e-") }
+        #expect(ids == (0..<30).map { "e-\($0)" })
+    }
+
     @Test func whatIsTooLargeIsRejectedAndTheOthersGoOn() async throws {
         let server = try NATSServer("max_payload: 4096")
         let settings = try natsSettings(server)
