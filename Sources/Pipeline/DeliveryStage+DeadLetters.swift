@@ -123,6 +123,9 @@ extension DeliveryStage {
             switch request.action {
             case .replay: return .replay(request)
             case .redeliver(_, let last):
+                // What is refused from here on is what waited, and nothing that was on its way.
+                let receipt = try await give(.empty(nextOffset: turn.next), .required)
+                try await settle(receipt, .required, &turn, encoder)
                 let outcome = try await redeliver(through: last, turn, encoder)
                 try await readHolds(encoder)
                 desk.answer(request, outcome)
@@ -190,8 +193,10 @@ extension DeliveryStage {
                 waiting += 1
             } else {
                 let receipt = try await give(records, .required)
-                guard receipt.durableBefore == turn.next else {
-                    throw wrongReceipt("not what was set aside", turn.next...turn.next)
+                guard receipt.durableBefore == turn.next,
+                    receipt.rejected.allSatisfy({ $0.offset == turn.next &- 1 })
+                else {
+                    throw wrongReceipt("something else than what was set aside", turn.next...turn.next)
                 }
                 if let state = receipt.state {
                     try await log.moveCursor(of: plan.name, to: turn.next, state: state)

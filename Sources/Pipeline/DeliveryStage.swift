@@ -321,7 +321,7 @@ package struct DeliveryStage {
     }
 
     /// Moves the cursor behind what the sink called durable.
-    private mutating func settle(
+    mutating func settle(
         _ receipt: DeliveryReceipt, _ durability: Durability, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) {
         turn.isFull = receipt.isFull

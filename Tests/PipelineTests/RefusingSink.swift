@@ -84,3 +84,32 @@ actor RefusingSink: EventSink {
         String(validatingUTF8: batch.bytes(range)) ?? ""
     }
 }
+
+/// A sink that keeps what it is given until somebody wants all of it, as one does whose receiver is slow.
+actor SlowSink: EventSink {
+    private let inner: RefusingSink
+    private var waiting: [RecordBatch] = []
+    /// How many records are on their way.
+    private(set) var waitingCount = 0
+    nonisolated var deliversByItself: Bool { true }
+
+    init(_ receiver: Receiver) { inner = RefusingSink(receiver) }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) {
+        waiting = []
+        waitingCount = 0
+    }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        waiting.append(batch)
+        waitingCount += batch.records.count
+        guard durability == .required else { return .accepted }
+        var rejected: [RejectedRecord] = []
+        for batch in waiting { rejected += try await inner.write(batch, .required).rejected }
+        waiting = []
+        waitingCount = 0
+        return .durable(before: batch.nextOffset, rejected: rejected)
+    }
+
+    func close() async {}
+}

@@ -101,6 +101,33 @@ struct SinkDeadLetterTests {
         #expect(receiver.misplaced == [])
     }
 
+    @Test func whatIsRefusedOnItsWayWhileOthersAreRetriedIsNotTakenForOneOfThem() async throws {
+        database.commitRandom(transactions: 50)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        receiver.refuse { $0.keys.contains("5") }
+        let slow = SlowSink(receiver)
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", slow)], requests: box)
+        async let end = pipeline.finish(untilCaughtUp: false)
+        let before = database.committed.count
+        database.commitRandom(transactions: 50)
+        let held = try waiting().count
+        try await eventually("events on their way") {
+            await slow.waitingCount > 20 && pipeline.progress.snapshot.nextOffset == UInt64(database.committed.count)
+        }
+        #expect(held > 0 && receiver.identities.count == before - held)
+        let request = OperatorRequest(.redeliver(sink: "partner", through: .max))
+        try box.post(request)
+        try await eventually("the answer") { box.takeAnswer(to: request.id) != nil }
+        pipeline.stop.request()
+        #expect(try await end == nil)
+        receiver.refuse { _ in false }
+        #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
     @Test func whatIsDiscardedIsNeverDeliveredAndItsKeyGoesOn() async throws {
         database.commitRandom(transactions: 50)
         receiver.refuse { $0.keys.contains("3") }
