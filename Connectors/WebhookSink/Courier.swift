@@ -57,8 +57,8 @@ private import Glibc
     /// The most events of the next batch: halved when one is refused as a whole, to find the event that is.
     private var batchRecordsMax: Int
     private let report: @Sendable (ConnectorFailure?, Duration?) -> Void
-    /// True when the pipeline was told that requests fail.
-    private var hasReported = false
+    /// When the pipeline was last told that requests fail; nil when none does.
+    private var toldAt: Instant?
     /// True when the endpoint wants no more, or nothing can be sent.
     private var hasFailed = false
 
@@ -67,6 +67,8 @@ private import Glibc
     private static let sleep = Duration.seconds(1)
     /// So many failures of one request, and the pipeline is told.
     private static let reportedFailures = 5
+    /// How long what was told stays as it is.
+    private static let reportInterval = Duration.seconds(1)
     /// Beyond so many topics, those that nothing waits in are forgotten.
     private static let topicsMax = 4096
 
@@ -334,6 +336,10 @@ private import Glibc
             failed(delivery, failure, pause, now)
         case .stop(let failure): fail(failure)
         }
+        if toldAt != nil, !isTroubled {
+            toldAt = nil
+            report(nil, nil)
+        }
     }
 
     /// The endpoint takes requests: what waits because it did not need not wait any longer.
@@ -341,9 +347,11 @@ private import Glibc
         if circuit.succeeded() {
             for delivery in waiting { delivery.notBefore = now }
         }
-        guard hasReported, !waiting.contains(where: { $0.failureCount >= Self.reportedFailures }) else { return }
-        hasReported = false
-        report(nil, nil)
+    }
+
+    /// True while a request that failed is not at its end.
+    private var isTroubled: Bool {
+        !waiting.isEmpty || transfers.contains { ($0.delivery?.failureCount ?? 0) > 0 }
     }
 
     private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
@@ -351,7 +359,7 @@ private import Glibc
         let hasOpened = circuit.failed(
             delivery.tickets.first ?? 0, at: now, pause: pause, random: .random(in: 0...1, using: &random))
         defer {
-            if hasOpened || delivery.failureCount == Self.reportedFailures { tell(failure, now) }
+            if hasOpened || delivery.failureCount >= Self.reportedFailures || toldAt != nil { tell(failure, now) }
         }
         if let limit = settings.giveUpAfter, let first = delivery.firstAttempt, now - first >= limit {
             reject(delivery.tickets, WebhookFailure.gaveUp(failure, delivery.failureCount))
@@ -362,10 +370,10 @@ private import Glibc
         waiting.append(delivery)
     }
 
-    /// Tells the pipeline that requests fail: once, until they succeed again.
+    /// Tells the pipeline that requests fail, now and then until all of them are at their end.
     private func tell(_ failure: ConnectorFailure, _ now: Instant) {
-        if hasReported { return }
-        hasReported = true
+        if let toldAt, now - toldAt < Self.reportInterval { return }
+        toldAt = now
         report(failure, nextAttempt(now).map { max($0 - now, .zero) })
     }
 

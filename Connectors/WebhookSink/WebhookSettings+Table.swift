@@ -66,8 +66,10 @@ extension WebhookSettings {
         Setting("max", .duration, "The longest pause.", default: .duration(.seconds(300))),
         Setting(
             "give_up_after", .duration,
-            "An event that the endpoint did not take for so long becomes a dead letter, and later events of its key go "
-                + "on. The time counts from the first attempt since the start. By default events wait for ever."),
+            "An event that the endpoint did not take for so long becomes a dead letter, and later events of its key "
+                + "wait behind it. The time counts from the first attempt since the start. By default events wait for "
+                + "ever."
+        ),
     ]
 
     private static let protection = [

@@ -77,7 +77,9 @@ enum LogFailure {
         ConnectorFailure(
             "replay.not_in_log", .stop,
             "the log has no offset \(offset): it reaches from \(range.lowerBound) to \(range.upperBound)",
-            hint: "--from earliest is what is left; older rows come again with millrace snapshot", exitCode: 2)
+            hint: offset > range.upperBound
+                ? "millrace status shows where the log ends; --from latest is there"
+                : "--from earliest is what is left; older rows come again with millrace snapshot", exitCode: 2)
     }
 
     /// A place to deliver from that lies ahead.

@@ -95,7 +95,7 @@ struct EventQuery {
         try call.refuseUnknown(Self.names)
         let isServerSent = call.accept.lowercased().contains("text/event-stream")
         request.view.clearance = clearance
-        if let text = call.query["tables"], !text.isEmpty {
+        if let text = call.query["tables"] {
             request.view.tables = try Self.tables(text)
         }
         if let text = call.query["format"] { request.view.format = try Self.format(text) }

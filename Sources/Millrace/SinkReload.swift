@@ -26,7 +26,14 @@ final class SinkReload: Sendable {
             project = try Project.load(path)
         } catch {
             for problem in error.problems {
-                logger.error("the configuration was not reloaded", metadata: ["reason": "\(problem)"])
+                let place = problem.position.map { "\(problem.file):\($0.line):\($0.column)" } ?? problem.file
+                logger.error(
+                    "the configuration was not reloaded: \(problem.message)",
+                    metadata: [
+                        "code": "\(problem.code)",
+                        "at": "\([problem.path, place].compactMap(\.self).joined(separator: ", "))",
+                        "hint": "\(problem.hint ?? "")",
+                    ])
             }
             return
         }
@@ -41,7 +48,15 @@ final class SinkReload: Sendable {
             former.configuration.sinks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let changed = project.configuration.sinks.filter { sink in known[sink.name].map { $0 != sink } ?? false }
         pipeline.reload(project.makeSinks(), changed: Set(changed.map(\.name)))
-        let names = project.configuration.sinks.map(\.name).joined(separator: ", ")
-        logger.notice("configuration reloaded", metadata: ["sinks": "\(names)", "changed": "\(changed.count)"])
+        let names = project.configuration.sinks.map(\.name)
+        func list(_ names: [String]) -> Logger.MetadataValue {
+            "\(names.isEmpty ? "none" : names.joined(separator: ", "))"
+        }
+        logger.notice(
+            "configuration reloaded",
+            metadata: [
+                "begin": list(names.filter { known[$0] == nil }), "changed": list(changed.map(\.name)),
+                "end": list(known.keys.filter { !names.contains($0) }.sorted()),
+            ])
     }
 }

@@ -30,12 +30,15 @@ final class SinkTrouble: Sendable {
 
     /// Notes what the sink says; nil when it gets on again. Callable from any thread.
     func report(_ failure: ConnectorFailure?, retryIn pause: Duration?) {
-        let starts = state.withLock { state in
+        let (starts, isNew) = state.withLock { state in
+            let isNew = state.failure?.code != failure?.code
             (state.failure, state.pause, state.isNews) = (failure, pause, true)
             defer { state.isStoring = true }
-            return !state.isStoring
+            return (!state.isStoring, isNew)
         }
-        if let failure {
+        if !isNew {
+            // Said already; only what `status` shows is renewed.
+        } else if let failure {
             logger.warning("sink does not get on, tries again", metadata: .failure(failure, retryIn: pause))
         } else {
             logger.notice("sink works again")
