@@ -49,6 +49,8 @@ struct DeliveryWindow {
         }
         while let first = entries.first, first.isDone {
             entries.popFirst()
+            // What comes next is not known yet: it may be another record of the same event.
+            takenBefore = max(takenBefore, first.offset)
             firstNumber += 1
             byteCount -= first.byteCount
         }

@@ -72,7 +72,8 @@ struct EventStreamTests {
     @Test func whatMakesNoSenseIsRefused() throws {
         let (process, client) = try run()
         for query in [
-            "table=orders", "from=yesterday", "limit=0", "limit=x", "format=xml", "format=csv", "tables=a,,b", "tables=",
+            "table=orders", "from=yesterday", "limit=0", "limit=x", "format=xml", "format=csv", "tables=a,,b",
+            "tables=",
             "follow=maybe",
             "from=1&from=2",
         ] {

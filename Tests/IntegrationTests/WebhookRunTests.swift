@@ -97,10 +97,16 @@ struct WebhookRunTests {
         let program = try Self.program(Self.sink("partner", receiver, "      concurrency: 64"))
         let run = try program.start("run")
         try run.wait(for: "the other rows") { Set(receiver.requests.map(\.id)).count == 3 }
+        try run.wait(for: "the failure in status") {
+            try program.run("status").output.contains("webhook.unavailable")
+        }
         for id in 10..<30 {
             try Self.sql(program, "INSERT INTO orders VALUES (\(id), 'later')")
             try run.wait(for: "row \(id)") { receiver.requests.contains { $0.text.contains(#""subject":"\#(id)""#) } }
         }
+        // The row that fails does so still, whatever else is delivered.
+        #expect(try program.run("status").output.contains("webhook.unavailable"))
+        #expect(!run.errorText.contains("works again"))
         run.send(SIGTERM)
         #expect(try run.finish().exitCode == 128 + SIGTERM)
     }
