@@ -130,16 +130,9 @@ extension DeliveryStage {
                 try await readHolds(encoder)
                 desk.answer(request, outcome)
             case .discardDeadLetters(_, let last):
-                var count = 0
-                while true {
-                    let step = try await log.discardDeadLetters(of: subject, through: last)
-                    count += step.changeCount
-                    if !step.isUnfinished { break }
-                }
+                let outcome = try await Self.discard(plan.name, through: last, log)
                 try await readHolds(encoder)
-                desk.answer(
-                    request,
-                    RequestOutcome(isDone: true, text: "\(counted(count, "event")) of sink \(plan.name) discarded"))
+                desk.answer(request, outcome)
             case .snapshot, .releaseDeadLetters, .discardInvalidRows: break
             }
             return nil
@@ -158,6 +151,14 @@ extension DeliveryStage {
             desk.postpone(request)
             throw error
         }
+    }
+
+    /// Discards what waits for a sink up to a number, and says so.
+    static func discard(
+        _ sink: String, through last: Int64, _ log: EventLog
+    ) async throws(ConnectorFailure) -> RequestOutcome {
+        let count = try await log.discardAll(of: DeadLetter.subject(ofSink: sink), through: last)
+        return RequestOutcome(isDone: true, text: "\(counted(count, "event")) of sink \(sink) discarded")
     }
 
     /// Moves a sink's cursor, and says so; what the request itself is wrong about is an answer and no failure.

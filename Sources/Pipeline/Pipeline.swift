@@ -5,7 +5,6 @@ package import Masking
 package import Outbox
 package import SchemaRegistry
 package import Sensitivity
-private import Synchronization
 
 /// One source, one log, any number of sinks: the running whole.
 package struct Pipeline: Sendable {
@@ -65,8 +64,8 @@ package struct Pipeline: Sendable {
     /// What was done so far; readable while ``run(untilCaughtUp:)`` works.
     package let progress = PipelineProgress()
     /// What of the log may be seen, once the run has begun: for readers beside the sinks.
-    package var feed: LogFeed? { feedPlace.feed }
-    private let feedPlace = FeedPlace()
+    package var feed: LogFeed? { feedSlot.value }
+    private let feedSlot = Slot<LogFeed>()
     /// Ends the run soon and cleanly.
     package let stop = StopSignal()
     private let parts: Parts
@@ -105,7 +104,7 @@ package struct Pipeline: Sendable {
     package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
         guard try await syncEarlierWork() else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
-        feedPlace.feed = feed
+        feedSlot.value = feed
         let failure = await withTaskCancellationHandler {
             await runStages(feed, untilCaughtUp)
         } onCancel: {
@@ -125,12 +124,15 @@ package struct Pipeline: Sendable {
 
     /// Runs all stages to their ends and returns the first failure.
     private func runStages(_ feed: LogFeed, _ untilCaughtUp: Bool) async -> ConnectorFailure? {
-        let captureEnd = CaptureEnd()
+        // The log offset at which delivery ends; none while capture goes on.
+        let captureEnd = Slot<UInt64>()
         return await withTaskGroup(of: Outcome.self) { group in
             let desk = RequestDesk(parts.requests, logger: logger)
             group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp) }
+            var failures = RunFailures()
             func startSinks() {
                 for (plan, end) in roster.starting() {
+                    failures.forget(plan.name)
                     group.addTask { await deliver(plan, feed, captureEnd, desk, end) }
                 }
             }
@@ -139,30 +141,30 @@ package struct Pipeline: Sendable {
             group.addTask { await retain() }
             group.addTask { await endSinks() }
             group.addTask { await nextReload() }
-            var failure: ConnectorFailure?
             for await outcome in group {
                 switch outcome.stage {
                 case .capture:
-                    failure = failure ?? outcome.failure
-                    guard outcome.failure != nil else { break }
-                    captureEnd.offset = feed.nextOffset
+                    guard let reason = outcome.failure else { break }
+                    failures.capture = reason
+                    captureEnd.value = feed.nextOffset
                     group.addTask { await endGrace() }
                 case .delivery(let sink):
                     let (wasOriginal, restarts) = roster.ended(sink)
                     if restarts && !stop.isRequested {
                         startSinks()
                     } else if let reason = outcome.failure {
-                        failure = failure ?? reason
+                        failures.add(reason, of: sink)
                         if wasOriginal && progress.snapshot.cursors[sink] == nil { stop.request() }
                     }
                 case .reload where !stop.isRequested:
+                    failures.forget(besides: roster.names)
                     startSinks()
                     group.addTask { await nextReload() }
                 case .upkeep, .reload: break
                 }
-                if roster.running.isEmpty && (captureEnd.offset != nil || failure != nil) { stop.request() }
+                if roster.running.isEmpty && (captureEnd.value != nil || failures.first != nil) { stop.request() }
             }
-            return failure
+            return failures.first
         }
     }
 
@@ -191,12 +193,16 @@ package struct Pipeline: Sendable {
 
     private func answer(_ request: OperatorRequest, _ desk: RequestDesk) async {
         guard let sink = request.action.sink else { return }
-        guard case .replay(_, let offset, let skips) = request.action else {
-            let text = "sink \(sink) does not run; mend it and reload the configuration (SIGHUP), or start again"
-            return desk.answer(request, RequestOutcome(isDone: false, text: text))
-        }
         do throws(ConnectorFailure) {
-            desk.answer(request, try await DeliveryStage.replay(sink, offset, skips, parts.log))
+            switch request.action {
+            case .replay(_, let offset, let skips):
+                desk.answer(request, try await DeliveryStage.replay(sink, offset, skips, parts.log))
+            case .discardDeadLetters(_, let last):
+                desk.answer(request, try await DeliveryStage.discard(sink, through: last, parts.log))
+            case .redeliver, .snapshot, .releaseDeadLetters, .discardInvalidRows:
+                let text = "sink \(sink) does not run; mend it and reload the configuration (SIGHUP), or start again"
+                desk.answer(request, RequestOutcome(isDone: false, text: text))
+            }
         } catch {
             desk.answer(request, RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)"))
         }
@@ -216,7 +222,7 @@ package struct Pipeline: Sendable {
     }
 
     private func capture(
-        _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ untilCaughtUp: Bool
+        _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ untilCaughtUp: Bool
     ) async -> Outcome {
         let contracts = ContractBook(
             pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
@@ -229,7 +235,7 @@ package struct Pipeline: Sendable {
                 source: parts.source, masking: try BatchMasking(parts.masks), routing: routing, log: parts.captureLog,
                 feed: feed, quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
                 endsWhenCaughtUp: untilCaughtUp, acknowledgement: parts.acknowledgement,
-                sinks: { roster.names }, caughtUp: { end.offset = feed.nextOffset })
+                sinks: { roster.names }, caughtUp: { end.value = feed.nextOffset })
             try await stage.run()
             return Outcome(stage: .capture)
         } catch {
@@ -239,7 +245,7 @@ package struct Pipeline: Sendable {
     }
 
     private func deliver(
-        _ plan: SinkPlan, _ feed: LogFeed, _ end: CaptureEnd, _ desk: RequestDesk, _ sinkStop: StopSignal
+        _ plan: SinkPlan, _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ sinkStop: StopSignal
     ) async -> Outcome {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
@@ -247,7 +253,7 @@ package struct Pipeline: Sendable {
                 events: LogConsumer(feed: feed, reader: try parts.log.makeReader()),
                 clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
                 progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name))
-            try await stage.run(until: { end.offset })
+            try await stage.run(until: { end.value })
             return Outcome(stage: .delivery(plan.name))
         } catch {
             logger.naming(sink: plan.name).error("sink stopped", metadata: .failure(error))
@@ -276,26 +282,6 @@ package struct Pipeline: Sendable {
             await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
         }
         return Outcome(stage: .upkeep)
-    }
-}
-
-/// The feed of a run, from its begin on.
-private final class FeedPlace: Sendable {
-    private let value = Mutex<LogFeed?>(nil)
-
-    var feed: LogFeed? {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
-    }
-}
-
-/// The log offset at which delivery ends; nil while capture goes on.
-private final class CaptureEnd: Sendable {
-    private let value = Mutex<UInt64?>(nil)
-
-    var offset: UInt64? {
-        get { value.withLock { $0 } }
-        set { value.withLock { $0 = newValue } }
     }
 }
 

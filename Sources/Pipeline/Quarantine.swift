@@ -154,12 +154,7 @@ package struct Quarantine {
 
     /// Discards what waits of a subject up to a number, durably; how many changes that were.
     package mutating func discard(_ subject: String, through last: Int64) async throws(ConnectorFailure) -> Int {
-        var count = 0
-        while true {
-            let step = try await log.discardDeadLetters(of: subject, through: last)
-            count += step.changeCount
-            if !step.isUnfinished { break }
-        }
+        let count = try await log.discardAll(of: subject, through: last)
         if count > 0 {
             logger?.warning("dead letters discarded", metadata: ["subject": "\(subject)", "changes": "\(count)"])
         }

@@ -1,0 +1,85 @@
+import Foundation
+import ProgramTesting
+import Testing
+
+/// What people do with sinks of the program: reload them, move their cursors, name what is not there.
+struct SinkControlTests {
+    private static func configuration(_ sinks: String...) -> String {
+        """
+        name: shop
+        source:
+          sqlite: {path: shop.db}
+        sinks:
+        \(sinks.map { "  \($0): {file: {path: \"\($0).jsonl\"}}" }.joined(separator: "\n"))
+        """
+    }
+
+    private func program() throws -> MillraceProgram {
+        let program = try MillraceProgram(configuration: Self.configuration("one"))
+        try sql("CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2), (3)", program)
+        return program
+    }
+
+    private func sql(_ statements: String, _ program: MillraceProgram) throws {
+        let script = "PRAGMA busy_timeout = 20000; " + statements
+        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), script])
+        #expect(result.exitCode == 0, "\(result.errors)")
+    }
+
+    private func count(_ file: String, _ program: MillraceProgram) throws -> Int {
+        try program.events(in: file, ignoringTornEnd: true).count
+    }
+
+    @Test func aReloadBeginsAndEndsSinksAndABrokenFileChangesNothing() throws {
+        let program = try program()
+        let run = try program.start("run")
+        try run.wait(for: "the first sink") { try count("one.jsonl", program) == 3 }
+        try program.folder.write("millrace.yaml", Self.configuration("one", "two") + "\nsniks: {}\n")
+        run.send(SIGHUP)
+        try run.waitForError(containing: "the configuration was not reloaded")
+        #expect(run.errorText.contains("code=config.unknown_key") && !run.errorText.contains("ConfigurationProblem"))
+        try program.folder.write("millrace.yaml", Self.configuration("two"))
+        run.send(SIGHUP)
+        try run.waitForError(containing: "configuration reloaded")
+        #expect(run.errorText.contains("begin=two") && run.errorText.contains("end=one"), "\(run.errorText)")
+        try run.wait(for: "the second sink") { try count("two.jsonl", program) == 3 }
+        // The first one ends within a moment, and what comes then is not its own any more.
+        try run.wait(for: "the end of the first sink") {
+            let wanted = try count("two.jsonl", program) + 1
+            try sql("INSERT INTO orders VALUES (NULL)", program)
+            try run.wait(for: "the row") { try count("two.jsonl", program) >= wanted }
+            return try count("one.jsonl", program) < count("two.jsonl", program)
+        }
+        run.send(SIGTERM)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
+    }
+
+    @Test func aReplayIsTheSameBesideARunAndWithout() throws {
+        let program = try program()
+        try program.catchUp()
+        #expect(try program.run("replay", "one", "--from", "1").exitCode == 0)
+        try program.catchUp()
+        #expect(try count("one.jsonl", program) == 5)
+        let run = try program.start("run")
+        try run.waitForError(containing: "capturing")
+        let asked = try program.run("replay", "one", "--from", "earliest")
+        #expect(asked.exitCode == 0 && asked.output.contains("it was at 3"), "\(asked.output) \(asked.errors)")
+        try run.wait(for: "the second replay") { try count("one.jsonl", program) == 8 }
+        for (arguments, code) in [
+            (["replay", "one", "--from", "99"], "replay.not_in_log"),
+            (["replay", "none", "--from", "0"], "config.unknown_sink"),
+            (["deadletters", "show", "nothing"], "deadletters.unknown"),
+        ] {
+            let refused = try runProgram(MillraceProgram.executable, arguments, folder: program.folder.url)
+            #expect(refused.exitCode == 2 && refused.errors.contains("error[\(code)]"), "\(refused.errors)")
+        }
+        run.send(SIGTERM)
+        _ = try run.finish()
+        #expect(try program.run("replay", "one", "--from", "99").exitCode == 2)
+        #expect(try program.run("replay", "one", "--from", "0").exitCode == 0)
+        let ahead = try program.run("replay", "one", "--from", "latest")
+        #expect(ahead.exitCode == 2 && ahead.errors.contains("error[replay.would_skip]"))
+        #expect(try program.run("replay", "one", "--from", "latest", "--skip").exitCode == 0)
+        #expect(try program.run("tail", "nothing").errors.contains("no events of nothing"))
+    }
+}
