@@ -50,6 +50,8 @@ package actor EventStream {
     private var reading: EventReading
     private var writer: EventFraming
     private var hasPermit = false
+    /// True when the next batch is a large one for which there was no permit.
+    private var isNextLarge = false
     private var hasBegun = false
     private var isBroken = false
     private var isOver = false
@@ -59,6 +61,8 @@ package actor EventStream {
     private static let pieceBytes = 64 << 10
     /// Batches with more bytes are held by few streams at a time.
     static let largeBatchBytes = 8 << 20
+    /// How often a stream that waits for one of the others to let go of its large batch looks whether one did.
+    private static let permitInterval = Duration.milliseconds(50)
 
     init(_ origin: EventOrigin, _ plan: Plan, _ events: LogConsumer, _ permits: Permits) throws(ConnectorFailure) {
         self.plan = plan
@@ -116,17 +120,23 @@ package actor EventStream {
         return nil
     }
 
-    /// False when there was none in time, or it may not be held now.
+    /// False when there was none in time, or it may not be held now: then it is not read again before it may.
     private func takeBatch(orUntil deadline: ContinuousClock.Instant) async throws(ConnectorFailure) -> Bool {
         letGo()
-        guard let logged = try await events.next(from: reading.next, orUntil: deadline) else { return false }
-        if logged.batch.body.count > Self.largeBatchBytes {
-            guard permits.take() else {
-                try? await Task.sleep(for: .milliseconds(50))
+        if isNextLarge {
+            hasPermit = permits.take()
+            guard hasPermit else {
+                try? await Task.sleep(for: Self.permitInterval)
                 return false
             }
-            hasPermit = true
         }
+        guard let logged = try await events.next(from: reading.next, orUntil: deadline) else { return false }
+        if logged.batch.body.count > Self.largeBatchBytes, !hasPermit {
+            hasPermit = permits.take()
+            isNextLarge = !hasPermit
+            if !hasPermit { return false }
+        }
+        isNextLarge = false
         if let last = plan.last, last.offset == reading.next {
             guard logged.batch.identity(at: Int(last.offset - logged.firstOffset)) == last.identity else {
                 throw EventFailure.otherLog(last)

@@ -141,7 +141,7 @@ private final class ConsumersAtWork {
     init(port: Int) { client = HTTPClient(port: port, fields: ["Content-Type: application/json"]) }
 
     private func ask(_ path: String, _ body: String) throws -> [String: Any]? {
-        guard let answer = try? client.ask("POST", "/v1/subscriptions/work/" + path, body) else {
+        guard let answer = try? client.ask("POST", "/v1/subscriptions/jobs/" + path, body) else {
             isAnswered = false
             return nil
         }
@@ -154,7 +154,7 @@ private final class ConsumersAtWork {
     /// False while the server starts.
     func put(ackSeconds: Int) throws -> Bool {
         let body = #"{"tables": ["items"], "ack_timeout": "\#(ackSeconds)s", "max_deliveries": 0}"#
-        let answer = try client.ask("PUT", "/v1/subscriptions/work", body)
+        let answer = try client.ask("PUT", "/v1/subscriptions/jobs", body)
         if answer.status == 503 { return false }
         guard answer.status / 100 == 2 else { throw ChildFailure(description: answer.body) }
         return true
@@ -198,7 +198,7 @@ private final class ConsumersAtWork {
     }
 
     func isDone() throws -> Bool {
-        guard let answer = try? client.ask("GET", "/v1/subscriptions/work") else { return false }
+        guard let answer = try? client.ask("GET", "/v1/subscriptions/jobs") else { return false }
         return answer.object["lag_events"] == 0 as NSNumber
     }
 }

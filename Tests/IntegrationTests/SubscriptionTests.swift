@@ -52,10 +52,10 @@ struct SubscriptionTests {
         let again = try consumer.pull(2)
         #expect(again.map(\.delivery) == [2, 2])
         #expect(try consumer.settle("ack", again.map(\.receipt) + [first[1].receipt]) == 3, "acknowledged is done")
-        let status = try consumer.client.ask("GET", "/v1/subscriptions/work").object
+        let status = try consumer.client.ask("GET", "/v1/subscriptions/jobs").object
         #expect(status["lag_events"] == 0 as NSNumber && status["cursor"] == 4 as NSNumber, "\(status)")
         #expect(status["acknowledged"] == 3 as NSNumber && status["delivered"] == 5 as NSNumber, "\(status)")
-        #expect(try program.run("status").output.contains("consumer  work: cursor 4, up to date"))
+        #expect(try program.run("status").output.contains("consumer  jobs: cursor 4, up to date"))
         process.send(SIGTERM)
         #expect(try process.finish().exitCode == 143)
     }
@@ -68,7 +68,7 @@ struct SubscriptionTests {
         #expect(try waiting.receiveAnswer().body.contains("main.orders.insert"))
         let blocked = try consumer.begin(#"{"wait": "30s"}"#)
         try process.wait(for: "the event to be in flight") {
-            try consumer.client.ask("GET", "/v1/subscriptions/work").object["in_flight"] == 1 as NSNumber
+            try consumer.client.ask("GET", "/v1/subscriptions/jobs").object["in_flight"] == 1 as NSNumber
         }
         process.send(SIGTERM)
         #expect(try blocked.receiveAnswer().body == #"{"events":[]}"#)
@@ -112,11 +112,11 @@ struct SubscriptionTests {
         #expect(try consumer.pull(5).map(\.type) == ["main.orders.update"], "later events of the key go on")
         let letters = try consumer.ask("GET", "/deadletters").body
         #expect(letters == #"{"deadletters":[{"offset":0,"deliveries":2}]}"#)
-        #expect(try program.run("status").output.contains("1 dead letter: GET /v1/subscriptions/work/deadletters"))
+        #expect(try program.run("status").output.contains("1 dead letter: GET /v1/subscriptions/jobs/deadletters"))
         let list = try program.run("deadletters", "list").output
-        #expect(list.hasPrefix("subscription work: 1 change waiting\n"), "\(list)")
+        #expect(list.hasPrefix("subscription jobs: 1 change waiting\n"), "\(list)")
         let metrics = try consumer.client.ask("GET", "/metrics").body
-        #expect(metrics.contains("\nmillrace_subscription_dead_letters{subscription=\"work\"} "), "\(metrics)")
+        #expect(metrics.contains("\nmillrace_subscription_dead_letters{subscription=\"jobs\"} "), "\(metrics)")
         #expect(try consumer.ask("POST", "/deadletters/retry", "{}").body == #"{"retried":1}"#)
         #expect(try consumer.pull(5).isEmpty, "behind the event of its key that is out")
         #expect(try consumer.ask("POST", "/deadletters/discard", #"{"offsets": [0]}"#).body == #"{"discarded":0}"#)
@@ -141,7 +141,7 @@ struct SubscriptionTests {
             #expect(try consumer.client.ask("PUT", "/v1/subscriptions/\(name)", "{}").status == 400, "\(name)")
         }
         #expect(try consumer.ask("POST", "/pull", "{}").status == 404)
-        for name in ["a", "b", "work"] {
+        for name in ["a", "b", "jobs"] {
             #expect(try consumer.client.ask("PUT", "/v1/subscriptions/\(name)", "{}").status == 201)
         }
         #expect(try consumer.client.ask("PUT", "/v1/subscriptions/c", "{}").status == 409, "three are enough")
@@ -159,7 +159,7 @@ struct SubscriptionTests {
     }
 }
 
-/// A client of the subscription `work`.
+/// A client of the subscription `jobs`.
 struct Consumer {
     /// What a pull gave.
     struct Item {
@@ -173,7 +173,7 @@ struct Consumer {
     var client: HTTPClient
 
     func ask(_ method: String, _ path: String, _ body: String? = nil) throws -> HTTPAnswer {
-        try client.ask(method, "/v1/subscriptions/work" + path, body)
+        try client.ask(method, "/v1/subscriptions/jobs" + path, body)
     }
 
     func put(_ body: String) throws -> HTTPAnswer { try ask("PUT", "", body) }
@@ -206,7 +206,7 @@ struct Consumer {
     func begin(_ body: String) throws -> HTTPConnection {
         let connection = try HTTPConnection(port: client.port)
         connection.send(
-            "POST /v1/subscriptions/work/pull HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            "POST /v1/subscriptions/jobs/pull HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
                 + body)
         return connection
     }

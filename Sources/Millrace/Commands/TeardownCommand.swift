@@ -42,11 +42,12 @@ struct TeardownCommand: AsyncParsableCommand {
                     "teardown.not_confirmed", .stop, "nothing was dropped: nobody can be asked here",
                     hint: "millrace teardown --yes drops what is shown above", exitCode: 2)
             }
-            print(
-                "Drop all of this? What was not captured yet can then not be captured any more. [y/N] ", terminator: "")
-            fflush(nil)
+            Terminal.printText(
+                "Drop all of this? What was not captured yet can then not be captured any more. [y/N] ")
             guard ["y", "yes"].contains(readLine()?.lowercased()) else {
-                throw ConnectorFailure("teardown.not_confirmed", .stop, "nothing was dropped", exitCode: 2)
+                throw ConnectorFailure(
+                    "teardown.not_confirmed", .stop, "nothing was dropped",
+                    hint: "answer y, or repeat it with --yes", exitCode: 2)
             }
         }
         try await project.carryOut(plan)
