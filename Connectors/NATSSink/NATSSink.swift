@@ -26,8 +26,8 @@ package actor NATSSink: EventSink {
     /// True once the sink worked: from then on it keeps trying, since what worked may work again.
     private var isEstablished = false
 
-    /// A sink for checked settings. `contentType` is that of payloads which are whole events. With `hasHeaders`, records
-    /// have keys and headers, which become headers of messages.
+    /// A sink for checked settings. `contentType` is that of payloads which are whole events. With `hasHeaders`,
+    /// records have keys and headers, which become headers of messages.
     package init(_ settings: NATSSettings, contentType: StaticString, hasHeaders: Bool = false) {
         var settings = settings
         settings.sendsRecordHeaders = hasHeaders && !settings.isBinary

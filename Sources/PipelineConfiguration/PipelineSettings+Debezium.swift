@@ -31,8 +31,9 @@ extension PipelineSettings {
                 + " `lines: value`."),
         Setting(
             "lines", .choice(["value", "record"]),
-            "What a line of a file, or the body of a request or a message, is. `value`: the value alone; key and headers"
-                + " are headers of requests and messages. `record`: an object of `topic`, `key`, `headers` and `value`.",
+            "What a line of a file, or the body of a request or a message, is. `value`: the value alone; key and"
+                + " headers are headers of requests and messages. `record`: an object of `topic`, `key`, `headers` and"
+                + " `value`.",
             default: .text("value")),
     ]
 
