@@ -221,13 +221,14 @@ let package = Package(
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "ProgramTesting", "WebhookSink",
             ],
+            exclude: ["Front"],
             swiftSettings: house),
         .testTarget(
             name: "NATSSinkTests",
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
             ],
-            swiftSettings: house),
+            exclude: ["Accounts"], swiftSettings: house),
         .target(
             name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(
