@@ -8,6 +8,7 @@ refuses everything with a status.
 Prints its port first, and then a line for each thing that a test may want to know.
 """
 import base64
+import os
 import socket
 import ssl
 import sys
@@ -114,8 +115,15 @@ def main():
     serve = {"tls": tls, "proxy": proxy}[sys.argv[1]](*sys.argv[2:])
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     say(listener.getsockname()[1])
-    while True:
-        client, _ = listener.accept()
+    # A test that is killed cannot stop it.
+    parent = os.getppid()
+    listener.settimeout(2)
+    while os.getppid() == parent:
+        try:
+            client, _ = listener.accept()
+        except TimeoutError:
+            continue
+        client.settimeout(None)
         threading.Thread(target=serve, args=(client,), daemon=True).start()
 
 
