@@ -17,6 +17,9 @@ package struct EventReading {
     /// The offset of the next change to look at.
     package private(set) var next: UInt64
 
+    /// The code of a failure that says that the change at ``next`` cannot be written as an event.
+    package static let notEncodableCode = "event.not_encodable"
+
     /// A reading that begins at an offset.
     package init(_ origin: EventOrigin, _ view: EventView, from offset: UInt64) throws(ConnectorFailure) {
         self.view = view
@@ -70,8 +73,9 @@ package struct EventReading {
             return records
         } catch {
             throw ConnectorFailure(
-                "event.not_encodable", .stop, "the event at log offset \(next) cannot be encoded: \(error)",
-                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset")
+                Self.notEncodableCode, .stop, "the event at log offset \(next) cannot be encoded: \(error.message)",
+                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset; "
+                    + "from=\(next + 1) begins behind it")
         }
     }
 

@@ -85,11 +85,20 @@ package actor EventStream {
         do throws(ConnectorFailure) {
             if let piece = try await nextPiece() { return .piece(piece) }
             isOver = true
-            return Task.isCancelled ? writer.farewell.map { .piece($0) } ?? .end : .end
+            // What was to have an end must not seem to have come to it.
+            isBroken = isCutShort
+            let last: Step = isBroken ? .broken : .end
+            return Task.isCancelled ? writer.farewell.map { .piece($0) } ?? last : last
         } catch {
             isBroken = true
             return writer.failure(error).map { .piece($0) } ?? .broken
         }
+    }
+
+    /// True when the answer has an end, and is not there.
+    private var isCutShort: Bool {
+        guard left > 0, plan.end != nil || plan.countMax != nil else { return false }
+        return plan.end.map { reading.next < $0 } ?? true
     }
 
     /// Lets go of what the stream holds. Call it once behind the last step.

@@ -90,9 +90,11 @@ enum LogFailure {
             hint: "add --skip if that is what you want", exitCode: 2)
     }
 
-    /// A subscription that was removed meanwhile.
+    /// A subscription that was removed or moved meanwhile.
     static func unknownSubscription(_ name: String) -> ConnectorFailure {
-        ConnectorFailure("log.unknown_subscription", .stop, "the log has no subscription \(name)")
+        ConnectorFailure(
+            EventLog.unknownSubscriptionCode, .stop, "the subscription \(name) was removed or moved meanwhile",
+            hint: "PUT /v1/subscriptions/\(name) makes it anew if it was removed; otherwise pull again")
     }
 
     /// Stored data that cannot be what was written.

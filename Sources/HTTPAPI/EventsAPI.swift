@@ -73,7 +73,8 @@ extension HTTPProblem {
             case "log.retained_away": 410
             case "log.unknown_subscription": 404
             case "events.other_log", "events.not_in_log": 409
-            default: 503
+            // To come again helps only where time does.
+            default: failure.remedy == .retry ? 503 : 500
             }
         var message = failure.message
         if let hint = failure.hint { message += "; " + hint }

@@ -36,7 +36,9 @@ package struct SubscriptionsAPI: Sendable {
         [
             Route(.get, "v1/subscriptions") { request, _ throws(HTTPProblem) in
                 try request.refuseUnknown([])
-                return APIReply(["subscriptions": .array(try await all().map(Self.json))], type: .plain)
+                var list: [JSONValue] = []
+                for found in try await all() { list.append(await json(found)) }
+                return APIReply(["subscriptions": .array(list)], type: .plain)
             },
             Route(.get, "v1/subscriptions/{}") { request, parts throws(HTTPProblem) in
                 try request.refuseUnknown([])
@@ -89,9 +91,11 @@ package struct SubscriptionsAPI: Sendable {
                     try await desk.deadLetters(of: parts[0])
                 }
                 let list = letters.map { letter -> JSONValue in
-                    [
+                    // Whatever nobody got is one because there is no event of it.
+                    let code: JSONValue = letter.deliveryCount == 0 ? .string(EventReading.notEncodableCode) : .null
+                    return [
                         "offset": .number(JSONNumber(letter.offset)),
-                        "deliveries": .number(JSONNumber(letter.deliveryCount)),
+                        "deliveries": .number(JSONNumber(letter.deliveryCount)), "code": code,
                     ]
                 }
                 return APIReply(["deadletters": .array(list)], type: .plain)
@@ -126,7 +130,15 @@ extension SubscriptionsAPI {
         guard let found = try await all().first(where: { $0.0.subscription.name == name }) else {
             throw problem(.unknown)
         }
-        return APIReply(Self.json(found), type: .plain)
+        return APIReply(await json(found), type: .plain)
+    }
+
+    /// A subscription with what went wrong when its consumers last asked for events.
+    private func json(_ found: (report: SubscriptionReport, end: UInt64)) async -> JSONValue {
+        let trouble = await desk.trouble(of: found.report.subscription.name)
+        let error = trouble.map { ["code": .string($0.code), "message": .string($0.message)] as JSONValue } ?? .null
+        let members = Self.json(found).object?.members ?? []
+        return .object(JSONObject(members + [JSONObject.Member(name: "error", value: error)]))
     }
 
     /// A subscription as it is shown here and by `status`.

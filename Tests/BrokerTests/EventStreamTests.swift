@@ -1,0 +1,78 @@
+import ConnectorKit
+import Testing
+
+@testable import Broker
+
+/// Streams of a real log.
+struct EventStreamTests {
+    private let place: LogUnderTest
+
+    init() throws { place = try LogUnderTest() }
+
+    private var everything: EventDesk.Request {
+        var request = EventDesk.Request()
+        request.view.clearance = .everything
+        return request
+    }
+
+    private enum Word: Equatable {
+        case piece, end, broken
+    }
+
+    /// What comes next for a client that is gone, or a program that ends.
+    private func nextOfCancelled(_ stream: EventStream) async -> Word {
+        await Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return await word(stream)
+        }.value
+    }
+
+    private func word(_ stream: EventStream) async -> Word {
+        switch await stream.next() {
+        case .piece: .piece
+        case .end: .end
+        case .broken: .broken
+        }
+    }
+
+    @Test func anAnswerThatHasAnEndAndIsCutBeforeItDoesNotSeemWhole() async throws {
+        for commit in 1...3 as ClosedRange<UInt64> { try await place.commit(commit, ids: [1], noteBytes: 100_000) }
+        let desk = place.events()
+        var limited = everything
+        (limited.follows, limited.countMax) = (true, 2)
+        for request in [everything, limited] {
+            let cut = try await desk.stream(request)
+            #expect(await word(cut) == .piece)
+            #expect(await nextOfCancelled(cut) == .broken)
+            desk.close(cut)
+            let whole = try await desk.stream(request)
+            var words: [Word] = []
+            repeat { words.append(await word(whole)) } while words.last == .piece
+            #expect(words.last == .end && words.count == (request.follows ? 3 : 4))
+            #expect(await nextOfCancelled(whole) == .end, "it was there before the client went")
+            desk.close(whole)
+        }
+        var endless = everything
+        endless.follows = true
+        let stream = try await desk.stream(endless)
+        #expect(await nextOfCancelled(stream) == .end, "what has no end is whole wherever it ends")
+        desk.close(stream)
+    }
+
+    @Test func moreStreamsThanThereMayBeAreToldSo() async throws {
+        try await place.commit(1, ids: [1])
+        var limits = EventDesk.Limits()
+        limits.streamCountMax = 2
+        let desk = place.events(limits)
+        let first = try await desk.stream(everything)
+        _ = try await desk.stream(everything)
+        do throws(ConnectorFailure) {
+            _ = try await desk.stream(everything)
+            Issue.record("a third stream")
+        } catch {
+            #expect(error.code == "events.too_many_streams")
+        }
+        desk.close(first)
+        _ = try await desk.stream(everything)
+    }
+}
