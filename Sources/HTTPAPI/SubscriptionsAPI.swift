@@ -90,18 +90,22 @@ package struct SubscriptionsAPI: Sendable {
                 let letters = try await asking { () async throws(SubscriptionDesk.Refusal) in
                     try await desk.deadLetters(of: parts[0])
                 }
-                let list = letters.map { letter -> JSONValue in
-                    // Whatever nobody got is one because there is no event of it.
-                    let code: JSONValue = letter.deliveryCount == 0 ? .string(EventReading.notEncodableCode) : .null
-                    return [
-                        "offset": .number(JSONNumber(letter.offset)),
-                        "deliveries": .number(JSONNumber(letter.deliveryCount)), "code": code,
-                    ]
-                }
-                return APIReply(["deadletters": .array(list)], type: .plain)
+                return APIReply(["deadletters": .array(letters.map(Self.json))], type: .plain)
             },
             decision("retry", retries: true), decision("discard", retries: false),
         ]
+    }
+
+    private static func json(_ letter: (offset: UInt64, deliveryCount: Int)) -> JSONValue {
+        var members = [
+            JSONObject.Member(name: "offset", value: .number(JSONNumber(letter.offset))),
+            JSONObject.Member(name: "deliveries", value: .number(JSONNumber(letter.deliveryCount))),
+        ]
+        // What nobody ever got is one because there is no event of it.
+        if letter.deliveryCount == 0 {
+            members.append(JSONObject.Member(name: "code", value: .string(EventReading.notEncodableCode)))
+        }
+        return .object(JSONObject(members))
     }
 
     private func decision(_ word: String, retries: Bool) -> Route {
