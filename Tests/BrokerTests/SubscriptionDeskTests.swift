@@ -95,7 +95,9 @@ struct SubscriptionDeskTests {
             let items = try await pull(desk, 2)
             #expect(items.count == 2)
             _ = try await desk.settle("jobs", [items[1].receipt], .extend(.seconds(3600)))
-            while try await place.log.statistics().subscriptions.first?.inFlightCount != 1 { await Task.yield() }
+            while try await place.log.statistics().subscriptions.first?.inFlightCount != 1 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
             async let waiting = pull(desk, 1, wait: .seconds(3600))
             async let done = desk.settle("jobs", [items[1].receipt], .acknowledge)
             #expect(try await done.doneCount == 1)
