@@ -96,7 +96,7 @@ struct SubscriptionDeskTests {
             #expect(items.count == 2)
             _ = try await desk.settle("jobs", [items[1].receipt], .extend(.seconds(3600)))
             while try await place.log.statistics().subscriptions.first?.inFlightCount != 1 {
-                try await Task.sleep(for: .milliseconds(10))
+                await Task.yield()
             }
             async let waiting = pull(desk, 1, wait: .seconds(3600))
             async let done = desk.settle("jobs", [items[1].receipt], .acknowledge)
