@@ -11,6 +11,8 @@ package final class EventDesk: Sendable {
         package var streamCountMax = 64
         /// How long a stream may be silent.
         package var heartbeat = Duration.seconds(15)
+        /// How long a reader may take over a large event while others wait, besides what its length needs.
+        package var patience = Duration.seconds(30)
 
         /// The usual ones.
         package init() {}
@@ -40,7 +42,7 @@ package final class EventDesk: Sendable {
     private let feed: @Sendable () -> LogFeed?
     private let makeReader: @Sendable () throws(ConnectorFailure) -> LogReader
     private let streams: Permits
-    private let largeBatches = Permits(4)
+    private let room: StreamRoom
     private let opened = Mutex<Opened?>(nil)
 
     /// What is made when the first reader comes.
@@ -53,10 +55,18 @@ package final class EventDesk: Sendable {
 
     /// A desk for the log that `makeReader` reads. What is in it may be seen as far as the `feed` tells, once there is
     /// one.
-    package init(
+    package convenience init(
         _ origin: EventOrigin, limits: Limits, feed: @escaping @Sendable () -> LogFeed?,
         makeReader: @escaping @Sendable () throws(ConnectorFailure) -> LogReader
     ) {
+        self.init(origin, limits: limits, room: StreamRoom(), feed: feed, makeReader: makeReader)
+    }
+
+    init(
+        _ origin: EventOrigin, limits: Limits, room: StreamRoom, feed: @escaping @Sendable () -> LogFeed?,
+        makeReader: @escaping @Sendable () throws(ConnectorFailure) -> LogReader
+    ) {
+        self.room = room
         self.origin = origin
         self.limits = limits
         self.feed = feed
@@ -71,8 +81,11 @@ package final class EventDesk: Sendable {
         return first..<max(first, feed.nextOffset)
     }
 
-    /// Opens a stream. ``close(_:)`` it. Throws what the reader must know before it gets anything.
-    package func stream(_ request: Request) async throws(ConnectorFailure) -> EventStream {
+    /// Opens a stream. ``close(_:)`` it. `cut` is to end the reader's connection: it is called when the reader takes too
+    /// long over a large event while others wait. Throws what the reader must know before it gets anything.
+    package func stream(
+        _ request: Request, cut: @escaping @Sendable () -> Void = {}
+    ) async throws(ConnectorFailure) -> EventStream {
         let (feed, counter, consumer) = try open()
         guard streams.take() else { throw EventFailure.tooManyStreams(limits.streamCountMax) }
         do throws(ConnectorFailure) {
@@ -80,7 +93,7 @@ package final class EventDesk: Sendable {
             let end = max(first, feed.nextOffset)
             var plan = EventStream.Plan(
                 view: request.view, form: request.form, start: first, end: request.follows ? nil : end,
-                countMax: request.countMax, heartbeat: limits.heartbeat)
+                countMax: request.countMax, heartbeat: limits.heartbeat, patience: limits.patience)
             if let last = request.last {
                 plan.start = last.offset
                 plan.last = last
@@ -99,7 +112,7 @@ package final class EventDesk: Sendable {
                 }
             }
             if plan.start < first { throw EventFailure.retainedAway(plan.start, first: first) }
-            return try EventStream(origin, plan, consumer, largeBatches)
+            return try EventStream(origin, plan, consumer, room, cut: cut)
         } catch {
             streams.giveBack()
             throw error

@@ -15,6 +15,13 @@ enum EventFailure {
             setting: "server.streams", hint: "end one, or raise server.streams")
     }
 
+    /// As many bytes of events as may be are on their way to other consumers.
+    static func crowded() -> ConnectorFailure {
+        ConnectorFailure(
+            "events.crowded", .retry, "too much is on its way to consumers that take their time",
+            hint: "come again; who takes too long while others wait is cut off")
+    }
+
     /// The change at a place is another one than the reader had.
     static func otherLog(_ place: LogPlace) -> ConnectorFailure {
         ConnectorFailure(

@@ -20,14 +20,18 @@ package struct EventReading {
     /// The code of a failure that says that the change at ``next`` cannot be written as an event.
     package static let notEncodableCode = "event.not_encodable"
 
+    /// Of how many relation versions something is remembered: readings are many, unlike sinks.
+    private static let relationCountMax = 128
+
     /// A reading that begins at an offset.
     package init(_ origin: EventOrigin, _ view: EventView, from offset: UInt64) throws(ConnectorFailure) {
         self.view = view
         clearing = try Clearing(
-            view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory))
+            view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory),
+            entryCountMax: Self.relationCountMax)
         encoder = ClearedEncoder(
             pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format,
-            debezium: origin.debezium)
+            debezium: origin.debezium, planCountMax: Self.relationCountMax)
         next = offset
     }
 
@@ -55,6 +59,9 @@ package struct EventReading {
         if let logged = current?.logged, !logged.contains(offset) { current = nil }
         next = offset
     }
+
+    /// Forgets the batch: it is asked for again when it is needed.
+    package mutating func letGo() { current = nil }
 
     /// The batch that is being read.
     package var batch: LoggedBatch? { current?.logged }

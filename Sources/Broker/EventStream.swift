@@ -2,11 +2,12 @@ internal import ByteKit
 internal import ChangeModel
 internal import ConnectorKit
 internal import EventLog
+private import Synchronization
 
 /// Events of the log, one behind the other, for one reader that takes them at its own pace.
 ///
-/// Nothing is made before the reader has taken what was made before: so a slow reader holds one piece of events and
-/// costs nobody else anything.
+/// Nothing is made before the reader has taken what was made before, and what can be read again is let go of when others
+/// wait for room: so a slow reader holds one piece of events and costs nobody else anything.
 package actor EventStream {
     /// How events are written.
     package enum Form: Sendable, Equatable {
@@ -32,6 +33,8 @@ package actor EventStream {
         package var countMax: Int?
         /// How long nothing may be written.
         package var heartbeat: Duration
+        /// How long a client may take over a large event while others wait, besides what its length needs.
+        package var patience: Duration
     }
 
     /// What comes next.
@@ -46,28 +49,44 @@ package actor EventStream {
 
     private let plan: Plan
     private let events: LogConsumer
-    private let permits: Permits
+    private let room: StreamRoom
+    /// Ends the client's connection.
+    private let cut: @Sendable () -> Void
     private var reading: EventReading
     private var writer: EventFraming
-    private var hasPermit = false
-    /// True when the next batch is a large one for which there was no permit.
-    private var isNextLarge = false
+    /// What stands for the bytes that the stream holds, or waits in line to hold.
+    private var ticket: StreamRoom.Ticket
+    private var holding = Holding.nothing
     private var hasBegun = false
     private var isBroken = false
     private var isOver = false
     private var left: Int
 
+    /// What the stream has room for.
+    private enum Holding {
+        /// Nothing, or little.
+        case nothing
+        /// A batch, which can be read again.
+        case batch
+        /// A large event, until the client has it.
+        case event
+    }
+
     /// How many bytes of events are made at a time; a single event may be longer.
     private static let pieceBytes = 64 << 10
-    /// Batches with more bytes are held by few streams at a time.
-    static let largeBatchBytes = 8 << 20
-    /// How often a stream that waits for one of the others to let go of its large batch looks whether one did.
-    private static let permitInterval = Duration.milliseconds(50)
 
-    init(_ origin: EventOrigin, _ plan: Plan, _ events: LogConsumer, _ permits: Permits) throws(ConnectorFailure) {
+    /// The thread of whoever reads the log for it: what is read from disks and made of it keeps nobody else waiting.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { events.unownedExecutor }
+
+    init(
+        _ origin: EventOrigin, _ plan: Plan, _ events: LogConsumer, _ room: StreamRoom,
+        cut: @escaping @Sendable () -> Void
+    ) throws(ConnectorFailure) {
         self.plan = plan
         self.events = events
-        self.permits = permits
+        self.room = room
+        self.cut = cut
+        ticket = room.ticket()
         reading = try EventReading(origin, plan.view, from: plan.start)
         writer = EventFraming(plan.form)
         left = plan.countMax ?? .max
@@ -76,6 +95,8 @@ package actor EventStream {
     /// What comes next. Waits for events, and gives a sign of life when there are none for a while; when the task is
     /// cancelled, the stream ends.
     package func next() async -> Step {
+        // The client has the last piece.
+        if case .event = holding { letGo() }
         if isBroken { return .broken }
         if isOver { return .end }
         if !hasBegun {
@@ -83,7 +104,10 @@ package actor EventStream {
             if let greeting = writer.greeting { return .piece(greeting) }
         }
         do throws(ConnectorFailure) {
-            if let piece = try await nextPiece() { return .piece(piece) }
+            if let piece = try await nextPiece() {
+                hold(piece)
+                return .piece(piece)
+            }
             isOver = true
             // What was to have an end must not seem to have come to it.
             isBroken = isCutShort
@@ -129,23 +153,23 @@ package actor EventStream {
         return nil
     }
 
-    /// False when there was none in time, or it may not be held now: then it is not read again before it may.
+    /// False when there was none in time, or it may not be held now: then it is not read.
     private func takeBatch(orUntil deadline: ContinuousClock.Instant) async throws(ConnectorFailure) -> Bool {
-        letGo()
-        if isNextLarge {
-            hasPermit = permits.take()
-            guard hasPermit else {
-                try? await Task.sleep(for: Self.permitInterval)
-                return false
-            }
+        if case .batch = holding { letGo() }
+        let admission = Admission()
+        let (room, ticket) = (room, ticket)
+        let logged = try await events.next(from: reading.next, orUntil: deadline) { byteCount in
+            if byteCount <= StreamRoom.freeBytes { return true }
+            // Of the batch something is made, which is about as long.
+            let isGranted = room.take(2 * byteCount, for: ticket, letGo: self.letGo(of: ticket))
+            admission.note(isGranted)
+            return isGranted
         }
-        guard let logged = try await events.next(from: reading.next, orUntil: deadline) else { return false }
-        if logged.batch.body.count > Self.largeBatchBytes, !hasPermit {
-            hasPermit = permits.take()
-            isNextLarge = !hasPermit
-            if !hasPermit { return false }
+        if admission.isGranted { holding = .batch }
+        guard let logged else {
+            if admission.isRefused { try? await Task.sleep(for: StreamRoom.interval) }
+            return false
         }
-        isNextLarge = false
         if let last = plan.last, last.offset == reading.next {
             guard logged.batch.identity(at: Int(last.offset - logged.firstOffset)) == last.identity else {
                 throw EventFailure.otherLog(last)
@@ -157,8 +181,44 @@ package actor EventStream {
         return true
     }
 
-    private func letGo() {
-        if hasPermit { permits.giveBack() }
-        hasPermit = false
+    /// A large event takes room until the client has it.
+    private func hold(_ piece: [UInt8]) {
+        guard piece.count > StreamRoom.freeBytes else { return }
+        holding = .event
+        // What is left of its batch is read again.
+        reading.letGo()
+        let time = StreamRoom.time(for: piece.count, patience: plan.patience)
+        room.hold(piece.count, for: ticket, time: time, letGo: letGo(of: ticket))
     }
+
+    private nonisolated func letGo(of ticket: StreamRoom.Ticket) -> @Sendable () -> Void {
+        { [weak self] in Task { await self?.makeRoom(ticket) } }
+    }
+
+    /// Others wait for what the stream has held for long.
+    private func makeRoom(_ asked: StreamRoom.Ticket) {
+        guard asked == ticket else { return }
+        switch holding {
+        case .nothing: break
+        case .batch:
+            reading.letGo()
+            letGo()
+        case .event: cut()
+        }
+    }
+
+    private func letGo() {
+        room.giveBack(ticket)
+        ticket = room.ticket()
+        holding = .nothing
+    }
+}
+
+/// Whether there was room for a batch.
+private final class Admission: Sendable {
+    private let answer = Mutex<Bool?>(nil)
+
+    var isGranted: Bool { answer.withLock { $0 == true } }
+    var isRefused: Bool { answer.withLock { $0 == false } }
+    func note(_ isGranted: Bool) { answer.withLock { $0 = isGranted } }
 }

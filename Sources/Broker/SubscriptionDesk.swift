@@ -38,20 +38,36 @@ package actor SubscriptionDesk {
     private(set) var lines: [String: SubscriptionLine] = [:]
     /// Who waits for a turn at a subscription; none, but an entry, while somebody has it and nobody waits.
     private var turns: [String: [CheckedContinuation<Void, Never>]] = [:]
+    /// The answers that consumers have not taken yet.
+    let room: StreamRoom
+    let patience: Duration
+    /// The subscriptions that were worked at last, the newest at the end: only these hold batches.
+    private var warm: [SubscriptionLine] = []
     /// What went wrong when consumers last asked for events.
     private var troubles: [String: ConnectorFailure] = [:]
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// A desk of the subscriptions of a log, whose consumers see no more than the clearance allows.
+    /// A desk of the subscriptions of a log, whose consumers see no more than the clearance allows. A consumer may take
+    /// `patience` over a large answer while others wait, besides what its length needs.
     package init(
         _ origin: EventOrigin, _ log: EventLog, clearance: Clearance, countMax: Int,
-        feed: @escaping @Sendable () -> LogFeed?
+        patience: Duration = .seconds(30), feed: @escaping @Sendable () -> LogFeed?
+    ) {
+        self.init(
+            origin, log, clearance: clearance, countMax: countMax, patience: patience, room: StreamRoom(), feed: feed)
+    }
+
+    init(
+        _ origin: EventOrigin, _ log: EventLog, clearance: Clearance, countMax: Int, patience: Duration,
+        room: StreamRoom, feed: @escaping @Sendable () -> LogFeed?
     ) {
         self.origin = origin
         self.log = log
         self.clearance = clearance
         self.countMax = countMax
+        self.patience = patience
+        self.room = room
         self.feed = feed
     }
 }
@@ -135,7 +151,9 @@ extension SubscriptionDesk {
     /// Forgets what is known in memory: it is read anew when it is needed.
     private func drop(_ name: String) {
         troubles[name] = nil
-        lines.removeValue(forKey: name)?.wake()
+        guard let line = lines.removeValue(forKey: name) else { return }
+        warm.removeAll { $0 === line }
+        line.wake()
     }
 }
 
@@ -258,6 +276,16 @@ extension SubscriptionDesk {
     func note(_ trouble: ConnectorFailure?, of name: String) {
         if trouble == nil || troubles.count < countMax { troubles[name] = trouble }
     }
+
+    /// A subscription was worked at: those that were not for longest let go of what they can read again.
+    func keepWarm(_ line: SubscriptionLine) {
+        line.letGo(ofMoreThan: Self.warmBytesMax)
+        warm.removeAll { $0 === line }
+        warm.append(line)
+        if warm.count > Self.warmCountMax { warm.removeFirst().letGo(ofMoreThan: 0) }
+    }
+    private static let warmCountMax = 8
+    private static let warmBytesMax = 4 << 20
 
     func open() throws(ConnectorFailure) -> (reader: LogReader, feed: LogFeed) {
         guard let feed = feed() else { throw EventFailure.notReady() }

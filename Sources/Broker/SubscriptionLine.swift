@@ -113,6 +113,12 @@ final class SubscriptionLine {
         return try courier.events(bytesMax: 0)
     }
 
+    /// Forgets batches with more bytes; they are read again when they are needed.
+    func letGo(ofMoreThan byteCount: Int) {
+        if let batch = scout.batch, batch.batch.body.count > byteCount { scout.letGo() }
+        if let batch = courier.batch, batch.batch.body.count > byteCount { courier.letGo() }
+    }
+
     /// What is to be stored now. What is only a cursor that moved over events that nobody wants is so now and then.
     func changes(isEager: Bool) -> SubscriptionChanges? {
         if !isEager, !state.hasTouched {

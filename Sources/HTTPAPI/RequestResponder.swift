@@ -48,6 +48,7 @@ struct RequestResponder: Sendable {
             try await writer.writeResponse(answer)
         } else if let stream = reply.stream {
             defer { stream.end() }
+            stream.cut.begin { channel.close(promise: nil) }
             try await write(stream, answer, writer, watch)
         } else {
             try await writer.write(response: answer, body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))

@@ -13,8 +13,8 @@ package struct SubscriptionsAPI: Sendable {
     private let waiting: Permits
     private let waitingMax: Int
 
-    /// How long a request may wait for events.
-    private static let waitMax = Duration.seconds(30)
+    /// How long a request may wait for events, in seconds.
+    private static let waitMax = 30
     private static let pullMax = 1000
     private static let receiptsMax = 1000
 
@@ -186,7 +186,7 @@ extension SubscriptionsAPI {
     private func pull(_ name: String, _ request: APIRequest) async throws(HTTPProblem) -> APIReply {
         let body = try ConsumerBody(request, ["max", "wait"])
         let count = try body.count("max", 1...Self.pullMax) ?? 100
-        let wait = min(try body.time("wait", max: 43_200) ?? .zero, Self.waitMax)
+        let wait = try body.time("wait", max: Self.waitMax) ?? .zero
         if wait > .zero {
             guard waiting.take() else {
                 throw HTTPProblem(
@@ -195,10 +195,13 @@ extension SubscriptionsAPI {
             }
         }
         defer { if wait > .zero { waiting.giveBack() } }
-        let events = try await asking { () async throws(SubscriptionDesk.Refusal) in
-            try await desk.pull(name, countMax: count, wait: wait)
+        let cut = ClientCut()
+        let answer = try await asking { () async throws(SubscriptionDesk.Refusal) in
+            try await desk.pull(name, countMax: count, wait: wait) { cut.end() }
         }
-        return APIReply(body: events, contentType: "application/json")
+        guard let taken = answer.taken else { return APIReply(body: answer.bytes, contentType: "application/json") }
+        // A long one goes out as the consumer takes it, in whatever time that needs.
+        return APIReply(ReplyStream(answer.bytes, cut: cut, end: taken), contentType: "application/json")
     }
 
     private func settle(

@@ -22,6 +22,7 @@ struct HTTPService {
         var limits = EventDesk.Limits()
         limits.streamCountMax = server.streamCountMax
         limits.heartbeat = server.heartbeat
+        limits.patience = server.stallTime
         let eventDesk = EventDesk(
             project.eventOrigin, limits: limits, feed: { pipeline.feed },
             makeReader: { () throws(ConnectorFailure) in try log.makeReader() })
@@ -30,7 +31,7 @@ struct HTTPService {
         let subscriptions = SubscriptionsAPI(
             SubscriptionDesk(
                 project.eventOrigin, log, clearance: clearance, countMax: server.subscriptionCountMax,
-                feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
+                patience: server.stallTime, feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
         ) {
             do throws(ConnectorFailure) {
                 return .success(try await log.statistics())

@@ -75,4 +75,46 @@ struct EventStreamTests {
         desk.close(first)
         _ = try await desk.stream(everything)
     }
+
+    /// How many lines come until the end.
+    private func lines(_ stream: EventStream) async -> Int {
+        var count = 0
+        while case .piece(let bytes) = await stream.next() { count += bytes.count { $0 == 0x0A } }
+        return count
+    }
+
+    @Test func aReaderThatTakesNothingOfALargeBatchKeepsNobodyFromReading() async throws {
+        for commit in 1...2 as ClosedRange<UInt64> {
+            try await place.commit(commit, ids: Array(0..<40), noteBytes: 100_000)
+        }
+        let room = StreamRoom(bytesMax: 9 << 20, slice: .milliseconds(1))
+        let desk = place.events(room: room)
+        let slow = try await desk.stream(everything)
+        guard case .piece(let first) = await slow.next() else { throw StreamEnded() }
+        #expect(room.byteCount == 8_000_000, "\(room.byteCount)")
+        let quick = try await desk.stream(everything)
+        #expect(await lines(quick) == 80)
+        desk.close(quick)
+        // What it had is read again, from where it was.
+        #expect(await lines(slow) == 80 - first.count { $0 == 0x0A })
+        desk.close(slow)
+    }
+
+    @Test func aReaderThatTakesTooLongOverALargeEventIsCutWhenOthersWait() async throws {
+        for commit in 1...2 as ClosedRange<UInt64> { try await place.commit(commit, ids: [1], noteBytes: 2 << 20) }
+        var limits = EventDesk.Limits()
+        limits.patience = .zero
+        let desk = place.events(limits, room: StreamRoom(bytesMax: 1, slice: .zero))
+        let (cuts, cut) = AsyncStream.makeStream(of: Void.self)
+        let slow = try await desk.stream(everything) { cut.yield() }
+        #expect(await word(slow) == .piece)
+        let quick = try await desk.stream(everything)
+        async let count = lines(quick)
+        for await _ in cuts { break }
+        desk.close(slow)
+        #expect(await count == 2)
+        desk.close(quick)
+    }
 }
+
+private struct StreamEnded: Error {}

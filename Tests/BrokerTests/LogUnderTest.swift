@@ -29,14 +29,16 @@ final class LogUnderTest: Sendable {
     }
 
     /// A desk of subscriptions whose consumers see everything.
-    func subscriptions(countMax: Int = 10) -> SubscriptionDesk {
-        SubscriptionDesk(origin, log, clearance: .everything, countMax: countMax, feed: { [feed] in feed })
+    func subscriptions(countMax: Int = 10, room: StreamRoom = StreamRoom()) -> SubscriptionDesk {
+        SubscriptionDesk(
+            origin, log, clearance: .everything, countMax: countMax, patience: .zero, room: room,
+            feed: { [feed] in feed })
     }
 
     /// A desk of streams.
-    func events(_ limits: EventDesk.Limits = .init()) -> EventDesk {
+    func events(_ limits: EventDesk.Limits = .init(), room: StreamRoom = StreamRoom()) -> EventDesk {
         EventDesk(
-            origin, limits: limits, feed: { [feed] in feed },
+            origin, limits: limits, room: room, feed: { [feed] in feed },
             makeReader: { [log] () throws(ConnectorFailure) in try log.makeReader() })
     }
 

@@ -28,8 +28,11 @@ struct SubscriptionDeskTests {
     private func pull(
         _ desk: SubscriptionDesk, _ count: Int, wait: Duration = .zero
     ) async throws -> [Item] {
-        let answer = Data(try await desk.pull("jobs", countMax: count, wait: wait))
-        let object = try JSONSerialization.jsonObject(with: answer) as? [String: Any]
+        try items(try await desk.pull("jobs", countMax: count, wait: wait))
+    }
+
+    private func items(_ answer: SubscriptionDesk.Answer) throws -> [Item] {
+        let object = try JSONSerialization.jsonObject(with: Data(answer.bytes)) as? [String: Any]
         return try #require(object?["events"] as? [[String: Any]]).map { event in
             Item(
                 receipt: try #require((event["receipt"] as? String).flatMap { Receipt($0) }),
@@ -115,6 +118,42 @@ struct SubscriptionDeskTests {
             return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
         }
         #expect(made == 1)
+    }
+
+    @Test func consumersThatDoNotTakeLargeAnswersHoldNoMoreThanThereIsRoomFor() async throws {
+        let room = StreamRoom(bytesMax: 3 << 20, slice: .zero)
+        let desk = place.subscriptions(room: room)
+        _ = try await desk.put("jobs", try settings(), from: .earliest)
+        try await place.commit(1, ids: [1, 2, 3], noteBytes: 2 << 20)
+        let first = try await desk.pull("jobs", countMax: 9, wait: .zero)
+        #expect(try items(first).map(\.offset) == [0])
+        async let second = desk.pull("jobs", countMax: 9, wait: .seconds(3600))
+        while !room.isAwaited { await Task.yield() }
+        let status = try await place.log.statistics().subscriptions.first
+        #expect(status?.inFlightCount == 1, "what cannot be sent is not given out")
+        try #require(first.taken)()
+        let next = try await second
+        #expect(try items(next).map(\.offset) == [1])
+        try #require(next.taken)()
+        #expect(room.byteCount == 0)
+        let small = try await desk.pull("jobs", countMax: 9, wait: .zero)
+        try #require(small.taken)()
+        _ = try await pull(desk, 1)
+        #expect(room.byteCount == 0, "an answer without events holds nothing")
+    }
+
+    @Test func aConsumerThatTakesTooLongOverALargeAnswerIsCutWhenOthersWait() async throws {
+        let room = StreamRoom(bytesMax: 3 << 20, slice: .zero)
+        let desk = place.subscriptions(room: room)
+        _ = try await desk.put("jobs", try settings(), from: .earliest)
+        try await place.commit(1, ids: [1, 2], noteBytes: 2 << 20)
+        let (cuts, cut) = AsyncStream.makeStream(of: Void.self)
+        let first = try await desk.pull("jobs", countMax: 9, wait: .zero) { cut.yield() }
+        async let second = desk.pull("jobs", countMax: 9, wait: .seconds(3600))
+        for await _ in cuts { break }
+        // The connection ends, and with it the answer.
+        try #require(first.taken)()
+        #expect(try items(try await second).map(\.offset) == [1])
     }
 
     /// Nobody hands anything back and no time ends: whatever comes twice was forgotten or given to two.
