@@ -1,3 +1,5 @@
+import ByteKit
+import ChangeModel
 package import ConnectorKit
 
 /// One reader of the log that wants every batch in order: from memory while it keeps up, from the database when not.
