@@ -31,6 +31,12 @@ struct SubscriptionDeskTests {
         try items(try await desk.pull("jobs", countMax: count, wait: wait))
     }
 
+    /// The consumer has the answer, or its connection ended.
+    private func taken(_ answer: SubscriptionDesk.Answer) throws {
+        let taken = try #require(answer.taken)
+        taken()
+    }
+
     private func items(_ answer: SubscriptionDesk.Answer) throws -> [Item] {
         let object = try JSONSerialization.jsonObject(with: Data(answer.bytes)) as? [String: Any]
         return try #require(object?["events"] as? [[String: Any]]).map { event in
@@ -126,13 +132,13 @@ struct SubscriptionDeskTests {
         while !room.isAwaited { await Task.yield() }
         let status = try await place.log.statistics().subscriptions.first
         #expect(status?.inFlightCount == 1, "what cannot be sent is not given out")
-        try #require(first.taken)()
+        try taken(first)
         let next = try await second
         #expect(try items(next).map(\.offset) == [1])
-        try #require(next.taken)()
+        try taken(next)
         #expect(room.byteCount == 0)
         let small = try await desk.pull("jobs", countMax: 9, wait: .zero)
-        try #require(small.taken)()
+        try taken(small)
         _ = try await pull(desk, 1)
         #expect(room.byteCount == 0, "an answer without events holds nothing")
     }
@@ -147,7 +153,7 @@ struct SubscriptionDeskTests {
         async let second = desk.pull("jobs", countMax: 9, wait: .seconds(3600))
         for await _ in cuts { break }
         // The connection ends, and with it the answer.
-        try #require(first.taken)()
+        try taken(first)
         #expect(try items(try await second).map(\.offset) == [1])
     }
 
