@@ -11,8 +11,6 @@ package final class EventDesk: Sendable {
         package var streamCountMax = 64
         /// How long a stream may be silent.
         package var heartbeat = Duration.seconds(15)
-        /// How long a reader may take over a large event while others wait, besides what its length needs.
-        package var patience = Duration.seconds(30)
 
         /// The usual ones.
         package init() {}
@@ -81,11 +79,8 @@ package final class EventDesk: Sendable {
         return first..<max(first, feed.nextOffset)
     }
 
-    /// Opens a stream. ``close(_:)`` it. `cut` is to end the reader's connection: it is called when the reader takes too
-    /// long over a large event while others wait. Throws what the reader must know before it gets anything.
-    package func stream(
-        _ request: Request, cut: @escaping @Sendable () -> Void = {}
-    ) async throws(ConnectorFailure) -> EventStream {
+    /// Opens a stream. ``close(_:)`` it. Throws what the reader must know before it gets anything.
+    package func stream(_ request: Request) async throws(ConnectorFailure) -> EventStream {
         let (feed, counter, consumer) = try open()
         guard streams.take() else { throw EventFailure.tooManyStreams(limits.streamCountMax) }
         do throws(ConnectorFailure) {
@@ -93,7 +88,7 @@ package final class EventDesk: Sendable {
             let end = max(first, feed.nextOffset)
             var plan = EventStream.Plan(
                 view: request.view, form: request.form, start: first, end: request.follows ? nil : end,
-                countMax: request.countMax, heartbeat: limits.heartbeat, patience: limits.patience)
+                countMax: request.countMax, heartbeat: limits.heartbeat)
             if let last = request.last {
                 plan.start = last.offset
                 plan.last = last
@@ -112,7 +107,7 @@ package final class EventDesk: Sendable {
                 }
             }
             if plan.start < first { throw EventFailure.retainedAway(plan.start, first: first) }
-            return try EventStream(origin, plan, consumer, room, cut: cut)
+            return try EventStream(origin, plan, consumer, room)
         } catch {
             streams.giveBack()
             throw error

@@ -15,6 +15,13 @@ enum EventFailure {
             setting: "server.streams", hint: "end one, or raise server.streams")
     }
 
+    /// An event that is made again to go on with it is not what it was: contracts or classes changed meanwhile.
+    static func changed(_ offset: UInt64) -> ConnectorFailure {
+        ConnectorFailure(
+            "events.changed", .retry, "the event at log offset \(offset) is written otherwise than when it began",
+            hint: "come again: it is sent from its beginning")
+    }
+
     /// As many bytes of events as may be are on their way to other consumers.
     static func crowded() -> ConnectorFailure {
         ConnectorFailure(

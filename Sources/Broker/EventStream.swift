@@ -6,8 +6,8 @@ private import Synchronization
 
 /// Events of the log, one behind the other, for one reader that takes them at its own pace.
 ///
-/// Nothing is made before the reader has taken what was made before, and what can be read again is let go of when others
-/// wait for room: so a slow reader holds one piece of events and costs nobody else anything.
+/// Nothing is made before the reader has taken what was made before, and what can be made again is let go of when others
+/// wait for room: so a slow reader holds a part of an event at least and costs nobody else anything.
 package actor EventStream {
     /// How events are written.
     package enum Form: Sendable, Equatable {
@@ -33,8 +33,6 @@ package actor EventStream {
         package var countMax: Int?
         /// How long nothing may be written.
         package var heartbeat: Duration
-        /// How long a client may take over a large event while others wait, besides what its length needs.
-        package var patience: Duration
     }
 
     /// What comes next.
@@ -50,13 +48,15 @@ package actor EventStream {
     private let plan: Plan
     private let events: LogConsumer
     private let room: StreamRoom
-    /// Ends the client's connection.
-    private let cut: @Sendable () -> Void
     private var reading: EventReading
     private var writer: EventFraming
     /// What stands for the bytes that the stream holds, or waits in line to hold.
     private var ticket: StreamRoom.Ticket
     private var holding = Holding.nothing
+    /// The event that is on its way in parts.
+    private var long: LongPiece?
+    /// From where the piece was made that was made last.
+    private var made: LongPiece.Start
     private var hasBegun = false
     private var isBroken = false
     private var isOver = false
@@ -68,8 +68,8 @@ package actor EventStream {
         case nothing
         /// A batch, which can be read again.
         case batch
-        /// A large event, until the client has it.
-        case event
+        /// A long piece, which can be made again.
+        case piece
     }
 
     /// How many bytes of events are made at a time; a single event may be longer.
@@ -79,24 +79,21 @@ package actor EventStream {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { events.unownedExecutor }
 
     init(
-        _ origin: EventOrigin, _ plan: Plan, _ events: LogConsumer, _ room: StreamRoom,
-        cut: @escaping @Sendable () -> Void
+        _ origin: EventOrigin, _ plan: Plan, _ events: LogConsumer, _ room: StreamRoom
     ) throws(ConnectorFailure) {
         self.plan = plan
         self.events = events
         self.room = room
-        self.cut = cut
         ticket = room.ticket()
         reading = try EventReading(origin, plan.view, from: plan.start)
         writer = EventFraming(plan.form)
         left = plan.countMax ?? .max
+        made = LongPiece.Start(offset: plan.start, writer: writer, left: left)
     }
 
     /// What comes next. Waits for events, and gives a sign of life when there are none for a while; when the task is
     /// cancelled, the stream ends.
     package func next() async -> Step {
-        // The client has the last piece.
-        if case .event = holding { letGo() }
         if isBroken { return .broken }
         if isOver { return .end }
         if !hasBegun {
@@ -104,23 +101,23 @@ package actor EventStream {
             if let greeting = writer.greeting { return .piece(greeting) }
         }
         do throws(ConnectorFailure) {
-            if let piece = try await nextPiece() {
-                hold(piece)
-                return .piece(piece)
-            }
+            if let piece = try await nextPiece() { return .piece(piece) }
             isOver = true
             // What was to have an end must not seem to have come to it.
             isBroken = isCutShort
             let last: Step = isBroken ? .broken : .end
-            return Task.isCancelled ? writer.farewell.map { .piece($0) } ?? last : last
+            return Task.isCancelled && long == nil ? writer.farewell.map { .piece($0) } ?? last : last
         } catch {
             isBroken = true
+            // Inside of an event there is no room for words.
+            if long != nil { return .broken }
             return writer.failure(error).map { .piece($0) } ?? .broken
         }
     }
 
-    /// True when the answer has an end, and is not there.
+    /// True when the answer ends inside of an event, or has an end and is not there.
     private var isCutShort: Bool {
+        if long != nil { return true }
         guard left > 0, plan.end != nil || plan.countMax != nil else { return false }
         return plan.end.map { reading.next < $0 } ?? true
     }
@@ -128,27 +125,57 @@ package actor EventStream {
     /// Lets go of what the stream holds. Call it once behind the last step.
     package func close() {
         letGo()
-        isOver = true
+        (isOver, long) = (true, nil)
+        reading.letGo()
     }
 
     /// Nil when the stream is at its end, or the task is cancelled.
     private func nextPiece() async throws(ConnectorFailure) -> [UInt8]? {
+        if long == nil {
+            guard let piece = try await makePiece() else { return nil }
+            guard piece.count > LongPiece.partBytes else { return piece }
+            long = LongPiece(piece, from: made)
+            hold(piece)
+        }
+        return try await nextPart()
+    }
+
+    /// Some more of a long piece, which is made again when others had its room meanwhile.
+    private func nextPart() async throws(ConnectorFailure) -> [UInt8]? {
+        if let start = long?.startIfForgotten {
+            reading.move(to: start.offset)
+            (writer, left) = (start.writer, start.left)
+            guard let piece = try await makePiece() else { return nil }
+            guard long?.takeAgain(piece) == true else { throw EventFailure.changed(start.offset) }
+            hold(piece)
+        }
+        let part = long?.nextPart()
+        if long?.isAtEnd ?? true {
+            long = nil
+            letGo()
+        }
+        return part
+    }
+
+    /// Makes events until there are some. Nil when the stream is at its end, or the task is cancelled.
+    private func makePiece() async throws(ConnectorFailure) -> [UInt8]? {
         var deadline = ContinuousClock.now + plan.heartbeat
         while !Task.isCancelled {
             if left == 0 || plan.end.map({ reading.next >= $0 }) ?? false { return nil }
             if reading.needsBatch, try await takeBatch(orUntil: deadline) == false {
                 if ContinuousClock.now < deadline { continue }
-                if let sign = writer.signOfLife { return sign }
+                if long == nil, let sign = writer.signOfLife { return sign }
                 deadline = .now + plan.heartbeat
                 continue
             }
             let logged = reading.batch
+            made = LongPiece.Start(offset: reading.next, writer: writer, left: left)
             guard let records = try reading.events(bytesMax: Self.pieceBytes), let logged else { continue }
             writer.looked(before: reading.next, in: logged)
             let wanted = records.records.prefix(left)
             left -= wanted.count
             if !wanted.isEmpty { return writer.write(wanted, of: records, logged) }
-            if ContinuousClock.now >= deadline, let sign = writer.signOfLife { return sign }
+            if long == nil, ContinuousClock.now >= deadline, let sign = writer.signOfLife { return sign }
         }
         return nil
     }
@@ -181,14 +208,11 @@ package actor EventStream {
         return true
     }
 
-    /// A large event takes room until the client has it.
+    /// A long piece takes room until its last part is on the way. What is left of its batch is read again.
     private func hold(_ piece: [UInt8]) {
-        guard piece.count > StreamRoom.freeBytes else { return }
-        holding = .event
-        // What is left of its batch is read again.
+        holding = .piece
         reading.letGo()
-        let time = StreamRoom.time(for: piece.count, patience: plan.patience)
-        room.hold(piece.count, for: ticket, time: time, letGo: letGo(of: ticket))
+        room.hold(piece.count, for: ticket, time: room.slice, letGo: letGo(of: ticket))
     }
 
     private nonisolated func letGo(of ticket: StreamRoom.Ticket) -> @Sendable () -> Void {
@@ -199,12 +223,11 @@ package actor EventStream {
     private func makeRoom(_ asked: StreamRoom.Ticket) {
         guard asked == ticket else { return }
         switch holding {
-        case .nothing: break
-        case .batch:
-            reading.letGo()
-            letGo()
-        case .event: cut()
+        case .nothing: return
+        case .batch: reading.letGo()
+        case .piece: long?.forget()
         }
+        letGo()
     }
 
     private func letGo() {

@@ -32,7 +32,8 @@ final class StreamRoom: Sendable {
 
     private let state = Mutex(State())
     private let bytesMax: Int
-    private let slice: Duration
+    /// How long each has what it got at least, while others wait.
+    let slice: Duration
 
     /// What takes no more than this is held without asking.
     static let freeBytes = 1 << 20
@@ -108,7 +109,7 @@ final class StreamRoom: Sendable {
         }
     }
 
-    /// How long a client may take over a large event while others wait: it is cut off behind that.
+    /// How long a client may take over what cannot be made again while others wait: it is cut off behind that.
     static func time(for byteCount: Int, patience: Duration) -> Duration {
         patience + .milliseconds(byteCount / 1024)
     }

@@ -37,14 +37,13 @@ package struct EventsAPI: Sendable {
     private func stream(_ request: APIRequest) async throws(HTTPProblem) -> APIReply {
         let asked = try EventQuery(request, clearance: clearance)
         let stream: EventStream
-        let cut = ClientCut()
         do throws(ConnectorFailure) {
-            stream = try await desk.stream(asked.request) { cut.end() }
+            stream = try await desk.stream(asked.request)
         } catch {
             throw await problem(error)
         }
         let desk = desk
-        let reply = ReplyStream(cut: cut) {
+        let reply = ReplyStream {
             switch await stream.next() {
             case .piece(let bytes): .piece(bytes)
             case .end: .end

@@ -22,7 +22,6 @@ struct HTTPService {
         var limits = EventDesk.Limits()
         limits.streamCountMax = server.streamCountMax
         limits.heartbeat = server.heartbeat
-        limits.patience = server.stallTime
         let eventDesk = EventDesk(
             project.eventOrigin, limits: limits, feed: { pipeline.feed },
             makeReader: { () throws(ConnectorFailure) in try log.makeReader() })

@@ -100,20 +100,44 @@ struct EventStreamTests {
         desk.close(slow)
     }
 
-    @Test func aReaderThatTakesTooLongOverALargeEventIsCutWhenOthersWait() async throws {
-        for commit in 1...2 as ClosedRange<UInt64> { try await place.commit(commit, ids: [1], noteBytes: 2 << 20) }
-        var limits = EventDesk.Limits()
-        limits.patience = .zero
-        let desk = place.events(limits, room: StreamRoom(bytesMax: 1, slice: .zero))
-        let (cuts, cut) = AsyncStream.makeStream(of: Void.self)
-        let slow = try await desk.stream(everything) { cut.yield() }
-        #expect(await word(slow) == .piece)
+    @Test func aReaderThatTakesALargeEventSlowlyKeepsNobodyFromReadingAndGetsItWhole() async throws {
+        for commit in 1...2 as ClosedRange<UInt64> { try await place.commit(commit, ids: [1], noteBytes: 5 << 19) }
+        let room = StreamRoom(bytesMax: 1, slice: .zero)
+        let desk = place.events(room: room)
+        let (alone, slow) = (try await desk.stream(everything), try await desk.stream(everything))
+        let whole = await bytes(alone)
+        desk.close(alone)
+        guard case .piece(let first) = await slow.next() else { throw StreamEnded() }
+        #expect(first.count == 1 << 20 && room.byteCount > 1 << 20)
         let quick = try await desk.stream(everything)
-        async let count = lines(quick)
-        for await _ in cuts { break }
-        desk.close(slow)
-        #expect(await count == 2)
+        #expect(await bytes(quick) == whole)
         desk.close(quick)
+        // It is made again, and goes on inside of the event.
+        let rest = await bytes(slow)
+        #expect(first + rest == whole)
+        #expect(room.byteCount == 0)
+        desk.close(slow)
+    }
+
+    @Test func aLargeEventThatIsCutInTheMiddleDoesNotSeemWhole() async throws {
+        try await place.commit(1, ids: [1], noteBytes: 5 << 19)
+        var endless = everything
+        endless.follows = true
+        let desk = place.events(room: StreamRoom(bytesMax: 1, slice: .zero))
+        let stream = try await desk.stream(endless)
+        #expect(await word(stream) == .piece)
+        let quick = try await desk.stream(everything)
+        #expect(await lines(quick) == 1, "now the other one has let go")
+        #expect(await nextOfCancelled(stream) == .broken)
+        desk.close(quick)
+        desk.close(stream)
+    }
+
+    /// All bytes until the end.
+    private func bytes(_ stream: EventStream) async -> [UInt8] {
+        var all: [UInt8] = []
+        while case .piece(let bytes) = await stream.next() { all += bytes }
+        return all
     }
 }
 
