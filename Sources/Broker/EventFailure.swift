@@ -1,4 +1,5 @@
 internal import ConnectorKit
+internal import EventLog
 
 /// Why events cannot be had. Every code stands in `docs/reference/errors.md`.
 enum EventFailure {
@@ -41,7 +42,7 @@ enum EventFailure {
     /// The log has no such offset any more.
     static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
         ConnectorFailure(
-            "log.retained_away", .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
+            LogReader.retainedAwayCode, .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
             setting: "log.retention", hint: "read from=earliest, and know that events before offset \(first) are gone")
     }
 

@@ -72,3 +72,8 @@ package enum UTCTime {
         return values.count == widths.count ? values : nil
     }
 }
+
+extension Duration {
+    /// Whole microseconds.
+    package var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
+}

@@ -147,8 +147,3 @@ private struct RetentionScan {
         return scan
     }
 }
-
-extension Duration {
-    /// Whole microseconds.
-    var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
-}

@@ -114,7 +114,7 @@ enum LogFailure {
     /// An offset that retention has removed.
     static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
         ConnectorFailure(
-            "log.retained_away", .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
+            LogReader.retainedAwayCode, .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
             setting: "log.retention", hint: "begin at \(first) or later (--from earliest), or take a new snapshot")
     }
 
