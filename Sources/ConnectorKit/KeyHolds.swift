@@ -1,4 +1,3 @@
-internal import ByteKit
 internal import ChangeModel
 
 /// Keys of which a record waits, so that later records of the same key must wait behind it.
