@@ -103,7 +103,8 @@ extension SubscriptionDesk {
             while leases.count < countMax, line.state.leaseMax > 0, pieceCount < Self.piecesInALook,
                 try line.scan(before: end)
             {
-                pieceCount += 1
+                // What takes long to read is enough for one look.
+                pieceCount += line.lastBatchBytes > StreamRoom.freeBytes ? Self.piecesInALook : 1
                 leases += line.state.lease(countMax - leases.count, now: UTCTime.now())
             }
             let deliveries = try line.deliveries(of: leases)
@@ -112,7 +113,7 @@ extension SubscriptionDesk {
             if !deliveries.isEmpty {
                 return .events(Answer(bytes: Self.answer(deliveries, epoch: line.stored.epoch)))
             }
-            return pieceCount == Self.piecesInALook ? .more : .nothing(line, wakeCount: wakeCount)
+            return pieceCount >= Self.piecesInALook ? .more : .nothing(line, wakeCount: wakeCount)
         } catch {
             line.state.withdraw(leases)
             throw .failure(error)

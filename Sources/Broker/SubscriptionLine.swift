@@ -17,6 +17,8 @@ final class SubscriptionLine {
     private var lastSleeper: UInt64 = 0
     /// How often those who wait were woken.
     private(set) var wakeCount = 0
+    /// How many bytes the batch has that was looked at last.
+    private(set) var lastBatchBytes = 0
     /// When progress without consumers was last stored.
     private var storedAt = ContinuousClock.now
 
@@ -52,6 +54,7 @@ final class SubscriptionLine {
         guard state.next < end, state.room > 0 || state.isRestoring else { return false }
         if scout.needsBatch {
             guard let logged = try reader.read(from: scout.next) else { return false }
+            lastBatchBytes = logged.batch.body.count
             try scout.take(logged)
         }
         do throws(ConnectorFailure) {
