@@ -6,8 +6,8 @@ private import Synchronization
 
 /// Events of the log, one behind the other, for one reader that takes them at its own pace.
 ///
-/// Nothing is made before the reader has taken what was made before, and what can be made again is let go of when others
-/// wait for room: so a slow reader holds a part of an event at least and costs nobody else anything.
+/// Nothing is made before the reader has taken what was made before, and what can be made again is let go of when
+/// others wait for room: so a slow reader holds one part of an event and costs nobody else anything.
 package actor EventStream {
     /// How events are written.
     package enum Form: Sendable, Equatable {
