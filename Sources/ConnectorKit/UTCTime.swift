@@ -74,6 +74,10 @@ package enum UTCTime {
 }
 
 extension Duration {
-    /// Whole microseconds.
-    package var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
+    /// Whole microseconds; the most that there are for a time that is longer.
+    package var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let whole = seconds.multipliedReportingOverflow(by: 1_000_000)
+        return whole.overflow ? Int64.max : whole.partialValue &+ attoseconds / 1_000_000_000_000
+    }
 }
