@@ -1,7 +1,7 @@
 /// How long the capture of bulk may wait for sinks that keep up.
 ///
-/// Time that was not waited earns a quarter of itself, up to ``creditMax``. So sinks make the rows of a snapshot at most
-/// a fifth slower to come into the log, whatever they do, and the changes of the stream behind those rows with them.
+/// Time that was not waited earns a quarter of itself, up to ``creditMax``. So sinks delay the rows of a snapshot, and
+/// the changes of the stream behind those rows, by a fifth of the time at most, whatever they do.
 package struct BulkPatience {
     /// The longest single wait, and what there is at the beginning. As much again is earned in four times the time.
     package static let creditMax = Duration.milliseconds(500)
