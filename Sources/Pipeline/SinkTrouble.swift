@@ -25,8 +25,8 @@ final class SinkTrouble: Sendable {
         self.logger = logger
     }
 
-    /// True while the sink does not get on.
-    var isReported: Bool { state.withLock { $0.failure != nil } }
+    /// Why the sink does not get on; nil while it does.
+    var failure: ConnectorFailure? { state.withLock { $0.failure } }
 
     /// Notes what the sink says; nil when it gets on again. Callable from any thread.
     func report(_ failure: ConnectorFailure?, retryIn pause: Duration?) {
