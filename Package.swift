@@ -221,6 +221,7 @@ let package = Package(
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "ProgramTesting", "WebhookSink",
             ],
+            exclude: ["Front"],
             swiftSettings: house),
         .testTarget(
             name: "NATSSinkTests",

@@ -13,6 +13,8 @@ private import Glibc
     var delivery: Delivery?
 
     private let list = HeaderList()
+    /// Where libcurl writes what went wrong, ended by a zero.
+    private let errorText: UnsafeMutableBufferPointer<CChar>
     private let allowsPrivateAddresses: Bool
     private let responseBytesMax: Int
     private var responseBytes = 0
@@ -23,13 +25,18 @@ private import Glibc
     init(_ settings: WebhookSettings) throws(ConnectorFailure) {
         guard let handle = unsafe curl_easy_init() else { throw WebhookFailure.client("begin") }
         unsafe self.handle = handle
+        unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        unsafe errorText.initialize(repeating: 0)
         // A proxy's address is its own matter, and where it connects to is the proxy's.
         allowsPrivateAddresses = settings.allowsPrivateAddresses || settings.proxy != nil
         responseBytesMax = settings.responseBytesMax
         guard setUp(settings) else { throw WebhookFailure.client("take its options") }
     }
 
-    deinit { unsafe curl_easy_cleanup(handle) }
+    deinit {
+        unsafe curl_easy_cleanup(handle)
+        unsafe errorText.deallocate()
+    }
 
     /// The transfer that a handle belongs to.
     static func of(_ handle: UnsafeMutableRawPointer) -> Transfer? {
@@ -45,6 +52,7 @@ private import Glibc
         _ delivery: Delivery, _ signer: Signer, timestamp: Int, tail: UnsafeMutablePointer<curl_slist>?
     ) throws(ConnectorFailure) {
         self.delivery = delivery
+        unsafe errorText[0] = 0
         (responseBytes, isResponseTooLong, isAddressRefused) = (0, false, false)
         try writeHeaders(delivery, signer, timestamp)
         let body = unsafe delivery.content.unsafeBytes(delivery.body)
@@ -89,10 +97,15 @@ private import Glibc
         unsafe curl_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
         unsafe curl_get_long(handle, CURLINFO_OS_ERRNO, &systemError)
         unsafe curl_get_offset(handle, CURLINFO_RETRY_AFTER, &retryAfter)
-        return Outcome(
+        var outcome = Outcome(
             result: result.rawValue, status: status, retryAfter: Int(clamping: retryAfter),
             isResponseTooLong: isResponseTooLong, isAddressRefused: isAddressRefused,
             systemError: Int32(truncatingIfNeeded: systemError))
+        if result == CURLE_OK { return outcome }
+        unsafe curl_get_long(handle, CURLINFO_HTTP_CONNECTCODE, &outcome.proxyStatus)
+        unsafe curl_get_long(handle, CURLINFO_SSL_VERIFYRESULT, &outcome.verifyResult)
+        if let text = unsafe errorText.baseAddress { outcome.reason = unsafe String(cString: text) }
+        return outcome
     }
 
     // MARK: What libcurl calls
@@ -156,6 +169,7 @@ private import Glibc
             && curl_set_pointer(handle, CURLOPT_HEADERDATA, context) == CURLE_OK
             && curl_set_socket_function(handle, open) == CURLE_OK
             && curl_set_pointer(handle, CURLOPT_OPENSOCKETDATA, context) == CURLE_OK
+            && curl_set_buffer(handle, CURLOPT_ERRORBUFFER, errorText.baseAddress) == CURLE_OK
     }
 
     private func setProtocol(_ settings: WebhookSettings) -> Bool {

@@ -27,6 +27,12 @@ struct Outcome: Sendable, Equatable {
     var isAddressRefused = false
     /// The number of the system's last error; 0 without one.
     var systemError: Int32 = 0
+    /// The status with which a proxy answered the request for a tunnel; 0 without one.
+    var proxyStatus = 0
+    /// What OpenSSL says about the endpoint's certificate; 0 for nothing bad.
+    var verifyResult = 0
+    /// What went wrong, in libcurl's words.
+    var reason = ""
 }
 
 /// Every failure of the webhook sink, in one place: which CURLcode and which status has which code and consequence.
@@ -127,6 +133,16 @@ enum WebhookFailure {
                     "set allow_private_addresses: true when events may go to it"),
                 pause: nil)
         }
+        if outcome.proxyStatus >= 300 {
+            return .again(
+                failure(
+                    "webhook.proxy_refused",
+                    "the proxy answered with status \(outcome.proxyStatus) when asked for a connection to \(origin)",
+                    outcome.proxyStatus == 407
+                        ? "set the user and password that it wants in proxy: http://user:password@host:port"
+                        : "have it allow connections to the endpoint, or set another proxy"),
+                pause: nil)
+        }
         switch CURLcode(rawValue: outcome.result) {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT:
             return .again(
@@ -141,11 +157,7 @@ enum WebhookFailure {
                 pause: nil)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:
-            return .again(
-                failure(
-                    "webhook.tls", "no TLS connection to \(origin): \(reason)",
-                    "see the reason with: openssl s_client -connect HOST:PORT; a CA of your own belongs in tls.ca"),
-                pause: nil)
+            return tls(outcome, reason, origin)
         case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_CIPHER,
             CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED:
             return .stop(
@@ -154,6 +166,8 @@ enum WebhookFailure {
                     hint: "look whether the files of tls exist, can be read, hold PEM and belong together"))
         case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
             return .again(client("send: \(reason)"), pause: nil)
+        // The endpoint looks at the client's certificate when the client takes TLS for made.
+        case CURLE_RECV_ERROR where isAlert(outcome.reason): return tls(outcome, reason, origin)
         default:
             return .again(
                 failure(
@@ -162,6 +176,27 @@ enum WebhookFailure {
                 pause: nil)
         }
     }
+
+    private static func tls(_ outcome: Outcome, _ reason: String, _ origin: String) -> Verdict {
+        let detail = outcome.reason.isEmpty ? reason : outcome.reason
+        return .again(
+            failure("webhook.tls", "no TLS connection to \(origin): \(detail)", tlsHint(outcome)), pause: nil)
+    }
+
+    /// The numbers are OpenSSL's, see X509_STORE_CTX_get_error(3); others say that nothing was found.
+    private static func tlsHint(_ outcome: Outcome) -> String {
+        switch outcome.verifyResult {
+        case 9, 10: "the endpoint's certificate must be renewed, unless the clock of this machine is wrong"
+        case 18...21: "when the endpoint's authority is one of your own, name its certificate in tls.ca"
+        case _ where isAlert(outcome.reason):
+            "when the endpoint wants a client certificate, name one that it trusts in tls.certificate and tls.key"
+        case _ where outcome.reason.contains("name"): "set url to a name that the endpoint's certificate is for"
+        default: "see the reason with: openssl s_client -connect HOST:PORT"
+        }
+    }
+
+    /// True when the endpoint ended TLS and said why.
+    private static func isAlert(_ reason: String) -> Bool { reason.contains(" alert ") }
 
     private static func failure(_ code: String, _ message: String, _ hint: String?) -> ConnectorFailure {
         ConnectorFailure(code, .retry, message, setting: "url", hint: hint)

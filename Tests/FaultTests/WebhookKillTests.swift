@@ -64,7 +64,7 @@ private final class PostedTill {
         receiver = try HTTPReceiver { request in
             // Some fail; of some the response is lost.
             if request.number % 23 == 7 { return .status(503) }
-            return request.number % 41 == 11 ? .reset : .status(204)
+            return request.number % 41 == 11 ? .reset() : .status(204)
         }
         till = try Till(
             sinks: """

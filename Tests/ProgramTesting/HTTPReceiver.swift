@@ -34,8 +34,12 @@ package final class HTTPReceiver: @unchecked Sendable {
         case status(Int, fields: [String] = [], body: String = "")
         /// Bytes as they are, and the end of the connection.
         case bytes(String)
-        /// No response, and the end of the connection by a reset.
-        case reset
+        /// These bytes, and the end of the connection by a reset.
+        case reset(after: String = "")
+        /// A proper response to the last request of a connection, which ends with it.
+        case last(Int)
+        /// These bytes one by one, with a time between them.
+        case trickle(String, TimeInterval)
         /// An answer after a time.
         case late(TimeInterval, Answer)
         /// No response until the receiver is stopped.
@@ -154,7 +158,17 @@ package final class HTTPReceiver: @unchecked Sendable {
         case .bytes(let bytes):
             _ = Self.send(socket, bytes)
             return false
-        case .reset:
+        case .last(let status):
+            _ = Self.send(socket, "HTTP/1.1 \(status) Status\r\nContent-Length: 0\r\n\r\n")
+            return false
+        case .trickle(let bytes, let pause):
+            for byte in bytes.unicodeScalars {
+                guard Self.send(socket, String(byte)) else { return false }
+                Thread.sleep(forTimeInterval: pause)
+            }
+            return true
+        case .reset(let bytes):
+            _ = Self.send(socket, bytes)
             var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
             setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
             return false

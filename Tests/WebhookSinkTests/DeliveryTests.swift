@@ -172,7 +172,7 @@ struct DeliveryTests {
     }
 
     @Test func descriptorsAndThreadsDoNotGrow() async throws {
-        let fixture = try SinkFixture { $0.number % 7 == 3 ? .reset : .status(204) }
+        let fixture = try SinkFixture { $0.number % 7 == 3 ? .reset() : .status(204) }
         func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
         try await fixture.deliver((0..<20).map { SampleEvent($0, key: "k\($0)") })
         let before = try descriptors()

@@ -10,8 +10,9 @@ struct FailureTests {
     /// What the first request meets; later ones succeed.
     @Test(arguments: [
         HTTPReceiver.Answer.status(500), .status(503), .status(429), .status(408), .status(425), .status(401),
-        .status(403), .status(404), .status(302, fields: ["Location: http://127.0.0.1:1/"]), .status(304), .reset,
+        .status(403), .status(404), .status(302, fields: ["Location: http://127.0.0.1:1/"]), .status(304), .reset(),
         .bytes("HTTP/1.1 204 No Con"), .bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .bytes(""),
+        .reset(after: "HTTP/1.1 2"), .reset(after: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
         .bytes("this is not HTTP\r\n\r\n"), .bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
     ])
     func whatMayPassIsRepeatedWithTheSameId(answer: HTTPReceiver.Answer) async throws {
@@ -87,6 +88,30 @@ struct FailureTests {
         }
         #expect(try await fixture.deliver([SampleEvent(0, key: "a")]) == .durable(before: 1))
         #expect(fixture.receiver.requests.map(\.id) == ["shop-0", "shop-0", "shop-0"])
+    }
+
+    @Test func anEndpointThatAnswersByteByByteIsWaitedForNoLonger() async throws {
+        let slow = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "x", count: 1000)
+        let fixture = try SinkFixture(["timeout": .duration(.milliseconds(300))]) {
+            $0.number < 2 ? .trickle(slow, 0.02) : .status(204)
+        }
+        #expect(try await fixture.deliver([SampleEvent(0, key: "a")]) == .durable(before: 1))
+        #expect(fixture.receiver.requests.map(\.id) == ["shop-0", "shop-0", "shop-0"])
+    }
+
+    @Test func anAnswerThatComesByteByByteIsOne() async throws {
+        let small = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        let fixture = try SinkFixture { _ in .trickle(small, 0) }
+        #expect(try await fixture.deliver((0..<5).map { SampleEvent($0, key: "a") }) == .durable(before: 5))
+        #expect(fixture.receiver.requests.count == 5 && fixture.receiver.connectionCount == 1)
+    }
+
+    /// A failure would make a dead letter at once.
+    @Test func aConnectionThatTheEndpointEndedBetweenRequestsIsNoFailure() async throws {
+        let retry = SettingValues(["give_up_after": .duration(.milliseconds(1))])
+        let fixture = try SinkFixture(["concurrency": .integer(2), "retry": .group(retry)]) { _ in .last(200) }
+        #expect(try await fixture.deliver((0..<200).map { SampleEvent($0, key: "k\($0)") }) == .durable(before: 200))
+        #expect(Set(fixture.receiver.requests.map(\.id)).count == 200)
     }
 
     @Test func anAnswerAfterTheTimeOutComesTooLate() async throws {

@@ -121,11 +121,12 @@ final class Counter: Sendable {
 
 /// What a sink reports to the pipeline.
 final class Reports: Sendable {
-    private let reports = Mutex<[(code: String?, pause: Duration)]>([])
+    private let reports = Mutex<[(failure: ConnectorFailure?, pause: Duration)]>([])
 
     func add(_ failure: ConnectorFailure?, _ pause: Duration?) {
-        reports.withLock { $0.append((failure?.code, pause ?? .zero)) }
+        reports.withLock { $0.append((failure, pause ?? .zero)) }
     }
 
-    var all: [(code: String?, pause: Duration)] { reports.withLock { $0 } }
+    var all: [(code: String?, pause: Duration)] { reports.withLock { $0.map { ($0.failure?.code, $0.pause) } } }
+    var failures: [ConnectorFailure] { reports.withLock { $0.compactMap(\.failure) } }
 }
