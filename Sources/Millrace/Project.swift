@@ -154,13 +154,14 @@ struct Project {
             if strangers.count == sink.tables.count {
                 return [
                     Finding(
-                        .warning, "sink.no_tables", "sink \(sink.name) gets nothing: no captured table fits its tables",
+                        .warning, "config.sink_gets_nothing",
+                        "sink \(sink.name) gets nothing: no captured table fits its tables",
                         fix: fix)
                 ]
             }
             return strangers.map {
                 Finding(
-                    .warning, "sink.unmatched_table",
+                    .warning, "config.unmatched_table",
                     "\"\($0.text)\" in the tables of sink \(sink.name) fits no captured table", fix: fix)
             }
         }

@@ -4,8 +4,8 @@ import Logging
 extension StopSignal {
     /// Repeats what cannot be done now but may be done later, such as a write on a full disk, with growing pauses and
     /// `line` in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown
-    /// at once, and so is one that comes when the work was tried for `limit`. `told` hears of each failure, and nil when
-    /// the work was done after some.
+    /// at once, and so is one that comes when the work was tried for `limit`. `told` hears of each failure, and nil
+    /// when the work was done after some.
     func retrying<Subject, T: Sendable>(
         _ line: Logger.Message, _ logger: Logger, on subject: inout Subject,
         for limit: Duration? = nil, told: (ConnectorFailure?) -> Void = { _ in },

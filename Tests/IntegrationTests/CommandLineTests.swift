@@ -73,7 +73,7 @@ struct CommandLineTests {
                       new_stream: {replicas: 3}
                       ack_timeout: 1ms
                   archive:
-                    file: {path: "out/{tabel}.jsonl", rotate: {size: 1, age: 0s}}
+                    file: {path: "out/{tabel}.jsonl", rotate: {size: 1B, age: 1ms}}
                   rows:
                     webhook: {url: "https://partner.example/", mode: binary}
                     format: row

@@ -21,14 +21,14 @@ struct SQLiteRunTests {
                     file: {path: out/some.jsonl}
                     tables: [orders, "cust*"]
                 """)
-        let script = "CREATE TABLE orders (id INTEGER PRIMARY KEY)"
+        let script = "PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)"
         _ = try runProgram("/usr/bin/sqlite3", ["-batch", program.folder.path("shop.db"), script])
         let result = try program.run("doctor")
         #expect(result.exitCode == 0)
         let warnings = result.output.split(separator: "\n").filter { $0.hasPrefix("warning") }
         #expect(warnings.count == 2, "\(result.output)")
-        #expect(warnings.first?.contains("[sink.no_tables] sink nothing gets nothing") == true)
-        #expect(warnings.last?.contains("[sink.unmatched_table] \"cust*\" in the tables of sink some") == true)
+        #expect(warnings.first?.contains("[config.sink_gets_nothing] sink nothing gets nothing") == true)
+        #expect(warnings.last?.contains("[config.unmatched_table] \"cust*\" in the tables of sink some") == true)
         #expect(result.output.contains("fix: mend sinks.nothing.tables"))
     }
 
@@ -94,7 +94,7 @@ struct SQLiteRunTests {
     }
 
     @Test func aSecondRunOnTheSameStateFolderIsRefused() throws {
-        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        let program = try shop("PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         let first = try program.start("run")
         try first.waitForError(containing: "capturing")
         let second = try program.run("run", "--until-caught-up")

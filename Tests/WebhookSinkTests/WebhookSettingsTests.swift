@@ -62,7 +62,7 @@ struct WebhookSettingsTests {
         let problem = #expect(throws: SettingProblem.self) {
             _ = try WebhookSettings(values: values, pipelineName: "shop")
         }
-        #expect(problem?.all.map(\.setting) == ["url", "batch", "proxy", "timeout"])
+        #expect(problem?.all.map(\.setting) == ["url", "batch", "proxy", "timeout", "connect_timeout"])
     }
 
     @Test func aBatchSizeWithoutTheModeBatchIsRefusedAndADefaultIsNot() {
