@@ -11,6 +11,9 @@ struct DoctorCommand: AsyncParsableCommand {
             Changes nothing; where a file sink writes it makes a file and removes it. Ends with 0 when capture would \
             work, warnings included, otherwise with 3.
             """)
+
+    @OptionGroup var shared: SharedOptions
+    @Flag(help: "Print a JSON list.")
     var json = false
 
     func run() async throws {
