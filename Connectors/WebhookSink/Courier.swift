@@ -86,7 +86,7 @@ private import Glibc
             unsafe curl_multi_cleanup(multi)
             throw error
         }
-        writer = RequestWriter(mode: settings.mode)
+        writer = RequestWriter(settings)
         headers = FixedHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
         schedule = LaneSchedule(laneCount: settings.concurrency)
         window = DeliveryWindow(at: context.nextOffset)

@@ -52,6 +52,10 @@ package struct WebhookSettings: Sendable, Equatable {
     var headers: [String: String] = [:]
     /// The value of `Authorization`; nil for none.
     var authorization: String?
+    /// How keys and headers of records are sent.
+    var recordHeaders = RecordHeaders()
+    /// True when they are: the sink knows, when it knows the records.
+    var sendsRecordHeaders = false
 
     /// Where in the settings paths of files stand.
     package static let pathSettings = [["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
@@ -79,6 +83,9 @@ package struct WebhookSettings: Sendable, Equatable {
         let headers = check.attempt { () throws(SettingProblem) in
             try Self.checkedHeaders(values.map("headers") ?? [:])
         }
+        let recordHeaders = check.attempt { () throws(SettingProblem) in
+            try Self.recordHeaders(values.group("record_headers") ?? SettingValues())
+        }
         let authorization = check.attempt { () throws(SettingProblem) in
             try Self.authorization(values.group("authentication") ?? SettingValues(), url ?? .none, headers ?? [:])
         }
@@ -91,6 +98,7 @@ package struct WebhookSettings: Sendable, Equatable {
         concurrency = values.integer("concurrency") ?? concurrency
         self.url = url ?? .none
         (self.secrets, self.headers) = (secrets ?? [], headers ?? [:])
+        self.recordHeaders = recordHeaders ?? self.recordHeaders
         (self.authorization, self.tls) = (authorization ?? nil, tls ?? TLS())
         readLimits(values, &check)
         readTimes(values, &check)

@@ -36,6 +36,7 @@ struct Project {
     static func load(_ path: String) throws(ConfigurationProblems) -> Project {
         let configuration = try ConfigurationLoader(tables: ConnectorCatalog.tables).load(path)
         var problems: [ConfigurationProblem] = []
+        @discardableResult
         func attempt<Value>(_ place: ConnectorPlace, _ work: () throws(SettingProblem) -> Value) -> Value? {
             do throws(SettingProblem) {
                 return try work()
@@ -45,8 +46,12 @@ struct Project {
             }
         }
         let source = attempt(.source) { () throws(SettingProblem) in try sourceSettings(configuration) }
-        let sinks = configuration.sinks.compactMap { sink in
-            attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
+        var sinks: [SinkEntry] = []
+        for sink in configuration.sinks {
+            let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
+            guard let entry else { continue }
+            attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkStreams.check(entry, behind: sinks) }
+            sinks.append(entry)
         }
         guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }
         return Project(configuration: configuration, source: source, sinks: sinks)
@@ -107,11 +112,13 @@ struct Project {
     /// A sink object for each sink of the file.
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in
-            SinkPlan(
-                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format), format: entry.format,
+            let debezium = DebeziumOptions(entry.configuration.debezium)
+            return SinkPlan(
+                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format, debezium),
+                format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
-                start: entry.configuration.start, debezium: DebeziumOptions(entry.configuration.debezium))
+                start: entry.configuration.start, debezium: debezium)
         }
     }
 
@@ -132,7 +139,7 @@ struct Project {
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         found += await choiceFindings()
         for sink in sinks { found += await sink.settings.findings() }
-        return found
+        return found + SinkStreams.findings(sinks)
     }
 
     /// Sinks whose `tables` leave them with less than somebody wanted. Nothing when the database could not be asked,
