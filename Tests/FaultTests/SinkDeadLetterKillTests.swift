@@ -28,7 +28,7 @@ struct SinkDeadLetterKillTests {
     @Test(arguments: ["log.sink_letter_delivered:1", "log.sink_letter_delivered:2"])
     func whatIsRetriedArrivesWholeAndInOrderAfterAKill(at point: String) throws {
         let shop = try RefusedTill()
-        try shop.till.work(statements: 1_200, seed: 3)
+        try shop.till.work(statements: 4_000, seed: 3)
         try shop.till.program.catchUp()
         #expect(try shop.letters().count > Self.atATime)
         shop.endpoint.takeAll()
