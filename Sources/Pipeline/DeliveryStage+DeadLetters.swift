@@ -124,7 +124,7 @@ extension DeliveryStage {
             case .replay: return .replay(request)
             case .redeliver(_, let last):
                 // What is refused from here on is what waited, and nothing that was on its way.
-                let receipt = try await give(.empty(nextOffset: turn.next), .required)
+                let receipt = try await giveWhole(.empty(nextOffset: turn.next))
                 try await settle(receipt, .required, &turn, encoder)
                 let outcome = try await redeliver(through: last, turn, encoder)
                 try await readHolds(encoder)
@@ -183,7 +183,7 @@ extension DeliveryStage {
         while !stop.isRequested, let run = try await nextLetters(&course, before: turn.next, encoder) {
             if run.letters.isEmpty { continue }
             let records = RecordBatch.joining(run.records, before: turn.next)
-            let receipt = try await give(records, .required)
+            let receipt = try await giveWhole(records)
             let reasons = try reasons(in: receipt, for: run.letters.count, before: turn.next)
             var delivered: [StoredDeadLetter] = []
             var refused: [(letter: StoredDeadLetter, reason: RejectedRecord)] = []
@@ -206,6 +206,26 @@ extension DeliveryStage {
             course.deliveredCount += delivered.count
         }
         return course.outcome(of: plan.name)
+    }
+
+    /// Has the sink take records and all that it took before. One that tries by itself is waited for as long as the
+    /// patience lasts.
+    private mutating func giveWhole(_ records: RecordBatch) async throws(ConnectorFailure) -> DeliveryReceipt {
+        guard let limit = patience.limit, let trouble, plan.sink.deliversByItself else {
+            return try await give(records, .required)
+        }
+        let writing = Task { [plan, stop] in await Self.write(records, .required, to: plan.sink, stop) }
+        let watching = Task {
+            while !Task.isCancelled, !trouble.lasts(for: limit) { try? await Task.sleep(for: Self.idleInterval) }
+            if !Task.isCancelled { writing.cancel() }
+        }
+        let written = await writing.value
+        watching.cancel()
+        if case .failure = written, let failure = trouble.failure, trouble.lasts(for: limit) {
+            patience.spend()
+            throw failure
+        }
+        return try written.get()
     }
 
     /// The next letters that may go, with their records; nil when there are none any more.

@@ -25,9 +25,9 @@ package struct DeliveryStage {
     /// The keys of what was set aside for the sink.
     var holds = KeyHolds()
     private var backoff = Backoff()
-    private var patience: Patience
+    var patience: Patience
     /// What the open sink says that it tries to overcome by itself.
-    private var trouble: SinkTrouble?
+    private(set) var trouble: SinkTrouble?
     /// True while the log holds a failure of this sink, for `status`.
     private var hasStoredError = false
     /// What was told about contexts of transactions.
@@ -260,7 +260,7 @@ package struct DeliveryStage {
         try await Self.write(records, durability, to: plan.sink, stop).get()
     }
 
-    private static func write(
+    static func write(
         _ records: RecordBatch, _ durability: Durability, to sink: any EventSink, _ stop: StopSignal
     ) async -> Result<DeliveryReceipt, ConnectorFailure> {
         let write = { @Sendable () async -> Result<DeliveryReceipt, ConnectorFailure> in

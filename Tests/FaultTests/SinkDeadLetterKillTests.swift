@@ -28,7 +28,9 @@ struct SinkDeadLetterKillTests {
     @Test(arguments: ["log.sink_letter_delivered:1", "log.sink_letter_delivered:2"])
     func whatIsRetriedArrivesWholeAndInOrderAfterAKill(at point: String) throws {
         let shop = try RefusedTill()
-        try shop.till.work(statements: 4_000, seed: 3)
+        // What is done before the first run arrives as one snapshot of each row.
+        try shop.till.program.catchUp()
+        try shop.till.work(statements: 2_000, seed: 3)
         try shop.till.program.catchUp()
         #expect(try shop.letters().count > Self.atATime)
         shop.endpoint.takeAll()

@@ -119,3 +119,22 @@ actor SlowSink: EventSink {
 
     func close() async {}
 }
+
+/// A sink that says that its receiver is away, and waits for it as long as it is let.
+actor StubbornSink: EventSink {
+    private var context: SinkContext?
+    nonisolated var deliversByItself: Bool { true }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) {
+        self.context = context
+        context.report(failure("stubborn", .retry), nil)
+    }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        while durability == .required, !batch.records.isEmpty, !Task.isCancelled { await Task.yield() }
+        if Task.isCancelled { throw failure("interrupted", .retry) }
+        return .durable(before: batch.nextOffset)
+    }
+
+    func close() async {}
+}

@@ -118,6 +118,19 @@ struct SinkDeadLetterTests {
         #expect(receiver.misplaced == [])
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForARetryThatGetsNowhere() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        try box.post(OperatorRequest(.redeliver(sink: "partner", through: .max)))
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", StubbornSink())], requests: box)
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.stubborn")
+        #expect(try self.waiting() == waiting)
+    }
+
     @Test func aTruncationThatIsRefusedHoldsTheRowsOfItsTableThatWereOnTheirWay() async throws {
         database.commitRandom(transactions: 200)
         receiver.refuse { $0.keys.isEmpty }

@@ -23,7 +23,7 @@ struct RunCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             With --until-caught-up: how long to try what fails, a database, a sink, a full disk, without getting on \
-            before the run ends with its error.
+            before the run ends with its error. (default: 60)
             """, valueName: "seconds"))
     var patience: Int?
     @Option(help: ArgumentHelp("What to do when the source has lost changes, instead of refusing.", valueName: "how"))
