@@ -229,7 +229,7 @@ let package = Package(
             dependencies: [
                 "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "NATSSink", "ProgramTesting", "CNATS",
             ],
-            swiftSettings: house),
+            exclude: ["Accounts"], swiftSettings: house),
         .target(
             name: "ProgramTesting", dependencies: ["CNATS"], path: "Tests/ProgramTesting", swiftSettings: house),
         .testTarget(

@@ -135,10 +135,12 @@ import Glibc
             status = unsafe natsMsgHeader_Set(
                 made, "Content-Type", UnsafeRawPointer(type.utf8Start).assumingMemoryBound(to: CChar.self))
         }
-        guard status == NATS_OK, !message.record.attributes.isEmpty else { return status }
+        let (record, batch) = (message.record, message.batch)
+        guard status == NATS_OK, settings.sendsRecordHeaders || !record.attributes.isEmpty else { return status }
         texts.removeAll()
         var headers: [(Int, Int)] = []
-        texts.append(attributeHeaders: message.batch.bytes(message.record.attributes)) { headers.append(($0, $1)) }
+        texts.append(attributeHeaders: batch.bytes(record.attributes)) { headers.append(($0, $1)) }
+        if settings.sendsRecordHeaders { texts.append(headersOf: record, batch) { headers.append(($0, $1)) } }
         for (name, value) in headers where status == NATS_OK {
             status = unsafe natsMsgHeader_Set(made, pointer(name), pointer(value))
         }

@@ -14,8 +14,8 @@ extension NATSSettings {
                 "Where events go. {name} stands for the pipeline's name, {schema} and {table} for the names of the"
                     + " table, {topic} for `schema.table` or the topic of an outbox event, {key} for the row's key."
                     + " Characters of names that have a meaning in subjects are written as %XX; the dots of a topic"
-                    + " stay.",
-                default: .text(usualSubject)),
+                    + " stay. By default `\(usualSubject)`, and in the format `debezium` `{topic}`, whose topics begin"
+                    + " with the pipeline's name by themselves."),
             Setting("stream", .text, "The JetStream stream that stores the events. By default the pipeline's name."),
             Setting(
                 "create_stream", .flag,

@@ -34,14 +34,16 @@ package struct NATSSettings: Sendable, Equatable {
     var authentication: Authentication
     var tls: TLSFiles
     var domain: String?
-    var stream: String
+    package var stream: String
     /// Nil when the stream must be there.
     var newStream: NewStream?
     var subject: SubjectTemplate
     /// True when others publish to the stream too.
-    var isShared: Bool
+    package var isShared: Bool
     /// True when attributes are headers.
     package var isBinary: Bool
+    /// True when keys and headers of records are headers: the sink knows, when it knows the records.
+    var sendsRecordHeaders = false
     /// How many messages, and how many bytes of them, may be without an answer.
     var inFlightMax: Int
     var inFlightBytesMax: Int
@@ -51,6 +53,11 @@ package struct NATSSettings: Sendable, Equatable {
 
     /// Settings from checked values.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
+        try self.init(values: values, pipelineName: pipelineName, topics: .tables)
+    }
+
+    /// Settings from checked values for a format whose topics are of one kind.
+    package init(values: SettingValues, pipelineName: String, topics: Topics) throws(SettingProblem) {
         servers = []
         for (index, text) in (values.list("servers") ?? []).enumerated() {
             servers.append(try ServerAddress(text, setting: "servers[\(index)]"))
@@ -62,7 +69,8 @@ package struct NATSSettings: Sendable, Equatable {
         tls = try Self.tls(values.group("tls"))
         domain = values.text("domain")
         stream = values.text("stream") ?? pipelineName
-        subject = try SubjectTemplate(values.text("subject") ?? Self.usualSubject, pipelineName: pipelineName)
+        subject = try SubjectTemplate(
+            values.text("subject") ?? topics.usualSubject, pipelineName: pipelineName, topicPrefix: topics.prefix)
         isShared = values.flag("shared") ?? false
         isBinary = values.text("mode") == "binary"
         inFlightMax = values.integer("max_in_flight") ?? Self.usualInFlight
@@ -73,7 +81,42 @@ package struct NATSSettings: Sendable, Equatable {
         try check()
     }
 
-    /// The subject when the configuration chooses none.
+    /// What the topics of a format are like.
+    package enum Topics: Sendable {
+        /// Tables' names, or what applications choose.
+        case tables
+        /// Whole names for the world outside; all of them begin with the prefix, unless it is nil.
+        case whole(prefix: String?)
+
+        /// The subject when the configuration chooses none.
+        var usualSubject: String {
+            switch self {
+            case .tables: NATSSettings.usualSubject
+            case .whole: "{topic}"
+            }
+        }
+
+        var prefix: String? { if case .whole(let prefix) = self { prefix } else { nil } }
+    }
+
+    /// Throws when a stream is to be made that would take all subjects there are: no server has one.
+    package func checkNewStream() throws(SettingProblem) {
+        guard newStream != nil, subject.pattern.text == ">" else { return }
+        throw SettingProblem(
+            "subject", "\(subject.text) can be any subject, and no stream takes all",
+            hint: "make the stream yourself and write create_stream: false, or write subject: \"\(Self.usualSubject)\"")
+    }
+
+    /// True when both publish to one stream, as far as their settings tell: the servers of one cluster may have many
+    /// names, and one account several users.
+    package func hasStream(of other: NATSSettings) -> Bool {
+        stream == other.stream && domain == other.domain && authentication == other.authentication
+            && servers.contains { server in
+                other.servers.contains { $0.host.lowercased() == server.host.lowercased() && $0.port == server.port }
+            }
+    }
+
+    /// The subject when neither configuration nor format chooses one.
     static let usualSubject = "{name}.{topic}"
     /// Messages in flight when the configuration says nothing.
     static let usualInFlight = 4096

@@ -16,7 +16,7 @@ package actor NATSSink: EventSink {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
     /// How much of an event it wants in a payload.
-    package nonisolated var form: RecordForm { settings.isBinary ? .binary : .line }
+    package nonisolated var form: RecordForm { settings.isBinary || settings.sendsRecordHeaders ? .binary : .line }
 
     let settings: NATSSettings
     private let contentType: StaticString?
@@ -26,8 +26,11 @@ package actor NATSSink: EventSink {
     /// True once the sink worked: from then on it keeps trying, since what worked may work again.
     private var isEstablished = false
 
-    /// A sink for checked settings. `contentType` is that of payloads which are whole events.
-    package init(_ settings: NATSSettings, contentType: StaticString) {
+    /// A sink for checked settings. `contentType` is that of payloads which are whole events. With `hasHeaders`,
+    /// records have keys and headers, which become headers of messages.
+    package init(_ settings: NATSSettings, contentType: StaticString, hasHeaders: Bool = false) {
+        var settings = settings
+        settings.sendsRecordHeaders = hasHeaders && !settings.isBinary
         self.settings = settings
         self.contentType = settings.isBinary ? nil : contentType
     }

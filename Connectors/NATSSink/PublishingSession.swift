@@ -137,7 +137,7 @@ final class PublishingSession {
     }
 
     private static func fits(_ record: Record, _ batch: RecordBatch) -> Bool {
-        [record.payload, record.id, record.key, record.attributes].allSatisfy {
+        [record.payload, record.id, record.key, record.attributes, record.keyDocument, record.headers].allSatisfy {
             $0.indices.upperBound <= batch.body.count
         }
     }
@@ -165,7 +165,11 @@ final class PublishingSession {
 
     /// An upper bound of what the server counts: payload, and headers with every byte percent-encoded.
     private func size(of record: Record, _ batch: RecordBatch) -> Int {
-        Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
+        let most = Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
+        guard settings.sendsRecordHeaders else { return most }
+        // A line gets a blank, and two bytes at its end for one.
+        return most + batch.bytes(record.keyDocument).asciiJSONCount + batch.bytes(record.headers).asciiJSONCount * 2
+            + 64
     }
 
     /// Why a record is not sent: its size, or that of an earlier one of its key that the pipeline does not know of yet.

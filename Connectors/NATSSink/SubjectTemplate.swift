@@ -10,9 +10,13 @@ struct SubjectTemplate: Sendable, Equatable {
         case schema, table, topic, key
     }
     let parts: [Part]
+    /// The tokens that every topic begins with, where that is known.
+    let topicFront: [String]
 
-    /// Reads a template, or says what is wrong with it. The pipeline's name is put in at once.
-    init(_ text: String, pipelineName: String) throws(SettingProblem) {
+    /// Reads a template, or says what is wrong with it. The pipeline's name is put in at once. `topicPrefix` is what
+    /// every topic begins with, before a dot.
+    init(_ text: String, pipelineName: String, topicPrefix: String? = nil) throws(SettingProblem) {
+        topicFront = topicPrefix.map { Self.tokens(of: $0) } ?? []
         var parts: [Part] = []
         var rest = text[...]
         while let open = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
@@ -51,8 +55,12 @@ struct SubjectTemplate: Sendable, Equatable {
         var tokens: [String] = [""]
         for part in parts {
             guard case .literal(let text) = part else {
-                tokens[tokens.count - 1] = part == .topic ? ">" : "*"
-                if part == .topic { break }
+                if part == .topic {
+                    if tokens.last == "" { tokens.insert(contentsOf: topicFront, at: tokens.count - 1) }
+                    tokens[tokens.count - 1] = ">"
+                    break
+                }
+                tokens[tokens.count - 1] = "*"
                 continue
             }
             for (index, piece) in text.split(separator: ".", omittingEmptySubsequences: false).enumerated() {
@@ -111,8 +119,11 @@ struct SubjectTemplate: Sendable, Equatable {
     /// `schema.table`, or the dots of a topic that the application chose.
     private static func tokens(of topic: Topic) -> String {
         guard let routed = topic.routed else { return token(topic.schema) + "." + token(topic.table) }
-        return routed.split(separator: ".", omittingEmptySubsequences: false).map { token(String($0)) }
-            .joined(separator: ".")
+        return tokens(of: routed).joined(separator: ".")
+    }
+
+    private static func tokens(of topic: String) -> [String] {
+        topic.split(separator: ".", omittingEmptySubsequences: false).map { token(String($0)) }
     }
 
     /// FNV-1a with 64 bits: the same at every start.

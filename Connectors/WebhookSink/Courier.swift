@@ -71,7 +71,7 @@ final class Courier {
         self.settings = settings
         self.mailbox = mailbox
         client = try HTTPClient(settings, contentType: settings.mode == .binary ? nil : contentType)
-        writer = RequestWriter(mode: settings.mode)
+        writer = RequestWriter(settings)
         schedule = LaneSchedule(laneCount: settings.concurrency)
         window = DeliveryWindow(at: context.nextOffset)
         report = context.report

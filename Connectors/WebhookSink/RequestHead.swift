@@ -49,7 +49,8 @@ final class RequestHead {
         output.append(decimal: timestamp)
         for header in delivery.headers {
             output.append("\r\n")
-            output.append(header)
+            // Whatever names and values are made of: nothing of them begins a line of its own.
+            for byte in header { output.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
         }
         if !signer.isEmpty {
             signed.removeAll()

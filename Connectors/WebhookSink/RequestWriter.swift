@@ -4,7 +4,14 @@ internal import ConnectorKit
 
 /// Makes requests of records: their ids, bodies and headers.
 struct RequestWriter: Sendable {
-    let mode: WebhookSettings.Mode
+    private let mode: WebhookSettings.Mode
+    /// How keys and headers of records are sent; nil when they are not.
+    private let recordHeaders: RecordHeaders?
+
+    init(_ settings: WebhookSettings) {
+        mode = settings.mode
+        recordHeaders = settings.sendsRecordHeaders ? settings.recordHeaders : nil
+    }
 
     /// One record with the batch that it is in.
     struct Part {
@@ -23,7 +30,8 @@ struct RequestWriter: Sendable {
         case .structured:
             return Delivery(
                 tickets: [first.ticket], id: try Self.id(first), content: first.batch.body,
-                body: first.record.payload.indices)
+                body: first.record.payload.indices,
+                headers: recordHeaders?.headers(of: first.record, in: first.batch) ?? [])
         case .binary:
             return Delivery(
                 tickets: [first.ticket], id: try Self.id(first), content: first.batch.body,
@@ -51,7 +59,7 @@ struct RequestWriter: Sendable {
         try Signer.append(digestOf: ids.bytes, to: &id)
         let content = body.freeze()
         return Delivery(
-            tickets: parts.map(\.ticket), id: Self.list(id.bytes), content: content, body: 0..<content.count)
+            tickets: parts.map(\.ticket), id: id.list, content: content, body: 0..<content.count)
     }
 
     /// The event's id in the form of a header: without dots, which part what is signed.
@@ -64,27 +72,13 @@ struct RequestWriter: Sendable {
         } else {
             append(percentEncoding: text, encodesDot: true, to: &id)
         }
-        return list(id.bytes)
+        return id.list
     }
 
     /// Attributes as CloudEvents' HTTP binding has them in headers; `attributes` holds a line `name:value` for each.
     static func headers(ofAttributes attributes: RawSpan) -> [[UInt8]] {
         var headers: [[UInt8]] = []
-        var start = 0
-        while start < attributes.byteCount {
-            var end = start
-            var colon = -1
-            while end < attributes.byteCount, attributes.byte(end) != 10 {
-                if colon < 0, attributes.byte(end) == UInt8(ascii: ":") { colon = end }
-                end += 1
-            }
-            if colon > start {
-                let name = attributes.extracting(start..<colon)
-                let value = attributes.extracting((colon + 1)..<end)
-                headers.append(header(name, value))
-            }
-            start = end + 1
-        }
+        attributes.forEachAttribute { headers.append(header($0, $1)) }
         return headers
     }
 
@@ -101,7 +95,7 @@ struct RequestWriter: Sendable {
             header.append(": ")
             append(percentEncoding: value, encodesDot: false, to: &header)
         }
-        return list(header.bytes)
+        return header.list
     }
 
     private static let contentTypeName = Array("datacontenttype".utf8)
@@ -120,12 +114,5 @@ struct RequestWriter: Sendable {
                 output.append(hex: UInt64(byte), width: 2)
             }
         }
-    }
-
-    private static func list(_ bytes: RawSpan) -> [UInt8] {
-        var list: [UInt8] = []
-        list.reserveCapacity(bytes.byteCount)
-        for place in 0..<bytes.byteCount { list.append(bytes.byte(place)) }
-        return list
     }
 }

@@ -50,6 +50,22 @@ extension WebhookSettings {
         return headers
     }
 
+    static func recordHeaders(_ values: SettingValues) throws(SettingProblem) -> RecordHeaders {
+        var headers = RecordHeaders()
+        headers.prefix = values.text("prefix") ?? headers.prefix
+        headers.isBase64 = values.flag("base64") ?? headers.isBase64
+        let small = headers.prefix.lowercased()
+        let taken = reserved.union(["authorization", "ce-", "webhook-"])
+        guard (1...64).contains(small.utf8.count), small.utf8.allSatisfy(isTokenByte),
+            !taken.contains(where: { $0.hasPrefix(small) || small.hasPrefix($0) })
+        else {
+            throw SettingProblem(
+                "record_headers.prefix", "cannot begin the names of headers",
+                hint: "write letters and a -, such as \(RecordHeaders().prefix)")
+        }
+        return headers
+    }
+
     /// Headers that would break requests, or that say what only the sink knows.
     private static let reserved: Set<String> = [
         "content-type", "content-length", "transfer-encoding", "connection", "host", "expect", "te", "upgrade",

@@ -103,7 +103,21 @@ extension WebhookSettings {
         Setting(
             "headers", .map(pattern: "^[^\\x00-\\x1f\\x7f]*$", words: "text"),
             "Headers that every request has, by their names. Treated as secrets.", isSecret: true),
+        Setting(
+            "record_headers", .group(recordHeaders),
+            "In the format `debezium` and the mode `structured`: how the headers of a record, its key and its topic are"
+                + " written as headers of the request."),
         Setting("authentication", .group(authentication), "What the header `Authorization` says."),
+    ]
+
+    private static let recordHeaders = [
+        Setting(
+            "prefix", .text, "What names begin with (`debezium.sink.http.headers.prefix`).",
+            default: .text(RecordHeaders().prefix)),
+        Setting(
+            "base64", .flag,
+            "Whether values are in base64 (`debezium.sink.http.headers.encode.base64`). If not they are JSON in ASCII.",
+            default: .flag(true)),
     ]
 
     private static let tls = [

@@ -52,6 +52,10 @@ package struct WebhookSettings: Sendable, Equatable {
     var headers: [String: String] = [:]
     /// The value of `Authorization`; nil for none.
     var authorization: String?
+    /// How keys and headers of records are sent.
+    var recordHeaders = RecordHeaders()
+    /// True when they are: the sink knows, when it knows the records.
+    var sendsRecordHeaders = false
 
     /// Where in the settings paths of files stand.
     package static let pathSettings = [["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
@@ -75,6 +79,7 @@ package struct WebhookSettings: Sendable, Equatable {
         secrets = try Self.secrets(values)
         mode = Mode(rawValue: values.text("mode") ?? "") ?? .structured
         headers = try Self.checkedHeaders(values.map("headers") ?? [:])
+        recordHeaders = try Self.recordHeaders(values.group("record_headers") ?? SettingValues())
         authorization = try Self.authorization(values.group("authentication") ?? SettingValues(), url, headers)
         concurrency = values.integer("concurrency") ?? concurrency
         try readLimits(values)

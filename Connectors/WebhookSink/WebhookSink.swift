@@ -20,10 +20,13 @@ package actor WebhookSink: EventSink {
     /// How long a write waits for the endpoint.
     private static let patience = Duration.milliseconds(50)
 
-    /// A sink for checked settings. With `isCloudEvents`, records are whole events in CloudEvents' JSON.
-    package init(_ settings: WebhookSettings, isCloudEvents: Bool = true) {
+    /// A sink for checked settings. With `isCloudEvents`, records are whole events in CloudEvents' JSON; with
+    /// `hasHeaders` they have keys and headers, which become headers of requests of one event.
+    package init(_ settings: WebhookSettings, isCloudEvents: Bool = true, hasHeaders: Bool = false) {
+        var settings = settings
+        settings.sendsRecordHeaders = hasHeaders && settings.mode == .structured
         self.settings = settings
-        form = settings.mode == .binary ? .binary : .line
+        form = settings.mode == .binary || settings.sendsRecordHeaders ? .binary : .line
         contentType =
             !isCloudEvents
             ? "application/json"

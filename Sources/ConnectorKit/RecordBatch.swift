@@ -30,7 +30,8 @@ public struct Topic: Sendable, Hashable {
 public enum RecordForm: Sendable, Hashable {
     /// The whole event, in the format that the configuration chose for the sink.
     case line
-    /// The data alone; the context attributes stand beside it. For protocols that have headers.
+    /// The data alone; the context attributes, or the key and the headers of a record, stand beside it. For protocols
+    /// that have headers.
     case binary
 }
 
@@ -51,10 +52,11 @@ public struct Record: Sendable, BitwiseCopyable {
     /// The context attributes of an event whose payload is its data alone (``RecordForm/binary``): a line `name:value`
     /// for each, in plain UTF-8 without control characters. Empty in the other form.
     public var attributes: ByteRange
-    /// The key as JSON, in formats whose keys are documents of their own (Debezium); empty otherwise.
+    /// The key as JSON, in formats whose keys are documents of their own (Debezium) and the form
+    /// ``RecordForm/binary``; empty otherwise.
     public var keyDocument: ByteRange
-    /// The headers of formats that have some of their own (Debezium), in the form of ``RecordForm/binary``: a line
-    /// `name:value` for each, in UTF-8 without line breaks in the values. They keep their names; empty otherwise.
+    /// The headers of formats that have some of their own (Debezium), in the form ``RecordForm/binary``: a line
+    /// `name:value` for each. They keep their names, and each value is JSON on one line. Empty otherwise.
     public var headers: ByteRange
     /// Index into the batch's topics.
     public var topic: UInt32
@@ -134,6 +136,8 @@ public final class RecordBatch: Sendable {
             chosen[place].key = copy(chosen[place].key, to: &output)
             chosen[place].previousKey = copy(chosen[place].previousKey, to: &output)
             chosen[place].attributes = copy(chosen[place].attributes, to: &output)
+            chosen[place].keyDocument = copy(chosen[place].keyDocument, to: &output)
+            chosen[place].headers = copy(chosen[place].headers, to: &output)
         }
         return RecordBatch(body: output.freeze(), records: chosen, topics: topics, nextOffset: nextOffset)
     }

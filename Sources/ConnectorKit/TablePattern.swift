@@ -63,6 +63,40 @@ public struct TablePattern: Sendable, Hashable {
         return Self.matches(table, Array(tableName.utf8))
     }
 
+    /// True when a table can fit both.
+    public func overlaps(_ other: TablePattern) -> Bool {
+        if let schema, let theirs = other.schema, !Self.overlap(schema, theirs) { return false }
+        return Self.overlap(table, other.table)
+    }
+
+    /// Whether a name fits both: which places of the second pattern can be reached with each place of the first.
+    private static func overlap(_ first: ArraySlice<Element>, _ second: ArraySlice<Element>) -> Bool {
+        let second = Array(second)
+        func passingWildcards(_ reached: [Bool]) -> [Bool] {
+            var reached = reached
+            for place in second.indices where reached[place] && second[place] == wildcard { reached[place + 1] = true }
+            return reached
+        }
+        var reached = [Bool](repeating: false, count: second.count + 1)
+        reached[0] = true
+        reached = passingWildcards(reached)
+        for element in first {
+            var next = [Bool](repeating: false, count: second.count + 1)
+            if element == wildcard {
+                // Any run: from each place that is reached all later ones are.
+                guard let start = reached.firstIndex(of: true) else { return false }
+                for place in start...second.count { next[place] = true }
+            } else {
+                for place in second.indices where reached[place] {
+                    if second[place] == wildcard { next[place] = true }
+                    if second[place] == element { next[place + 1] = true }
+                }
+            }
+            reached = passingWildcards(next)
+        }
+        return reached[second.count]
+    }
+
     /// Greedy match with one step back to the last wildcard: linear for usual patterns, never exponential.
     private static func matches(_ pattern: ArraySlice<Element>, _ name: [UInt8]) -> Bool {
         var (p, n) = (pattern.startIndex, name.startIndex)

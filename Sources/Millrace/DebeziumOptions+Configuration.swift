@@ -10,8 +10,9 @@ extension DebeziumOptions {
         intervals = values.text("interval").flatMap(Intervals.init) ?? intervals
         hstores = values.text("hstore").flatMap(HStores.init) ?? hstores
         hasSchemas = values.flag("schemas") ?? hasSchemas
-        hasTombstones = values.flag("tombstones") ?? hasTombstones
         lines = values.text("lines").flatMap(Lines.init) ?? lines
+        // Receivers that know Debezium Server's sinks get no requests and messages without content there.
+        hasTombstones = values.flag("tombstones") ?? (lines == .record)
         topicPrefix = values.text("topic_prefix")
         version = Version.text
     }
@@ -19,7 +20,7 @@ extension DebeziumOptions {
     /// For commands that print records: everything about them.
     static var forPrinting: DebeziumOptions {
         var options = DebeziumOptions(SettingValues())
-        options.lines = .record
+        (options.lines, options.hasTombstones) = (.record, true)
         return options
     }
 }

@@ -41,7 +41,9 @@ struct Project {
             var sinks: [SinkEntry] = []
             for sink in configuration.sinks {
                 place = .sink(sink.name)
-                sinks.append(try sinkEntry(sink, configuration))
+                let entry = try sinkEntry(sink, configuration)
+                try SinkStreams.check(entry, behind: sinks)
+                sinks.append(entry)
             }
             return Project(configuration: configuration, source: source, sinks: sinks)
         } catch {
@@ -104,11 +106,13 @@ struct Project {
     /// A sink object for each sink of the file.
     func makeSinks() -> [SinkPlan] {
         sinks.map { entry in
-            SinkPlan(
-                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format), format: entry.format,
+            let debezium = DebeziumOptions(entry.configuration.debezium)
+            return SinkPlan(
+                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format, debezium),
+                format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,
-                start: entry.configuration.start, debezium: DebeziumOptions(entry.configuration.debezium))
+                start: entry.configuration.start, debezium: debezium)
         }
     }
 
@@ -128,7 +132,7 @@ struct Project {
             }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         for sink in sinks { found += await sink.settings.findings() }
-        return found
+        return found + SinkStreams.findings(sinks)
     }
 
     /// What is masked before it is stored.

@@ -17,8 +17,10 @@ enum SinkSettings {
         switch sink.kind {
         case "nats":
             for path in NATSSettings.pathSettings { values.resolve(path[...], configuration) }
-            let settings = try NATSSettings(values: values, pipelineName: configuration.name)
+            let settings = try NATSSettings(
+                values: values, pipelineName: configuration.name, topics: Self.topics(sink, configuration))
             try Self.checkMode(isBinary: settings.isBinary, sink)
+            try settings.checkNewStream()
             self = .nats(settings)
         case "webhook":
             for path in WebhookSettings.pathSettings { values.resolve(path[...], configuration) }
@@ -38,15 +40,26 @@ enum SinkSettings {
             hint: "write format: cloudevents, or mode: structured")
     }
 
+    /// What the topics of the sink's format are like. Those of outboxes are the application's.
+    private static func topics(_ sink: SinkConfiguration, _ configuration: PipelineConfiguration) -> NATSSettings.Topics
+    {
+        guard sink.format == .debezium else { return .tables }
+        let front = DebeziumOptions(sink.debezium).topicFront(pipelineName: configuration.name)
+        return .whole(prefix: configuration.outboxes.isEmpty ? front : nil)
+    }
+
     /// A sink object, not open.
-    func makeSink(_ format: EventFormat) -> any EventSink {
+    func makeSink(_ format: EventFormat, _ debezium: DebeziumOptions) -> any EventSink {
+        let hasHeaders = format == .debezium && debezium.lines == .value
         switch self {
-        case .file(let settings): FileSink(settings)
+        case .file(let settings): return FileSink(settings)
         case .nats(let settings):
-            NATSSink(
+            return NATSSink(
                 settings,
-                contentType: format == .cloudEvents ? "application/cloudevents+json" : "application/json")
-        case .webhook(let settings): WebhookSink(settings, isCloudEvents: format == .cloudEvents)
+                contentType: format == .cloudEvents ? "application/cloudevents+json" : "application/json",
+                hasHeaders: hasHeaders)
+        case .webhook(let settings):
+            return WebhookSink(settings, isCloudEvents: format == .cloudEvents, hasHeaders: hasHeaders)
         }
     }
 

@@ -26,13 +26,14 @@ extension PipelineSettings {
             default: .flag(false)),
         Setting(
             "tombstones", .flag,
-            "`tombstones.on.delete`: a record with the key and no value behind each delete, for sinks that have"
-                + " records without a value.",
-            default: .flag(true)),
+            "`tombstones.on.delete`: a record with the key and no value behind each delete. By default with"
+                + " `lines: record` alone: Debezium Server sends none over HTTP and NATS. Files have none with"
+                + " `lines: value`."),
         Setting(
             "lines", .choice(["value", "record"]),
-            "What a line of a file is. `value`: the value alone, and no tombstones. `record`: an object of `topic`,"
-                + " `key`, `headers` and `value`, for each record.",
+            "What a line of a file, or the body of a request or a message, is. `value`: the value alone; key and"
+                + " headers are headers of requests and messages. `record`: an object of `topic`, `key`, `headers` and"
+                + " `value`.",
             default: .text("value")),
     ]
 

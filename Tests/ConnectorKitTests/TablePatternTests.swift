@@ -78,4 +78,16 @@ import Testing
     func aTableDoesNotFit(pattern: String, schema: String, table: String) {
         #expect(!TablePattern(pattern).matches(schema: schema, table: table))
     }
+
+    @Test(arguments: [
+        ("*", "public.orders", true), ("public.*", "orders", true), ("public.*", "sales.*", false),
+        ("orders", "orders", true), ("orders", "order", false), ("a*c", "ab*", true), ("a*c", "*b", false),
+        ("a*b*c", "axc", false), ("a*b*c", "axbxc", true), ("*", "*", true), ("", "*", true), ("", "a", false),
+        ("\"a*\"", "ab", false), ("\"a*\"", "a*", true), ("*x", "x*", true), ("ab", "a*b", true),
+        ("pub*.t", "*lic.t", true), ("p.*a", "p.b*", true), ("p.a", "q.*", false), ("*a*", "*b*", true),
+    ])
+    func patternsOverlapWhenATableCanFitBoth(_ first: String, _ second: String, _ expected: Bool) {
+        #expect(TablePattern(first).overlaps(TablePattern(second)) == expected)
+        #expect(TablePattern(second).overlaps(TablePattern(first)) == expected)
+    }
 }

@@ -10,7 +10,8 @@ struct DebeziumConformanceTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Debezium")
 
     private static func configuration(
-        _ database: PostgresDatabase, tables: String = "public.types_given, public.full_given, public.toast_given"
+        _ database: PostgresDatabase, tables: String = "public.types_given, public.full_given, public.toast_given",
+        sinks: String = DebeziumConformanceTests.files
     ) -> String {
         """
         name: shop
@@ -23,6 +24,11 @@ struct DebeziumConformanceTests {
             messages: [app]
             transactions: true
         sinks:
+        \(sinks)
+        """
+    }
+
+    private static let files = """
           defaults:
             file: {path: out/defaults.jsonl}
             format: debezium
@@ -35,6 +41,30 @@ struct DebeziumConformanceTests {
             file: {path: "values/{topic}.jsonl"}
             format: debezium
         """
+
+    /// Sinks that have headers, in both modes; with tombstones, and one of each kind as it is without a word.
+    private static func messages(_ hooks: Int, _ broker: NATSServer) -> String {
+        let modes = [
+            "defaults": "{tombstones: true}",
+            "strings": "{tombstones: true, decimal: string, interval: string, hstore: json, time: isostring}",
+            "silent": "{}",
+        ]
+        return files + "\n"
+            + modes.sorted { $0.key < $1.key }.map { mode, options in
+                let coding = mode == "strings" ? ", record_headers: {prefix: H-, base64: false}" : ""
+                return """
+                      hooks-\(mode):
+                        webhook:
+                          {url: "http://127.0.0.1:\(hooks)/\(mode)", concurrency: 1,
+                           allow_private_addresses: true\(coding)}
+                        format: debezium
+                        debezium: \(options)
+                      broker-\(mode):
+                        nats: {servers: ["\(broker.address)"], stream: \(mode), subject: "\(mode).{topic}"}
+                        format: debezium
+                        debezium: \(options)
+                    """
+            }.joined(separator: "\n")
     }
 
     private func run(_ script: String, _ database: PostgresDatabase) throws {
@@ -81,6 +111,75 @@ struct DebeziumConformanceTests {
             String(contentsOfFile: program.folder.path("values/shop.public.full_given.jsonl"), encoding: .utf8))
         #expect(values.map { $0["op"]?.string } == ["c", "u", "d", "c", "d", "c", "t"])
         #expect(try program.run("tail", "--format", "debezium").output.split(separator: "\n").count == 43)
+    }
+
+    @Test func theRecordingsRecordsArriveWithKeysAndHeadersOverWebhooksAndNATS() throws {
+        let database = try PostgresDatabase()
+        try run("given.sql", database)
+        let (receiver, broker) = (try HTTPReceiver { _ in .status(204) }, try NATSServer())
+        let program = try MillraceProgram(
+            configuration: Self.configuration(database, sinks: Self.messages(receiver.port, broker)))
+        try program.catchUp()
+        try run("given-changes.sql", database)
+        try program.catchUp()
+        for mode in ["defaults", "strings", "silent"] {
+            let name = mode == "silent" ? "defaults" : mode
+            var recording = try records(
+                String(contentsOf: Self.folder.appending(path: "\(name).jsonl"), encoding: .utf8))
+            var lines = try records(String(contentsOfFile: program.folder.path("out/\(name).jsonl"), encoding: .utf8))
+            #expect(recording.count == 43 && lines.count == 43)
+            if mode == "silent" {
+                // As Debezium Server does it, nothing is sent that has no value.
+                recording.removeAll { $0["value"]?.isNull ?? true }
+                lines.removeAll { $0["value"]?.isNull ?? true }
+                #expect(recording.count == 39)
+            }
+            let requests = receiver.requests.filter { $0.line == "POST /\(mode) HTTP/1.1" }
+            let hooks = try requests.map { try record(of: $0, prefix: mode == "strings" ? "h-" : "x-debezium-") }
+            let messages = try StreamReader(broker.address).messages(of: mode).map { try record(of: $0, mode) }
+            for (kind, arrived) in [("webhook", hooks), ("nats", messages)] {
+                #expect(arrived.map { normalized($0).compactText } == recording.map { normalized($0).compactText })
+                #expect(
+                    arrived.map { $0["headers"]?.compactText } == lines.map { $0["headers"]?.compactText }, "\(kind)")
+            }
+            #expect(hooks.count { $0["headers"]?.object?.names.isEmpty == false } == 4)
+        }
+    }
+
+    /// The record that a request is: coded as the configuration says for its prefix.
+    private func record(of request: HTTPReceiver.Request, prefix: String) throws -> JSONValue {
+        #expect(request.fields["content-type"] == "application/json")
+        var parts = try request.fields.filter { $0.key.hasPrefix(prefix) }.map { name, text in
+            let isBase64 = prefix != "h-"
+            let value = isBase64 ? String(decoding: Data(base64Encoded: text) ?? Data(), as: UTF8.self) : text
+            return (String(name.dropFirst(prefix.count)), try JSONValue(parsing: value))
+        }
+        let (topic, key) = (parts.first { $0.0 == "topic" }, parts.first { $0.0 == "key" })
+        #expect(parts.contains { $0.0 == "tombstone" } == request.body.isEmpty)
+        parts.removeAll { ["topic", "key", "tombstone"].contains($0.0) }
+        return try assembled(topic?.1 ?? .null, key?.1, parts, request.text)
+    }
+
+    /// The record that a message of a stream is.
+    private func record(of message: ReadMessage, _ mode: String) throws -> JSONValue {
+        #expect(message.headers["Content-Type"] == "application/json" && message.subject.hasPrefix(mode + "."))
+        #expect((message.headers["Debezium-Tombstone"] == "true") == message.payload.isEmpty)
+        let own = try message.headers.filter { !$0.key.hasPrefix("Nats-") && !$0.key.hasPrefix("Debezium-") }
+            .filter { $0.key != "Content-Type" }.map { ($0, try JSONValue(parsing: $1)) }
+        let key = try message.headers["Debezium-Key"].map { try JSONValue(parsing: $0) }
+        return try assembled(.string(String(message.subject.dropFirst(mode.count + 1))), key, own, message.text)
+    }
+
+    private func assembled(
+        _ topic: JSONValue, _ key: JSONValue?, _ headers: [(String, JSONValue)], _ value: String
+    ) throws -> JSONValue {
+        let members = headers.map { JSONObject.Member(name: $0, value: $1) }
+        return .object(
+            JSONObject([
+                .init(name: "topic", value: topic), .init(name: "key", value: key ?? .null),
+                .init(name: "headers", value: .object(JSONObject(members))),
+                .init(name: "value", value: value.isEmpty ? .null : try JSONValue(parsing: value)),
+            ]))
     }
 
     @Test func whatIsCountedOfATransactionIsTheSameAfterAStartInItsMiddle() throws {

@@ -38,6 +38,27 @@ struct NATSSinkTests {
         #expect(cursor.current.offset == 5)
     }
 
+    @Test func keysAndHeadersOfRecordsAreHeadersInASCII() async throws {
+        let server = try NATSServer()
+        let sink = NATSSink(try natsSettings(server), contentType: "application/json", hasHeaders: true)
+        #expect(sink.form == .binary)
+        try await sink.open(CursorStore().context)
+        let events = [
+            TestEvent(id: "a", keyDocument: #"{"id":"ä"}"#, headers: "__debezium.newkey:{\"id\":2}\nid:\"a:b\"\n"),
+            TestEvent(id: "a-tombstone", text: "", keyDocument: "1"), TestEvent(id: "b"),
+        ]
+        _ = try await sink.write(recordBatch(events, from: 0), .required)
+        await sink.close()
+        let messages = try StreamReader(server.address).messages(of: "shop")
+        try #require(messages.count == 3)
+        #expect(messages[0].headers["__debezium.newkey"] == #"{"id":2}"# && messages[0].headers["id"] == #""a:b""#)
+        #expect(messages[0].headers["Debezium-Key"] == #"{"id":"\u00E4"}"#)
+        #expect(messages[0].headers["Debezium-Tombstone"] == nil)
+        #expect(messages[1].headers["Debezium-Tombstone"] == "true" && messages[1].payload.isEmpty)
+        #expect(messages[2].headers["Debezium-Key"] == nil)
+        #expect(messages.allSatisfy { $0.headers["Content-Type"] == "application/json" })
+    }
+
     @Test func binaryModeHasAttributesAsPercentEncodedHeaders() async throws {
         let server = try NATSServer()
         let sink = NATSSink(try natsSettings(server, ["mode": .text("binary")]), contentType: contentType)

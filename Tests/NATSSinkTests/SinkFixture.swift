@@ -28,6 +28,8 @@ struct TestEvent: Sendable {
     var table = "orders"
     var key = ""
     var attributes = ""
+    var keyDocument = ""
+    var headers = ""
 }
 
 /// A batch as an encoder makes it, of events at consecutive log offsets.
@@ -42,6 +44,7 @@ func recordBatch(_ events: [TestEvent], from offset: UInt64) -> RecordBatch {
             Record(
                 offset: offset + UInt64(index), id: append(event.id, to: &body), payload: append(event.text, to: &body),
                 key: append(event.key, to: &body), attributes: append(event.attributes, to: &body),
+                keyDocument: append(event.keyDocument, to: &body), headers: append(event.headers, to: &body),
                 topic: UInt32(topics.firstIndex(of: topic) ?? 0),
                 identity: ChangeIdentity(commit: 1, ordinal: UInt32(index)), committedAt: 1_795_000_000_000_000))
     }

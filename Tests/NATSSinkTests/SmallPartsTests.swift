@@ -7,6 +7,22 @@ import Testing
 
 /// The parts of the sink that need no server.
 struct SmallPartsTests {
+    @Test func topicsThatAreWholeAreTheSubjectAndTheStreamTakesTheirPrefix() throws {
+        let values = SettingValues(["servers": .list(["localhost"])])
+        let whole = try NATSSettings(values: values, pipelineName: "shop", topics: .whole(prefix: "a.b c"))
+        #expect(whole.subject.text == "{topic}" && whole.subject.pattern.text == "a.b%20c.>")
+        #expect(whole.subject.subject(Topic(schema: "s", table: "t", routed: "a.b.s.t"), key: "") == "a.b.s.t")
+        try whole.checkNewStream()
+        let open = try NATSSettings(values: values, pipelineName: "shop", topics: .whole(prefix: nil))
+        #expect(open.subject.pattern.text == ">")
+        #expect(throws: SettingProblem.self) { try open.checkNewStream() }
+        var named = values
+        named["subject"] = .text("x.{topic}")
+        let front = try NATSSettings(values: named, pipelineName: "shop", topics: .whole(prefix: "a"))
+        #expect(front.subject.pattern.text == "x.a.>")
+        #expect(try NATSSettings(values: values, pipelineName: "shop").subject.pattern.text == "shop.>")
+    }
+
     // MARK: Settings
 
     private func problem(_ more: [String: SettingValue], servers: [String] = ["h"]) -> SettingProblem? {

@@ -10,12 +10,15 @@ package final class NATSServer: Sendable {
 
     /// Starts a server. `lines` are added to its configuration; `files` are written beside it first, and `FOLDER` in
     /// the lines stands for where they are.
-    package convenience init(_ lines: String = "", files: [String: String] = [:]) throws {
-        try self.init(port: Self.freePort(), lines, files: files)
+    /// With `domain`, its JetStream is one of that name.
+    package convenience init(
+        _ lines: String = "", domain: String? = nil, files: [String: String] = [:]
+    ) throws {
+        try self.init(port: Self.freePort(), lines, domain: domain, files: files)
     }
 
     /// Makes a server and starts it.
-    private init(port: String, _ lines: String, files: [String: String] = [:]) throws {
+    private init(port: String, _ lines: String, domain: String? = nil, files: [String: String] = [:]) throws {
         folder = try TemporaryFolder()
         self.port = port
         for (name, text) in files { try folder.write(name, text) }
@@ -24,7 +27,7 @@ package final class NATSServer: Sendable {
             "server.conf",
             """
             listen: 127.0.0.1:\(port)
-            jetstream { store_dir: "\(folder.path("store"))" }
+            jetstream { store_dir: "\(folder.path("store"))"\(domain.map { ", domain: \($0)" } ?? "") }
             \(more)
 
             """)
@@ -82,7 +85,7 @@ package final class NATSServer: Sendable {
     }
 
     /// A port below those that connections get by themselves, which could take it before the server does.
-    private static func freePort() throws -> String {
+    package static func freePort() throws -> String {
         let result = try runProgram(
             "/usr/bin/python3",
             [

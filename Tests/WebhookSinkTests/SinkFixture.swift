@@ -14,11 +14,12 @@ struct SinkFixture {
 
     /// A sink that sends to a receiver which answers so.
     init(
-        _ values: [String: SettingValue] = [:], isCloudEvents: Bool = true,
+        _ values: [String: SettingValue] = [:], isCloudEvents: Bool = true, hasHeaders: Bool = false,
         answer: @escaping @Sendable (HTTPReceiver.Request) -> HTTPReceiver.Answer = { _ in .status(204) }
     ) throws {
         receiver = try HTTPReceiver(answer: answer)
-        sink = WebhookSink(try Self.settings(receiver.port, values), isCloudEvents: isCloudEvents)
+        sink = WebhookSink(
+            try Self.settings(receiver.port, values), isCloudEvents: isCloudEvents, hasHeaders: hasHeaders)
     }
 
     /// Settings with short pauses for an endpoint on this machine.
@@ -55,6 +56,8 @@ struct SampleEvent {
     var id: String
     var payload: String
     var attributes = ""
+    var keyDocument = ""
+    var headers = ""
 
     init(
         _ offset: UInt64, key: String, previousKey: String = "", table: String = "orders", id: String? = nil,
@@ -84,6 +87,7 @@ extension RecordBatch {
                 offset: event.offset, id: append(event.id, to: &body), payload: payload,
                 key: append(event.key, to: &body),
                 previousKey: append(event.previousKey, to: &body), attributes: append(event.attributes, to: &body),
+                keyDocument: append(event.keyDocument, to: &body), headers: append(event.headers, to: &body),
                 topic: UInt32(topics.firstIndex(of: topic) ?? 0),
                 identity: ChangeIdentity(commit: event.offset, ordinal: 0), committedAt: 0)
         }

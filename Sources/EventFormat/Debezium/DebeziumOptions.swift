@@ -33,7 +33,7 @@ package struct DebeziumOptions: Sendable, Hashable {
     package var hstores = HStores.json
     /// True to put the schema before each key and value.
     package var hasSchemas = false
-    /// True for a record without value behind each delete.
+    /// True for a record without value behind each delete. Values alone have none in lines.
     package var hasTombstones = true
     /// What topics begin with; nil for the pipeline's name.
     package var topicPrefix: String?
@@ -42,6 +42,9 @@ package struct DebeziumOptions: Sendable, Hashable {
     package var database = ""
     /// The program's version.
     package var version = ""
+
+    /// What the topics of a pipeline's tables begin with, before a dot.
+    package func topicFront(pipelineName: String) -> String { DebeziumParts.topicFront(topicPrefix ?? pipelineName) }
 
     /// What Debezium does unless it is told otherwise.
     package init() {}

@@ -102,6 +102,9 @@ struct DebeziumParts {
     var isPostgres: Bool { sourceKind == "postgres" }
     var prefix: String { options.topicPrefix ?? pipelineName }
 
+    /// What a topic of a pipeline begins with, before a dot.
+    static func topicFront(_ prefix: String) -> String { sanitized(prefix) }
+
     /// `prefix.schema.table`; what a topic's name cannot have becomes `_`.
     func topic(of relation: Relation) -> String {
         if relation.isWithoutTable { return Self.sanitized(prefix + "." + relation.name) }

@@ -63,7 +63,7 @@ extension EventWriter {
         _ context: DebeziumContext, _ plan: ColumnPlan, _ parts: DebeziumPlan, _ images: RowImages, _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
         if !debezium.options.hasTombstones || plan.keyColumns.isEmpty || images.before.isEmpty { return }
-        if form == .line, debezium.options.lines == .value { return }
+        if isValueAlone { return }
         let start = beginRecord(.tombstone, plan)
         appendKeyDocument(images.before, plan, parts, body)
         if images.isKeyChanged { texts.previousKey = keepLooseKey(images.after, plan, body) }
@@ -105,11 +105,13 @@ extension EventWriter {
         if isBegin { debezium.count?.begin(context.info.commit) }
         let start = beginRecord(.whole, plan)
         if !images.after.isEmpty { texts.key = keepLooseKey(images.after, plan, body) }
-        let keyStart = beginKeyDocument(plan, parts)
-        output.append("{\"id\":")
-        appendTransactionID(context.info)
-        output.append(UInt8(ascii: "}"))
-        endKeyDocument(from: keyStart, parts)
+        if !isValueAlone {
+            let keyStart = beginKeyDocument(plan, parts)
+            output.append("{\"id\":")
+            appendTransactionID(context.info)
+            output.append(UInt8(ascii: "}"))
+            endKeyDocument(from: keyStart, parts)
+        }
         appendHeaders()
         output.append(plan.bytes(parts.valueSchema))
         output.append(isBegin ? "{\"status\":\"BEGIN\",\"id\":" : "{\"status\":\"END\",\"id\":")

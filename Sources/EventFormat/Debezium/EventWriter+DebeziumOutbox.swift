@@ -21,7 +21,7 @@ extension EventWriter {
         texts = RecordTexts()
         debezium.headers.removeAll()
         let start = output.count
-        if form == .line, debezium.options.lines == .record {
+        if isRecordLine {
             output.append("{\"topic\":")
             appendJSONString(routes.name, to: &output)
             output.append(",\"key\":")
@@ -29,42 +29,46 @@ extension EventWriter {
         appendAggregateKey(row, plan, outbox, body)
         composeText(row, route.id, plan, body)
         texts.id = keepLooseText()
+        if !isValueAlone { appendOutboxHeaders(row, plan, outbox, body) }
+        appendHeaders()
+        appendPayloadValue(row[route.payload], plan, outbox, body)
+        isRouted = true
+        try endRecord(from: start, context)
+    }
+
+    /// Keeps the headers; the event's id was put together.
+    private mutating func appendOutboxHeaders(
+        _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
+    ) {
         appendTextHeader("id")
-        for (number, attribute) in route.attributes.enumerated()
+        for (number, attribute) in outbox.route.attributes.enumerated()
         where composeText(row, attribute.column, plan, body) > 0 && !UTF8Check.hasControlCharacters(keyText.bytes) {
             appendTextHeader(named: plan.bytes(outbox.fragments.attributes[number]))
         }
-        appendHeaders()
-        if form == .binary {
-            _ = appendPlainPayload(row[route.payload], plan, outbox, body)
-        } else {
-            appendPayloadValue(row[route.payload], plan, outbox, body)
-        }
-        isRouted = true
-        try endRecord(from: start, context)
     }
 
     private mutating func appendAggregateKey(
         _ row: [ValuePlace], _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
     ) {
-        let isRecordLine = form == .line && debezium.options.lines == .record
         guard composeText(row, outbox.route.aggregateID, plan, body) > 0 else {
             if isRecordLine { output.append("null") }
             return
         }
         texts.key = keepLooseText()
+        if isValueAlone { return }
         let start = output.count
         appendJSONString(keyText, to: &output)
         keepKeyDocument(from: start)
     }
 
-    /// Writes a payload as JSON: what is JSON as it is, text as a string, bytes as base64.
+    /// Writes a payload as JSON: what is JSON as it is, text as a string, bytes as base64. Without one a record has no
+    /// value.
     private mutating func appendPayloadValue(
         _ place: ValuePlace, _ plan: ColumnPlan, _ outbox: OutboxPlan, _ body: RawSpan
     ) {
         let start = output.count
         guard let content = appendPlainPayload(place, plan, outbox, body) else {
-            output.append("null")
+            if form == .line { output.append("null") }
             return
         }
         if content == .json { return }

@@ -5,7 +5,9 @@ internal import ConnectorKit
 /// The frame of a record: id, key, headers and the end.
 extension EventWriter {
     /// True when a line has topic, key and headers beside the value.
-    private var isRecordLine: Bool { form == .line && debezium.options.lines == .record }
+    var isRecordLine: Bool { form == .line && debezium.options.lines == .record }
+    /// True when nobody sees keys and headers, so that they are not written.
+    var isValueAlone: Bool { form == .line && debezium.options.lines == .value }
 
     /// Begins a record with its id; returns where its payload begins.
     mutating func beginRecord(_ part: DebeziumPart, _ plan: ColumnPlan) -> Int {
@@ -31,6 +33,7 @@ extension EventWriter {
             return
         }
         texts.key = keepLooseKey(image, plan, body)
+        if isValueAlone { return }
         let start = beginKeyDocument(plan, parts)
         appendDebeziumKey(image, plan, parts, body)
         endKeyDocument(from: start, parts)
@@ -44,8 +47,7 @@ extension EventWriter {
         return start
     }
 
-    /// Notes where the key stands that was just written. Where it is no part of the payload, it moves behind the
-    /// events.
+    /// Ends the key that was just written. Where it is no part of the payload, it moves behind the events.
     mutating func endKeyDocument(from start: Int, _ parts: DebeziumPlan) {
         if !parts.keySchema.isEmpty { output.append(UInt8(ascii: "}")) }
         keepKeyDocument(from: start)
@@ -53,10 +55,7 @@ extension EventWriter {
 
     /// The same for a key without a schema.
     mutating func keepKeyDocument(from start: Int) {
-        if isRecordLine {
-            texts.keyDocument = TextPlace(start..<output.count)
-            return
-        }
+        if isRecordLine { return }
         let looseStart = looseTexts.count
         appendPart(output, start..<output.count, to: &looseTexts)
         texts.keyDocument = TextPlace(looseStart..<looseTexts.count, isLoose: true)
@@ -67,6 +66,7 @@ extension EventWriter {
     mutating func appendHeader(
         _ name: StaticString, _ image: [ValuePlace], _ plan: ColumnPlan, _ parts: DebeziumPlan, _ body: RawSpan
     ) {
+        if isValueAlone { return }
         let start = output.count
         output.append(plan.bytes(parts.keySchema))
         appendDebeziumKey(image, plan, parts, body)
@@ -107,12 +107,8 @@ extension EventWriter {
     }
 
     private mutating func endTextHeader() {
-        if form == .binary {
-            appendAttribute(keyText, to: &debezium.headers)
-            debezium.headers.append(UInt8(ascii: "\n"))
-        } else {
-            appendJSONString(keyText, to: &debezium.headers)
-        }
+        appendJSONString(keyText, to: &debezium.headers)
+        if form == .binary { debezium.headers.append(UInt8(ascii: "\n")) }
     }
 
     /// Writes the headers and the name of the value where a line has them; keeps them behind the events otherwise.
