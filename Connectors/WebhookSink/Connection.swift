@@ -5,8 +5,8 @@ private import Glibc
 
 /// One connection to the endpoint, and the request that is on its way on it. Belongs to the courier's thread.
 ///
-/// libcurl makes the connection, with everything that belongs to that: names, addresses, proxies, TLS. What is said on it
-/// is written and read here, because libcurl takes longer for a transfer than the system does for a request. See
+/// libcurl makes the connection, with everything that belongs to that: names, addresses, proxies, TLS. What is said on
+/// it is written and read here, because libcurl takes longer for a transfer than the system does for a request. See
 /// CURLOPT_CONNECT_ONLY(3).
 @safe final class Connection {
     typealias Instant = ContinuousClock.Instant
@@ -118,6 +118,22 @@ private import Glibc
         if let reason = reason(first) { return lost(reason) }
         if count == 0 { return Outcome(.cut) }
         _ = parser.feed([byte].rawBytes)
+        return nil
+    }
+
+    /// What the endpoint says against a connection that was just made, within a time: with TLS 1.3 it looks at the
+    /// client's certificate only then. Nil when it says nothing. Blocks.
+    func objection(within pause: Duration) -> Outcome? {
+        let end = Instant.now + pause
+        var now = Instant.now
+        while now < end {
+            var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&entry, 1, Int32(clamping: (end - now).milliseconds)) > 0 else { return nil }
+            var (byte, count): (UInt8, Int) = (0, 0)
+            let result = unsafe curl_easy_recv(handle, &byte, 1, &count)
+            if result != CURLE_AGAIN { return reason(result).map(lost) }
+            now = Instant.now
+        }
         return nil
     }
 

@@ -30,14 +30,18 @@ package enum WebhookDoctor {
         }
     }
 
+    /// How long the endpoint has to refuse a connection that it took.
+    private static let patience = Duration.milliseconds(300)
+
     private static func connect(_ settings: WebhookSettings) -> Finding {
         let origin = settings.url.origin
         do throws(ConnectorFailure) {
             let connection = try Connection(settings, place: 0)
             connection.willConnect()
             let result = unsafe curl_easy_perform(connection.handle)
-            guard result == CURLE_OK else {
-                let outcome = connection.notConnected(result)
+            var outcome = connection.didConnect(result)
+            if outcome == nil, settings.url.isEncrypted { outcome = connection.objection(within: patience) }
+            if let outcome {
                 switch WebhookFailure.verdict(outcome, origin: origin) {
                 case .again(let failure, _), .stop(let failure): throw failure
                 case .accepted, .rejected: throw WebhookFailure.client("connect")

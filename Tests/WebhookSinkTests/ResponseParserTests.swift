@@ -63,8 +63,8 @@ struct ResponseParserTests {
         ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 200, false),
         ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, false),
         (
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n",
-            201, true
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"
+                + "HTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n", 201, true
         ),
         ("HTTP/1.1 304 Same\r\nContent-Length: 500\r\n\r\n", 304, true),
         ("HTTP/1.1 204 No\r\nContent-Length: 500\r\nTransfer-Encoding: chunked\r\n\r\n", 204, true),

@@ -66,6 +66,10 @@ struct TLSTests {
         #expect(failure.code == "webhook.tls" && failure.remedy == .retry, "\(failure)")
         #expect(failure.hint?.contains("tls.certificate") == true, "\(failure)")
         #expect(receiver.connectionCount == 0)
+        let found = await WebhookDoctor.findings(try authority.settings(front.port))
+        #expect(found.map(\.code).contains("webhook.tls"), "\(found)")
+        let fine = await WebhookDoctor.findings(try authority.settings(front.port, client: "client"))
+        #expect(fine.map(\.code).contains("webhook.reachable"), "\(fine)")
     }
 
     @Test func filesThatCannotBeUsedStopTheSink() async throws {

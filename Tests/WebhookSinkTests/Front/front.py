@@ -1,7 +1,7 @@
 """Stands before a plain HTTP receiver on this machine, for the tests of the webhook sink.
 
-front.py tls CERTIFICATE KEY PORT [CLIENT-AUTHORITY [VERSION]]: ends TLS and passes on what comes to 127.0.0.1:PORT. With
-an authority it wants a certificate of its from clients; VERSION is the highest of TLS (1.2).
+front.py tls CERTIFICATE KEY PORT [CLIENT-AUTHORITY [VERSION]]: ends TLS and passes on what comes to 127.0.0.1:PORT.
+With an authority it wants a certificate of its from clients; VERSION is the highest of TLS (1.2).
 front.py proxy [USER:PASSWORD | STATUS]: an HTTP proxy that serves CONNECT and whole addresses, wants this user, or
 refuses everything with a status.
 front.py greeting TEXT: says this on each connection, without being asked, and nothing else.
