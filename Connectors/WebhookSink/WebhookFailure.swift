@@ -193,7 +193,7 @@ enum WebhookFailure {
                     hint: "look whether the files of tls exist, can be read, hold PEM and belong together"))
         case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
             return .again(client("send: \(reason)"), pause: nil)
-        default: return lost(origin, reason)
+        default: return isAlert(outcome.reason) ? tls(outcome, origin) : lost(origin, reason)
         }
     }
 

@@ -67,7 +67,7 @@ struct TLSTests {
         #expect(failure.hint?.contains("tls.certificate") == true, "\(failure)")
         #expect(receiver.connectionCount == 0)
         let found = await WebhookDoctor.findings(try authority.settings(front.port))
-        #expect(found.map(\.code).contains("webhook.tls"), "\(found)")
+        #expect(found.map(\.code).contains("webhook.tls"), "\(found.map(\.message))")
         let fine = await WebhookDoctor.findings(try authority.settings(front.port, client: "client"))
         #expect(fine.map(\.code).contains("webhook.reachable"), "\(fine)")
     }

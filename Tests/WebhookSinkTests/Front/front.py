@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from urllib.parse import urlsplit
 
 
@@ -56,9 +57,12 @@ def tls(certificate, key, port, authority=None, version=None):
 
     def serve(client):
         try:
-            client = context.wrap_socket(client, server_side=True)
+            client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+            client.do_handshake()
         except OSError as error:
             say(f"refused {error}")
+            # What was said against the client must come before the end, as it does over a real network.
+            time.sleep(0.5)
             client.close()
             return
         peer = client.getpeercert() if authority else None
