@@ -59,7 +59,7 @@ struct FlightWindow {
     }
 
     private(set) var entries = NumberedQueue<Entry>()
-    private(set) var batches = NumberedQueue<Batch>()
+    private(set) var batches = NumberedQueue<Batch>(slack: 1)
     private var sends = NumberedQueue<Sent>()
     private(set) var inFlightCount = 0
     private(set) var inFlightBytes = 0

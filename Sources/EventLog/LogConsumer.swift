@@ -7,14 +7,21 @@ package import ConnectorKit
 package actor LogConsumer {
     private let feed: LogFeed
     private let reader: LogReader
+    private let follower: FollowerKey?
     private let thread = BlockingThread(name: "log-consumer")
     /// The consumer's own thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// A consumer of `feed` that reads older batches through `reader`, which should be its own.
-    package init(feed: LogFeed, reader: LogReader) {
+    /// A consumer of `feed` that reads older batches through `reader`, which should be its own. Bulk waits a moment for
+    /// one that `isFollowed`; see ``LogFeed/makeRoom(for:until:)``.
+    package init(feed: LogFeed, reader: LogReader, isFollowed: Bool = false) {
         self.feed = feed
         self.reader = reader
+        follower = isFollowed ? feed.follow() : nil
+    }
+
+    deinit {
+        if let follower { feed.unfollow(follower) }
     }
 
     /// The batch that contains `offset`, which may begin before it. Waits for it to be published; nil when `deadline`
@@ -24,7 +31,7 @@ package actor LogConsumer {
     ) async throws(ConnectorFailure) -> LoggedBatch? {
         var hasWaited = false
         while true {
-            switch feed.look(at: offset) {
+            switch feed.look(at: offset, by: follower) {
             case .inMemory(let batch): return batch
             case .inDatabase: return try await stored(at: offset)
             case .ahead where hasWaited: return nil

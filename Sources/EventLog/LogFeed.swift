@@ -5,7 +5,8 @@ import Synchronization
 /// The newest batches of the log in memory, and the bell for whoever waits for more.
 ///
 /// The pipeline publishes each batch once sinks may see it; ``LogConsumer`` reads. A consumer that falls behind the
-/// ring reads the database, and so never slows the others down.
+/// ring reads the database, and so never slows the others down. Bulk may wait a moment for those that keep up: see
+/// ``makeRoom(for:until:)``.
 package final class LogFeed: Sendable {
     private let state: Mutex<State>
     private let bytesMax: Int
@@ -31,23 +32,30 @@ package final class LogFeed: Sendable {
             if batch.firstOffset != state.end { state.ring.removeAll() }
             state.end = batch.nextOffset
             state.ring.append(batch, bytesMax: bytesMax)
-            let end = state.end
-            return state.takeWaiters { $0.offset < end }
+            return state.takeReady()
         }
         for waiter in woken { waiter.wake() }
     }
 
-    /// What there is for a consumer that wants `offset` next.
-    func look(at offset: UInt64) -> FeedPlace {
-        state.withLock { state in
-            if offset >= state.end { return .ahead }
-            return state.ring.batch(containing: offset).map { .inMemory($0) } ?? .inDatabase
+    /// What there is for a consumer that wants `offset` next. Of a follower it is remembered how far it is.
+    func look(at offset: UInt64, by follower: FollowerKey? = nil) -> FeedPlace {
+        let (place, woken) = state.withLock { state -> (FeedPlace, [FeedWaiter]) in
+            let place = state.place(of: offset)
+            guard let follower else { return (place, []) }
+            state.followers[follower, default: Follower()].offset = offset
+            return (place, state.takeReady())
         }
+        for waiter in woken { waiter.wake() }
+        return place
     }
 
     /// Returns when `offset` may be read, when `deadline` has passed, or when the task is cancelled.
     package func wait(for offset: UInt64, until deadline: ContinuousClock.Instant) async {
-        let waiter = FeedWaiter(offset: offset, deadline: deadline)
+        await wait(for: .offset(offset), until: deadline)
+    }
+
+    private func wait(for aim: FeedAim, until deadline: ContinuousClock.Instant) async {
+        let waiter = FeedWaiter(aim: aim, deadline: deadline)
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 waiter.begin(continuation)
@@ -62,7 +70,7 @@ package final class LogFeed: Sendable {
     /// False when there is nothing to wait for any more.
     private func enlist(_ waiter: FeedWaiter) -> Bool {
         state.withLock { state in
-            if waiter.offset < state.end || waiter.deadline <= .now { return false }
+            if state.has(waiter.aim) || waiter.deadline <= .now { return false }
             state.waiters.append(waiter)
             arm(&state)
             return true
@@ -96,6 +104,63 @@ package final class LogFeed: Sendable {
     deinit { state.withLock { $0.timer?.task.cancel() } }
 }
 
+extension LogFeed {
+    /// Begins to look after a consumer, until ``unfollow(_:)``.
+    func follow() -> FollowerKey {
+        state.withLock { state in
+            state.newestKey.number += 1
+            return state.newestKey
+        }
+    }
+
+    /// The consumer reads no more.
+    func unfollow(_ key: FollowerKey) {
+        let woken = state.withLock { state -> [FeedWaiter] in
+            state.followers[key] = nil
+            return state.takeReady()
+        }
+        for waiter in woken { waiter.wake() }
+    }
+
+    /// Waits until `batch` may be published without pushing out of the ring what a follower still needs, or until
+    /// `deadline`. For one that is far behind, or stands where it was waited for in vain, nobody waits.
+    ///
+    /// What is pushed out would be read from the disk again, which takes the processor and the disk from everybody.
+    package func makeRoom(for batch: LoggedBatch, until deadline: ContinuousClock.Instant) async {
+        let needed = state.withLock { state in
+            state.ring.firstOffset(leavingRoomFor: batch, bytesMax: bytesMax, end: state.end)
+        }
+        guard let needed else { return }
+        await wait(for: .followers(at: needed), until: deadline)
+        state.withLock { state in
+            for (key, follower) in state.followers where follower.offset < needed {
+                state.followers[key]?.missedAt = follower.offset
+            }
+        }
+    }
+}
+
+/// Names a consumer that a feed looks after.
+struct FollowerKey: Hashable, Sendable {
+    fileprivate var number = 0
+}
+
+/// How far a consumer is.
+private struct Follower {
+    /// What it wanted last.
+    var offset: UInt64 = 0
+    /// What it wanted when it was last waited for in vain.
+    var missedAt: UInt64?
+}
+
+/// What a task waits for.
+private enum FeedAim {
+    /// That the offset may be read.
+    case offset(UInt64)
+    /// That every follower who is worth waiting for wants this offset or a later one.
+    case followers(at: UInt64)
+}
+
 /// Where a consumer finds an offset.
 enum FeedPlace {
     case inMemory(LoggedBatch)
@@ -112,9 +177,36 @@ private struct State {
     var end: UInt64
     var ring = BatchRing()
     var waiters: [FeedWaiter] = []
+    var followers: [FollowerKey: Follower] = [:]
+    var newestKey = FollowerKey()
     var timer: Timer?
 
     init(end: UInt64) { self.end = end }
+
+    func place(of offset: UInt64) -> FeedPlace {
+        if offset >= end { return .ahead }
+        return ring.batch(containing: offset).map { .inMemory($0) } ?? .inDatabase
+    }
+
+    func has(_ aim: FeedAim) -> Bool {
+        switch aim {
+        case .offset(let offset): offset < end
+        case .followers(let offset): followers.values.allSatisfy { $0.offset >= offset || !isWorthWaiting(for: $0) }
+        }
+    }
+
+    /// True for one that moves and may catch up: what it lacks is not many times what the ring holds.
+    private func isWorthWaiting(for follower: Follower) -> Bool {
+        guard follower.offset != follower.missedAt, let first = ring.first else { return false }
+        return end - min(end, follower.offset) <= 16 * (end - first)
+    }
+
+    /// The waiters that have what they wait for.
+    mutating func takeReady() -> [FeedWaiter] {
+        let ready = waiters.filter { has($0.aim) }
+        if !ready.isEmpty { waiters = waiters.filter { !has($0.aim) } }
+        return ready
+    }
 
     mutating func takeWaiters(_ isDue: (FeedWaiter) -> Bool) -> [FeedWaiter] {
         let due = waiters.filter(isDue)
@@ -144,6 +236,21 @@ struct BatchRing {
         }
     }
 
+    /// The oldest offset that is there.
+    var first: UInt64? { batches.indices.contains(head) ? batches[head]?.firstOffset : nil }
+
+    /// The first offset that is still in the ring when `batch` comes behind `end`; nil when nothing leaves it for that.
+    func firstOffset(leavingRoomFor batch: LoggedBatch, bytesMax: Int, end: UInt64) -> UInt64? {
+        var total = byteCount + Self.size(batch)
+        guard total > bytesMax, count > 0 else { return nil }
+        for kept in batches[head...] {
+            guard let kept else { continue }
+            if total <= bytesMax { return kept.firstOffset }
+            total -= Self.size(kept)
+        }
+        return end
+    }
+
     mutating func removeAll() { self = BatchRing() }
 
     /// Binary search by offset.
@@ -170,12 +277,12 @@ private final class FeedWaiter: Sendable {
         case woken
     }
 
-    let offset: UInt64
+    let aim: FeedAim
     let deadline: ContinuousClock.Instant
     private let phase = Mutex(Phase.early)
 
-    init(offset: UInt64, deadline: ContinuousClock.Instant) {
-        self.offset = offset
+    init(aim: FeedAim, deadline: ContinuousClock.Instant) {
+        self.aim = aim
         self.deadline = deadline
     }
 

@@ -34,6 +34,7 @@ package struct CaptureStage {
     var quarantine: Quarantine
     private var target: ResumePosition?
     private var backoff = Backoff()
+    private var patience = BulkPatience(.now)
 
     /// How long appended batches wait for a sync that covers them while more keep coming.
     static let syncInterval = Duration.milliseconds(200)
@@ -197,11 +198,19 @@ package struct CaptureStage {
         turn.unsyncedSince = turn.unsyncedSince ?? .now
         if batch.mustBeDurableBeforeDelivery {
             guard try await sync(&turn) else { return }
+            await waitForConsumers(of: logged)
         }
         feed.publish(logged)
         let newest = batch.transactionCount > 0 ? batch.transaction(at: batch.transactionCount - 1).committedAt : nil
         progress.captured(
             batch.changeCount, newestCommit: newest, nextOffset: logged.nextOffset)
+    }
+
+    /// Lets the sinks that keep up read what is in memory before bulk pushes it out.
+    private mutating func waitForConsumers(of logged: LoggedBatch) async {
+        let start = ContinuousClock.now
+        await feed.makeRoom(for: logged, until: start + patience.available(at: start))
+        patience.spent(from: start, to: .now)
     }
 
     /// A position that moved without changes is stored now and then only, or at once when it is the one waited for.

@@ -250,7 +250,7 @@ package struct Pipeline: Sendable {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
                 plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log,
-                events: LogConsumer(feed: feed, reader: try parts.log.makeReader()),
+                events: LogConsumer(feed: feed, reader: try parts.log.makeReader(), isFollowed: true),
                 clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
                 progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name))
             try await stage.run(until: { end.value })

@@ -140,4 +140,90 @@ struct LogFeedTests {
             for await isRight in group { #expect(isRight) }
         }
     }
+
+    // MARK: Bulk waits for those that keep up
+
+    /// Batches of one log, each of which fills a feed of one byte alone.
+    private func batches(_ count: Int) async throws -> [LoggedBatch] {
+        var all: [LoggedBatch] = []
+        for commit in 1...count { all.append(try await log.appendOrders(sampleBatch(commit: UInt64(commit), rows: 2))) }
+        return all
+    }
+
+    @Test func roomIsMadeWhenTheFollowerWantsWhatComesNext() async throws {
+        let all = try await batches(2)
+        let feed = LogFeed(nextOffset: 0, bytesMax: 1)
+        let consumer = LogConsumer(feed: feed, reader: try log.makeReader(), isFollowed: true)
+        feed.publish(all[0])
+        #expect(try await consumer.next(from: 0, orUntil: soon)?.batch === all[0].batch)
+        let room = Task { await feed.makeRoom(for: all[1], until: .now + .seconds(600)) }
+        while feed.waiterCount == 0 { await Task.yield() }
+        // The other half of the batch is still wanted.
+        _ = try await consumer.next(from: 1, orUntil: soon)
+        #expect(feed.waiterCount == 1)
+        #expect(try await consumer.next(from: 2, orUntil: .now) == nil)
+        await room.value
+        feed.publish(all[1])
+        #expect(try await consumer.next(from: 2, orUntil: soon)?.batch === all[1].batch)
+    }
+
+    @Test func aFollowerThatStandsStillIsWaitedForOnceOnly() async throws {
+        let all = try await batches(3)
+        let feed = LogFeed(nextOffset: 0, bytesMax: 1)
+        let consumer = LogConsumer(feed: feed, reader: try log.makeReader(), isFollowed: true)
+        feed.publish(all[0])
+        _ = try await consumer.next(from: 0, orUntil: soon)
+        await feed.makeRoom(for: all[1], until: .now + .milliseconds(20))
+        feed.publish(all[1])
+        // Were it waited for again, this would not end.
+        await feed.makeRoom(for: all[2], until: .now + .seconds(86_400))
+        feed.publish(all[2])
+        // It catches up from the database, and is waited for from then on.
+        for offset: UInt64 in [2, 4] { _ = try await consumer.next(from: offset, orUntil: soon) }
+        let more = try await log.appendOrders(sampleBatch(commit: 4, rows: 2))
+        let room = Task { await feed.makeRoom(for: more, until: .now + .seconds(600)) }
+        while feed.waiterCount == 0 { await Task.yield() }
+        _ = try await consumer.next(from: 6, orUntil: .now)
+        await room.value
+    }
+
+    @Test func nobodyWaitsForAFollowerThatLeftNorForOthersThanFollowers() async throws {
+        let all = try await batches(2)
+        let feed = LogFeed(nextOffset: 0, bytesMax: 1)
+        let stranger = LogConsumer(feed: feed, reader: try log.makeReader())
+        feed.publish(all[0])
+        _ = try await stranger.next(from: 0, orUntil: soon)
+        var follower: LogConsumer? = LogConsumer(feed: feed, reader: try log.makeReader(), isFollowed: true)
+        _ = try await follower?.next(from: 0, orUntil: soon)
+        let room = Task { await feed.makeRoom(for: all[1], until: .now + .seconds(600)) }
+        while feed.waiterCount == 0 { await Task.yield() }
+        follower = nil
+        await room.value
+        await feed.makeRoom(for: all[1], until: .now + .seconds(86_400))
+    }
+
+    @Test func whatFitsIntoTheMemoryWaitsForNobody() async throws {
+        let all = try await batches(2)
+        let feed = LogFeed(nextOffset: 0)
+        let consumer = LogConsumer(feed: feed, reader: try log.makeReader(), isFollowed: true)
+        feed.publish(all[0])
+        _ = try await consumer.next(from: 0, orUntil: soon)
+        await feed.makeRoom(for: all[1], until: .now + .seconds(86_400))
+    }
+
+    @Test func nobodyWaitsForAFollowerThatIsFarBehindThoughItMoves() async throws {
+        let all = try await batches(40)
+        let feed = LogFeed(nextOffset: 0, bytesMax: 1)
+        let consumer = LogConsumer(feed: feed, reader: try log.makeReader(), isFollowed: true)
+        for batch in all.dropLast() { feed.publish(batch) }
+        _ = try await consumer.next(from: 0, orUntil: soon)
+        await feed.makeRoom(for: all[39], until: .now + .seconds(86_400))
+        _ = try await consumer.next(from: 2, orUntil: soon)
+        await feed.makeRoom(for: all[39], until: .now + .seconds(86_400))
+        _ = try await consumer.next(from: 76, orUntil: soon)
+        let room = Task { await feed.makeRoom(for: all[39], until: .now + .seconds(600)) }
+        while feed.waiterCount == 0 { await Task.yield() }
+        _ = try await consumer.next(from: 78, orUntil: .now)
+        await room.value
+    }
 }

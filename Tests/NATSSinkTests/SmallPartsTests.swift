@@ -23,6 +23,23 @@ struct SmallPartsTests {
         #expect(try NATSSettings(values: values, pipelineName: "shop").subject.pattern.text == "shop.>")
     }
 
+    @Test func aWindowHoldsNoBatchThatIsStored() {
+        struct Held { weak var batch: RecordBatch? }
+        var window = FlightWindow(durableBefore: 0, floor: 0)
+        var taken: [Held] = []
+        var heldMax = 0
+        for number in 0..<600 {
+            let batch = numbered(number..<(number + 1))
+            taken.append(Held(batch: batch))
+            window.append(FlightWindow.Entry(batch: window.beginBatch(batch, subjects: []), index: 0, size: 20))
+            // Three wait for their answers at a time.
+            if number >= 3 { window.setStored(number - 3, UInt64(number)) }
+            window.advance()
+            heldMax = max(heldMax, taken.count { $0.batch != nil })
+        }
+        #expect(window.entries.count == 3 && heldMax <= 8, "\(heldMax)")
+    }
+
     // MARK: Settings
 
     private func problem(_ more: [String: SettingValue], servers: [String] = ["h"]) -> SettingProblem? {
