@@ -103,6 +103,11 @@ final class Courier {
             if !hasFailed { settle(end.delivery, end.outcome) }
         }
         if hasFailed { return }
+        // Not after each: what has come back and is not settled may have failed before.
+        if toldAt != nil, !isTroubled {
+            toldAt = nil
+            report(nil, nil)
+        }
         try fillWindow()
         let now = ContinuousClock.now
         if circuit.isClosed {
@@ -288,10 +293,6 @@ final class Courier {
         case .again(let failure, let pause):
             failed(delivery, failure, pause, now)
         case .stop(let failure): fail(failure)
-        }
-        if toldAt != nil, !isTroubled {
-            toldAt = nil
-            report(nil, nil)
         }
     }
 

@@ -121,10 +121,11 @@ enum WebhookFailure {
     }
 
     private static func verdict(ofStatus status: Int, _ retryAfter: Int, _ origin: String) -> Verdict {
+        // Nothing is made for what nearly always comes.
+        if (200..<300).contains(status) { return .accepted }
         let pause: Duration? = retryAfter > 0 ? min(.seconds(retryAfter), pauseMax) : nil
         let answered = "\(origin) answered with status \(status)"
         switch status {
-        case 200..<300: return .accepted
         case 300..<400:
             return .again(
                 failure("webhook.redirected", answered, "redirections are not followed: set url to the final address"),
