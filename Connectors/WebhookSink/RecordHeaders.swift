@@ -74,5 +74,10 @@ extension RawSpan {
 
 extension OutputBuffer {
     /// The bytes as a list.
-    var list: [UInt8] { bytes.withUnsafeBytes { bytes in unsafe [UInt8](bytes) } }
+    var list: [UInt8] {
+        var list: [UInt8] = []
+        list.reserveCapacity(count)
+        for place in 0..<count { list.append(bytes.byte(place)) }
+        return list
+    }
 }

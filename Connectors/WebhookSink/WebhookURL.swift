@@ -26,7 +26,10 @@ struct WebhookURL: Sendable, Equatable {
     /// What stands for an address while what is wrong with it and with other settings is collected.
     static let none = WebhookURL()
 
-    private init() { (text, origin, host, port, hasUser, isPrivateAddress) = ("", "", "", 0, false, false) }
+    private init() {
+        (text, origin, host, port, isPrivateAddress) = ("", "", "", 0, false)
+        (authority, target, credentials, isEncrypted) = ("", "/", nil, false)
+    }
 
     /// Nil for a text that is no address of HTTP with a host. See libcurl-url(3).
     init?(_ text: String) {
