@@ -20,7 +20,7 @@ package struct EventView: Sendable, Equatable {
 
     /// The forms that readers may ask for: those in which each event is one value of JSON, because readers go on behind
     /// an event.
-    package static let formats = EventFormat.ofSingleLines
+    package static let formats = [EventFormat.cloudEvents, .row]
 
     /// True when the events of a table are seen.
     package func includes(schema: String, table: String) -> Bool {

@@ -16,7 +16,7 @@ package final class EventEncoder {
     private let count = TransactionCount()
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
     /// table.
-    private var plans: [ObjectIdentifier: CachedPlan] = [:]
+    private var plans: [PlanKey: CachedPlan] = [:]
 
     /// What was wrong with what applications said about their transactions, in all that was encoded. Nothing of it is
     /// in here.
@@ -31,22 +31,29 @@ package final class EventEncoder {
         set { debezium.database = sourceKind == "postgres" ? newValue : "main" }
     }
 
+    private struct PlanKey: Hashable {
+        var version: ObjectIdentifier
+        var isAside: Bool
+    }
+
     private struct CachedPlan {
         let version: RelationVersion
         let plan: ColumnPlan?
     }
 
     /// More relation versions than this in the cache, and it is begun anew.
-    private static let plansMax = 4096
+    private let planCountMax: Int
 
     /// An encoder for the events of a pipeline.
     ///
     /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the
-    /// sink asks for. `debezium` is for the format of that name.
+    /// sink asks for. `debezium` is for the format of that name. Of `planCountMax` relation versions is remembered what
+    /// their events have in common.
     package init(
         pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line,
-        debezium: DebeziumOptions = DebeziumOptions()
+        debezium: DebeziumOptions = DebeziumOptions(), planCountMax: Int = 4096
     ) {
+        self.planCountMax = planCountMax
         self.sourceKind = sourceKind
         self.debezium = debezium
         self.pipelineName = pipelineName
@@ -67,7 +74,7 @@ package final class EventEncoder {
         _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, upTo end: Int = .max,
         bytesMax: Int, isAside: Bool = false, including: (Relation) -> Bool
     ) throws(EncodingFailure) -> (records: RecordBatch, nextIndex: Int) {
-        let plans = versions.map { plan(for: $0, including) }
+        let plans = versions.map { plan(for: $0, isAside: isAside, including) }
         let frozen = batch.body
         let body = frozen.bytes
         var images = RowImages()
@@ -110,10 +117,13 @@ package final class EventEncoder {
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)
     }
 
-    private func plan(for version: RelationVersion, _ including: (Relation) -> Bool) -> ColumnPlan? {
-        let identity = ObjectIdentifier(version)
+    /// Whether a table is wanted may have changed since an event of it was set aside.
+    private func plan(
+        for version: RelationVersion, isAside: Bool, _ including: (Relation) -> Bool
+    ) -> ColumnPlan? {
+        let identity = PlanKey(version: ObjectIdentifier(version), isAside: isAside)
         if let known = plans[identity] { return known.plan }
-        if plans.count >= Self.plansMax { plans.removeAll() }
+        if plans.count >= planCountMax { plans.removeAll() }
         let isWanted = including(version.relation)
         let plan = isWanted ? makePlan(version) : nil
         plans[identity] = CachedPlan(version: version, plan: plan)

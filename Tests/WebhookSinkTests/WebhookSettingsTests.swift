@@ -26,7 +26,7 @@ struct WebhookSettingsTests {
 
     @Test func messagesShowTheOriginAlone() throws {
         let url = try #require(WebhookURL("https://me:top@partner.example:8443/hooks/T0KEN?key=1"))
-        #expect(url.origin == "https://partner.example:8443" && url.hasUser && url.port == 8443)
+        #expect(url.origin == "https://partner.example:8443" && url.credentials == "me:top" && url.port == 8443)
         #expect(WebhookURL("http://[::1]/x")?.origin == "http://[::1]")
     }
 
@@ -53,6 +53,26 @@ struct WebhookSettingsTests {
                 "authentication": .group(SettingValues(["bearer": .text("t")])),
                 "headers": .map(["Authorization": "x"]),
             ]) != nil)
+    }
+
+    @Test func everythingThatIsWrongIsSaidTogether() {
+        var values = SettingValues(["url": .text("nowhere"), "timeout": .duration(.zero), "proxy": .text("nonsense")])
+        values["batch"] = .group(SettingValues(["records": .integer(5)]))
+        values.note(given: "batch")
+        let problem = #expect(throws: SettingProblem.self) {
+            _ = try WebhookSettings(values: values, pipelineName: "shop")
+        }
+        #expect(problem?.all.map(\.setting) == ["url", "batch", "proxy", "timeout", "connect_timeout"])
+    }
+
+    @Test func aBatchSizeWithoutTheModeBatchIsRefusedAndADefaultIsNot() {
+        let group = SettingValue.group(SettingValues(["records": .integer(5)]))
+        #expect(problem(["batch": group]) == nil, "the file did not say it")
+        var values = SettingValues(["url": .text("https://partner.example/"), "batch": group])
+        values.note(given: "batch")
+        #expect(throws: SettingProblem.self) { _ = try WebhookSettings(values: values, pipelineName: "shop") }
+        values["mode"] = .text("batch")
+        #expect(throws: Never.self) { _ = try WebhookSettings(values: values, pipelineName: "shop") }
     }
 
     @Test func limitsMakeSense() {
