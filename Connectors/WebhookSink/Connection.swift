@@ -38,6 +38,8 @@ private import Glibc
     private(set) var delivery: Delivery?
     /// When that must be at its end.
     private(set) var deadline: Instant?
+    /// When the last request was at its end.
+    private(set) var idleSince = Instant.now
     /// True while it comes about.
     private(set) var isConnecting = false
     /// The descriptor; -1 when there is none.
@@ -190,6 +192,7 @@ private import Glibc
     /// The request is at its end.
     func finish() -> Delivery? {
         deadline = nil
+        idleSince = .now
         return delivery.take()
     }
 

@@ -16,6 +16,7 @@ private import Glibc
     }
 
     private let settings: WebhookSettings
+    private let idleMax: Duration
     private let head: RequestHead
     private let poller: Poller
     private let multi: UnsafeMutableRawPointer
@@ -34,8 +35,13 @@ private import Glibc
     /// So much of a response is read at once.
     private static let bufferBytes = 64 << 10
 
-    /// A client without connections. `contentType` is that of the body of requests that do not bring their own.
-    init(_ settings: WebhookSettings, contentType: String?) throws(ConnectorFailure) {
+    /// A client without connections. `contentType` is that of the body of requests that do not bring their own. A
+    /// connection that had nothing to do for `idleMax` is made anew (118 s, as in transfers of libcurl): what
+    /// stands between may have forgotten it without a word, and a request on it would wait for its time-out.
+    init(
+        _ settings: WebhookSettings, contentType: String?, idleMax: Duration = .seconds(118)
+    ) throws(ConnectorFailure) {
+        self.idleMax = idleMax
         head = try RequestHead(settings, contentType: contentType)
         poller = try Poller()
         guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
@@ -62,9 +68,10 @@ private import Glibc
         let deadline = now + settings.timeout
         try connection.begin(delivery, head, timestamp: time(nil), deadline: deadline)
         nextDeadline = nextDeadline ?? deadline
-        if connection.socket >= 0 {
+        if connection.socket >= 0, connection.idleSince + idleMax > now {
             proceed(connection, unsafe connection.send(buffer))
         } else {
+            if connection.socket >= 0 { close(connection) }
             connect(connection)
         }
     }
