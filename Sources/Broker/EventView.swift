@@ -53,6 +53,8 @@ package struct EventOrigin: Sendable {
     package var schemasDirectory: String
     /// How records of Debezium's format are spelled.
     package var debezium = DebeziumOptions()
+    /// The name of the source's database, for formats that tell it; nil while it is not known.
+    package var database: @Sendable () -> String? = { nil }
 
     /// An origin of its parts.
     package init(pipelineName: String, sourceKind: String, sensitivity: SensitivityRules, schemasDirectory: String) {
