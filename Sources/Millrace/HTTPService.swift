@@ -62,11 +62,12 @@ struct HTTPService {
     private static func origin(of project: Project, _ log: EventLog) -> EventOrigin {
         var origin = project.eventOrigin
         origin.debezium = .forReaders
+        let isPostgres = project.configuration.sourceKind == "postgres"
         let known = Mutex<String?>(nil)
         origin.database = {
             known.withLock { known in
                 if known == nil { known = try? log.makeReader().statistics().source?.fingerprint["database"] }
-                return project.configuration.sourceKind == "postgres" ? known : "main"
+                return isPostgres ? known : "main"
             }
         }
         return origin
