@@ -1,4 +1,5 @@
 import Broker
+import ChangeModel
 import ConnectorKit
 import EventFormat
 import EventLog
