@@ -6,7 +6,8 @@ package enum FileDoctor {
     /// Free bytes below which a file system counts as nearly full.
     static let freeBytesMin: UInt64 = 1 << 30
 
-    /// Whether the folder can be written to, and how much room it has. Makes and changes nothing.
+    /// Whether files can be made where the sink makes them, tried with one that is removed at once, and how much room
+    /// there is.
     package static func findings(_ settings: FileSettings) -> [Finding] {
         let wanted = settings.path.literalFolder
         let folder = nearestExisting(wanted)
@@ -16,14 +17,12 @@ package enum FileDoctor {
                 Finding(.problem, "file.not_a_directory", "\(folder) is no folder", fix: "move it away, or change path")
             ]
         }
+        if let known = lookAtFile(settings.path.text) { return known }
         var room = statvfs()
-        guard unsafe statvfs(folder, &room) == 0 else {
-            return [finding(errno, folder)]
-        }
-        if room.f_flag & UInt(ST_RDONLY) != 0 { return [finding(EROFS, folder)] }
-        guard unsafe access(folder, W_OK | X_OK) == 0 else { return [finding(errno, folder)] }
+        guard unsafe statvfs(folder, &room) == 0 else { return [finding(errno, folder)] }
+        if let number = trial(in: folder, makesFolder: folder != wanted) { return [finding(number, folder)] }
         let free = UInt64(room.f_bavail) * UInt64(room.f_frsize)
-        var findings = [Finding(.ok, "file.folder", "\(wanted) can be written to")]
+        var findings = [Finding(.ok, "file.folder", "files can be made in \(wanted)")]
         let text = "\(free >> 20) MiB are free for \(wanted)"
         if free < freeBytesMin {
             findings.append(Finding(.warning, "file.disk_full", text, fix: "make room on the file system of \(folder)"))
@@ -31,6 +30,33 @@ package enum FileDoctor {
             findings.append(Finding(.ok, "file.free_space", text))
         }
         return findings
+    }
+
+    /// What there is to say about a path that is there already, when the sink would not make it: a device or a pipe,
+    /// or what cannot be written to.
+    private static func lookAtFile(_ path: String) -> [Finding]? {
+        var info = stat()
+        guard unsafe stat(path, &info) == 0 else { return nil }
+        if info.isFolder { return [finding(EISDIR, path)] }
+        guard unsafe access(path, W_OK) == 0 else { return [finding(errno, path)] }
+        guard info.st_mode & S_IFMT != S_IFREG else { return nil }
+        return [Finding(.ok, "file.folder", "\(path) can be written to, without any promise across crashes")]
+    }
+
+    /// Makes a file, or where folders are missing a folder, and removes it: rights, quotas and file systems that take
+    /// nothing are told by nothing else. The errno of what failed; nil when all went well.
+    private static func trial(in folder: String, makesFolder: Bool) -> Int32? {
+        let path = "\(folder)/.millrace-doctor-\(getpid())"
+        if makesFolder {
+            guard unsafe mkdir(path, 0o700) == 0 else { return errno }
+            return unsafe rmdir(path) == 0 ? nil : errno
+        }
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return errno }
+        var byte: UInt8 = 0
+        let number = unsafe write(descriptor, &byte, 1) == 1 ? nil : errno
+        close(descriptor)
+        return unsafe unlink(path) == 0 ? number : errno
     }
 
     private static func finding(_ number: Int32, _ folder: String) -> Finding {

@@ -69,39 +69,52 @@ package struct FileSettings: Sendable, Equatable {
         }
         compression = Compression.allCases.first { $0.name == values.text("compress") } ?? .none
         partitionCount = values.integer("partitions") ?? 1
-        let wanted = try PathTemplate(text)
-        rotation = try Self.rotation(values.group("rotate"), wanted)
+        var check = SettingCheck()
+        let template = check.attempt { () throws(SettingProblem) in try PathTemplate(text) }
+        rotation = Self.rotation(values.group("rotate"), template, &check)
+        let wanted = try check.value(template)
         if wanted.parts.contains(.partition) != (values.integer("partitions") != nil) {
-            throw SettingProblem(
-                "path", "{partition} in path and the setting partitions need each other",
-                hint: "write both, such as path: out/{table}-{partition}.jsonl and partitions: 16, or neither")
+            check.note(
+                SettingProblem(
+                    "path", "{partition} in path and the setting partitions need each other",
+                    hint: "write both, such as path: out/{table}-{partition}.jsonl and partitions: 16, or neither"))
         }
         if rotation == nil, wanted.parts.contains(.offset) {
-            throw SettingProblem(
-                "path", "{offset} has a meaning only with rotate", hint: "add rotate: {size: 256MiB}, or take it out")
+            check.note(
+                SettingProblem(
+                    "path", "{offset} has a meaning only with rotate",
+                    hint: "add rotate: {size: 256MiB}, or take it out"))
         }
         let isDevice = text.hasPrefix("/dev/") && !text.hasPrefix("/dev/shm/")
         if rotation != nil, isDevice {
-            throw SettingProblem("path", "a device cannot be rotated", hint: "take rotate out, or write to a file")
+            check.note(
+                SettingProblem("path", "a device cannot be rotated", hint: "take rotate out, or write to a file"))
         }
+        try check.finish()
         path = isDevice ? wanted : try wanted.completed(isRotated: rotation != nil, compression)
     }
 
-    private static func rotation(_ values: SettingValues?, _ path: PathTemplate) throws(SettingProblem) -> Rotation? {
+    /// The rotation; nil for none, and where nothing says when.
+    private static func rotation(
+        _ values: SettingValues?, _ path: PathTemplate?, _ check: inout SettingCheck
+    ) -> Rotation? {
         guard let values else { return nil }
         let isDated = values.flag("date") ?? false
         let (size, age) = (values.size("size"), values.duration("age"))
         guard size != nil || age != nil || isDated else {
             if values.flag("finish_on_stop") != true { return nil }
-            throw SettingProblem(
-                "rotate", "nothing says when files are finished",
-                hint: "add size: 256MiB, age: 1h, or, with {date} in path, date: true")
+            check.note(
+                SettingProblem(
+                    "rotate", "nothing says when files are finished",
+                    hint: "add size: 256MiB, age: 1h, or, with {date} in path, date: true"))
+            return nil
         }
-        if isDated, !path.hasDate, !path.hasHour {
-            throw SettingProblem("rotate.date", "path has no {date}", hint: "write path: out/{date}/{table}.jsonl")
+        if isDated, let path, !path.hasDate, !path.hasHour {
+            check.note(
+                SettingProblem("rotate.date", "path has no {date}", hint: "write path: out/{date}/{table}.jsonl"))
         }
-        if let size, size < sizeMin { throw SettingProblem("rotate.size", "the size is less than 1KiB") }
-        if let age, age < .seconds(1) { throw SettingProblem("rotate.age", "the age is less than 1s") }
+        if let size, size < sizeMin { check.note(SettingProblem("rotate.size", "the size is less than 1KiB")) }
+        if let age, age < .seconds(1) { check.note(SettingProblem("rotate.age", "the age is less than 1s")) }
         return Rotation(size: size, age: age, finishesOnStop: values.flag("finish_on_stop") ?? false)
     }
 }

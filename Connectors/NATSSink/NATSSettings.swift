@@ -58,19 +58,31 @@ package struct NATSSettings: Sendable, Equatable {
 
     /// Settings from checked values for a format whose topics are of one kind.
     package init(values: SettingValues, pipelineName: String, topics: Topics) throws(SettingProblem) {
+        var check = SettingCheck()
         servers = []
         for (index, text) in (values.list("servers") ?? []).enumerated() {
-            servers.append(try ServerAddress(text, setting: "servers[\(index)]"))
+            let server = check.attempt { () throws(SettingProblem) in
+                try ServerAddress(text, setting: "servers[\(index)]")
+            }
+            if let server { servers.append(server) }
         }
-        guard !servers.isEmpty else {
-            throw SettingProblem("servers", "names no server", hint: "write servers: [nats://localhost:4222]")
+        if values.list("servers")?.isEmpty ?? true {
+            check.note(SettingProblem("servers", "names no server", hint: "write servers: [nats://localhost:4222]"))
         }
-        authentication = try Self.authentication(values)
-        tls = try Self.tls(values.group("tls"))
+        authentication = check.attempt { () throws(SettingProblem) in try Self.authentication(values) } ?? .none
+        tls = check.attempt { () throws(SettingProblem) in try Self.tls(values.group("tls")) } ?? TLSFiles()
         domain = values.text("domain")
         stream = values.text("stream") ?? pipelineName
-        subject = try SubjectTemplate(
-            values.text("subject") ?? topics.usualSubject, pipelineName: pipelineName, topicPrefix: topics.prefix)
+        let subject = check.attempt { () throws(SettingProblem) in
+            try SubjectTemplate(
+                values.text("subject") ?? topics.usualSubject, pipelineName: pipelineName, topicPrefix: topics.prefix)
+        }
+        if let subject {
+            self.subject = subject
+        } else {
+            self.subject = try SubjectTemplate(
+                topics.usualSubject, pipelineName: pipelineName, topicPrefix: topics.prefix)
+        }
         isShared = values.flag("shared") ?? false
         isBinary = values.text("mode") == "binary"
         inFlightMax = values.integer("max_in_flight") ?? Self.usualInFlight
@@ -78,7 +90,14 @@ package struct NATSSettings: Sendable, Equatable {
         answerTimeout = values.duration("ack_timeout") ?? .seconds(5)
         connectTimeout = values.duration("connect_timeout") ?? .seconds(5)
         newStream = values.flag("create_stream") ?? true ? Self.newStream(values.group("new_stream")) : nil
-        try check()
+        if newStream == nil, values.isGiven("new_stream") {
+            check.note(
+                SettingProblem(
+                    "new_stream", "has no meaning with create_stream: false",
+                    hint: "take new_stream out, or have the stream made"))
+        }
+        look(&check)
+        try check.finish()
     }
 
     /// What the topics of a format are like.
@@ -132,24 +151,27 @@ package struct NATSSettings: Sendable, Equatable {
     /// The settings that hold paths of files, from the sink's own table.
     package static let pathSettings = [["credentials"], ["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
 
-    private func check() throws(SettingProblem) {
+    /// Looks at limits and names.
+    private func look(_ check: inout SettingCheck) {
         let limits: [(String, Duration)] = [("ack_timeout", answerTimeout), ("connect_timeout", connectTimeout)]
         for (name, limit) in limits where limit < .milliseconds(100) || limit > .seconds(600) {
-            throw SettingProblem(name, "must lie between 100ms and 10m")
+            check.note(SettingProblem(name, "must lie between 100ms and 10m"))
         }
-        guard inFlightBytesMax >= 1 else { throw SettingProblem("max_in_flight_size", "must not be 0") }
+        if inFlightBytesMax < 1 { check.note(SettingProblem("max_in_flight_size", "must not be 0")) }
         let isName = stream.utf8.allSatisfy { byte in
             byte > 0x20 && byte < 0x7F && !Self.forbiddenInNames.contains(byte)
         }
-        guard isName, !stream.isEmpty, stream.utf8.count <= 255 else {
-            throw SettingProblem(
-                "stream", "\(stream) cannot be the name of a stream",
-                hint: "write visible ASCII characters without . * > / \\ and quotes, 255 at most")
+        if !isName || stream.isEmpty || stream.utf8.count > 255 {
+            check.note(
+                SettingProblem(
+                    "stream", "\(stream) cannot be the name of a stream",
+                    hint: "write visible ASCII characters without . * > / \\ and quotes, 255 at most"))
         }
         if let newStream, newStream.duplicateWindow < duplicateWindowMin {
-            throw SettingProblem(
-                "new_stream.duplicate_window", "is shorter than twice ack_timeout, or than 10s",
-                hint: "write duplicate_window: 2m, or take it out")
+            check.note(
+                SettingProblem(
+                    "new_stream.duplicate_window", "is shorter than twice ack_timeout, or than 10s",
+                    hint: "write duplicate_window: 2m, or take it out"))
         }
     }
 

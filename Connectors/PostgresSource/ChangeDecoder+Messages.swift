@@ -22,6 +22,13 @@ enum MessageRelations {
         ])
 }
 
+extension PostgresSettings {
+    /// The names under which events come that no table is behind.
+    package static let namesWithoutTables = [MessageRelations.message, MessageRelations.transaction].map {
+        (schema: $0.schema, name: $0.name)
+    }
+}
+
 extension ChangeDecoder {
     /// Takes a logical message. In a transaction it is counted like a change, whatever becomes of it, so that
     /// identities do not depend on the configuration. Returns what is wrong with a context that cannot be used.

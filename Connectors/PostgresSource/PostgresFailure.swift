@@ -5,6 +5,10 @@ internal import ConnectorKit
 ///
 /// See "PostgreSQL Error Codes" in the manual. Messages name objects and numbers, never values of rows or secrets.
 enum PostgresFailure {
+    /// What to look at when connections break.
+    private static let connectionHint =
+        "capture goes on by itself once the server is there; if this happens often, look at its log and the network"
+
     /// What was being done when the server objected; some SQLSTATEs mean different things at different times.
     enum Activity {
         case connecting
@@ -27,7 +31,8 @@ enum PostgresFailure {
         if let specific = specific(state, error.message, activity) { return specific }
         switch state.prefix(2) {
         case "08":
-            return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
+            return ConnectorFailure(
+                "postgres.connection_lost", .retry, "the connection broke: \(error.message)", hint: connectionHint)
         case "28": return login(error)
         case "53":
             return ConnectorFailure(
@@ -48,7 +53,8 @@ enum PostgresFailure {
         switch state {
         case "57P03":
             ConnectorFailure(
-                "postgres.server_starting", .retry, "the server does not accept connections now: \(message)")
+                "postgres.server_starting", .retry, "the server does not accept connections now: \(message)",
+                hint: "wait until it is up; capture goes on by itself then")
         case "53300":
             ConnectorFailure(
                 "postgres.too_many_connections", .retry, "the server has no connection left: \(message)",
@@ -86,14 +92,17 @@ enum PostgresFailure {
                 "postgres.read_only", .stop, "the server is read-only: \(message)", setting: url,
                 hint: "connect to the primary: add target_session_attrs=read-write to the URL")
         case "0A000":
-            ConnectorFailure("postgres.unsupported", .stop, "the server cannot do this: \(message)")
+            ConnectorFailure(
+                "postgres.unsupported", .stop, "the server cannot do this: \(message)",
+                hint: "use PostgreSQL 14 or later, or leave out what the message names")
         default: nil
         }
     }
 
     private static func withoutState(_ error: ServerError, _ activity: Activity) -> ConnectorFailure {
         if case .connecting = activity { return cannotConnect(error.message) }
-        return ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(error.message)")
+        return ConnectorFailure(
+            "postgres.connection_lost", .retry, "the connection broke: \(error.message)", hint: connectionHint)
     }
 
     private static func privilege(_ message: String, _ activity: Activity) -> ConnectorFailure {
@@ -113,7 +122,9 @@ enum PostgresFailure {
         case .streaming(let slot): slotLost(slot, why: message)
         case .creatingSlot: walLevel(nil, message: message)
         default:
-            ConnectorFailure("postgres.not_ready", .stop, "the server is not in the state for this: \(message)")
+            ConnectorFailure(
+                "postgres.not_ready", .stop, "the server is not in the state for this: \(message)",
+                hint: "millrace doctor looks at everything that capture needs")
         }
     }
 
@@ -150,15 +161,19 @@ extension PostgresFailure {
     }
 
     static func streamEnded() -> ConnectorFailure {
-        ConnectorFailure("postgres.connection_lost", .retry, "the server ended the stream")
+        ConnectorFailure(
+            "postgres.connection_lost", .retry, "the server ended the stream", hint: connectionHint)
     }
 
     static func connectionLost(_ what: String) -> ConnectorFailure {
-        ConnectorFailure("postgres.connection_lost", .retry, "the connection broke: \(what)")
+        ConnectorFailure(
+            "postgres.connection_lost", .retry, "the connection broke: \(what)", hint: connectionHint)
     }
 
     static func batchTooLarge() -> ConnectorFailure {
-        ConnectorFailure("postgres.row_too_large", .stop, "one row change needs more than 4 GiB")
+        ConnectorFailure(
+            "postgres.row_too_large", .stop, "one row change needs more than 4 GiB",
+            hint: "move the value out of the row, or take the table out of source.postgres.tables")
     }
 
     static func serverTooOld(_ version: String) -> ConnectorFailure {

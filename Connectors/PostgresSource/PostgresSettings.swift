@@ -122,35 +122,65 @@ package struct PostgresSettings: Sendable {
 
     /// Checks what the kinds of the settings cannot say. Nothing of `url` is ever quoted in a problem.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
-        let url = values.text("url") ?? ""
-        guard !url.isEmpty, Self.isConnectionString(url) else {
-            throw SettingProblem(
-                "url", "is no connection string that libpq understands",
-                hint: "write postgres://user@host:5432/database or host=… port=… dbname=… user=…")
-        }
+        var check = SettingCheck()
         let byDefault = Self.defaultName(pipelineName)
-        self.url = url
+        url = values.text("url") ?? ""
         applicationName = "millrace \(pipelineName)"
-        tables = try Self.patterns(values.list("tables") ?? [], "tables")
-        if tables.isEmpty { throw SettingProblem("tables", "names no table", hint: "write tables: [public.*]") }
-        excluded = try Self.patterns(values.list("exclude") ?? [], "exclude")
-        choices = try TableChoices(values.groups("choices") ?? [])
-        slot = try Self.checkedSlot(values.text("slot") ?? byDefault)
+        Self.lookAtConnections(values, &check)
+        let named = values.list("tables") ?? []
+        tables = check.attempt { () throws(SettingProblem) in try Self.patterns(named, "tables") } ?? []
+        if named.isEmpty { check.note(SettingProblem("tables", "names no table", hint: "write tables: [public.*]")) }
+        excluded =
+            check.attempt { () throws(SettingProblem) in
+                try Self.patterns(values.list("exclude") ?? [], "exclude")
+            } ?? []
+        let choices = check.attempt { () throws(SettingProblem) in try TableChoices(values.groups("choices") ?? []) }
+        if let choices { self.choices = choices } else { self.choices = try TableChoices() }
+        slot = values.text("slot") ?? byDefault
+        publication = values.text("publication") ?? byDefault
+        Self.lookAtNames(slot, publication, &check)
         isFailoverWanted = values.flag("failover") ?? true
-        publication = try Self.checkedPublication(values.text("publication") ?? byDefault)
         readsOldRows = values.text("snapshot") != "never"
         snapshotURL = values.text("snapshot_url")
-        if let snapshotURL, snapshotURL.isEmpty || !Self.isConnectionString(snapshotURL) {
-            throw SettingProblem(
-                "snapshot_url", "is no connection string that libpq understands",
-                hint: "write it like url, or take it out unless url is a standby")
-        }
         snapshotConnections = values.integer("snapshot_connections") ?? 2
         statusInterval = values.duration("status_interval") ?? .seconds(10)
-        messages = try Self.messages(values)
+        messages = check.attempt { () throws(SettingProblem) in try Self.messages(values) } ?? MessageChoice()
         numeric = values.text("numeric") == "number" ? .number : .numeric
-        guard statusInterval >= .milliseconds(100), statusInterval <= .seconds(3600) else {
-            throw SettingProblem("status_interval", "must lie between 100ms and 1h")
+        if statusInterval < .milliseconds(100) || statusInterval > .seconds(3600) {
+            check.note(SettingProblem("status_interval", "must lie between 100ms and 1h"))
+        }
+        try check.finish()
+    }
+
+    private static func lookAtConnections(_ values: SettingValues, _ check: inout SettingCheck) {
+        let url = values.text("url") ?? ""
+        if url.isEmpty || !isConnectionString(url) {
+            check.note(
+                SettingProblem(
+                    "url", "is no connection string that libpq understands",
+                    hint: "write postgres://user@host:5432/database or host=… port=… dbname=… user=…"))
+        }
+        if let other = values.text("snapshot_url"), other.isEmpty || !isConnectionString(other) {
+            check.note(
+                SettingProblem(
+                    "snapshot_url", "is no connection string that libpq understands",
+                    hint: "write it like url, or take it out unless url is a standby"))
+        }
+    }
+
+    private static func lookAtNames(_ slot: String, _ publication: String, _ check: inout SettingCheck) {
+        if slot.isEmpty || slot.utf8.count > nameLengthMax || !slot.unicodeScalars.allSatisfy(isSlotLetter) {
+            check.note(
+                SettingProblem(
+                    "slot", "\"\(slot)\" is no name for a slot",
+                    hint: "use 1 to \(nameLengthMax) lower-case letters, digits and underscores"))
+        }
+        let hasZero = publication.unicodeScalars.contains("\0")
+        if publication.isEmpty || publication.utf8.count > nameLengthMax || hasZero {
+            check.note(
+                SettingProblem(
+                    "publication", "\"\(publication)\" is no name for a publication",
+                    hint: "use 1 to \(nameLengthMax) bytes"))
         }
     }
 
@@ -190,36 +220,18 @@ package struct PostgresSettings: Sendable {
 
     /// The patterns of a list; one without a wildcard must name its schema.
     static func patterns(_ texts: [String], _ setting: String) throws(SettingProblem) -> [TablePattern] {
-        var patterns: [TablePattern] = []
-        for (index, text) in texts.enumerated() {
-            let pattern = TablePattern(text)
-            guard pattern.isWellFormed else {
-                throw SettingProblem("\(setting)[\(index)]", "\(text) has a double quote that is not closed")
+        var check = SettingCheck()
+        let patterns = texts.map { TablePattern($0) }
+        for (index, pattern) in patterns.enumerated() {
+            let (place, text) = ("\(setting)[\(index)]", pattern.text)
+            if !pattern.isWellFormed {
+                check.note(SettingProblem(place, "\(text) has a double quote that is not closed"))
+            } else if pattern.isLiteral, !pattern.hasSchema {
+                check.note(SettingProblem(place, "\"\(text)\" has no schema", hint: "write public.\(text)"))
             }
-            guard !pattern.isLiteral || pattern.hasSchema else {
-                throw SettingProblem(
-                    "\(setting)[\(index)]", "\"\(text)\" has no schema", hint: "write public.\(text)")
-            }
-            patterns.append(pattern)
         }
+        try check.finish()
         return patterns
-    }
-
-    private static func checkedSlot(_ name: String) throws(SettingProblem) -> String {
-        guard !name.isEmpty, name.utf8.count <= nameLengthMax, name.unicodeScalars.allSatisfy(isSlotLetter) else {
-            throw SettingProblem(
-                "slot", "\"\(name)\" is no name for a slot",
-                hint: "use 1 to \(nameLengthMax) lower-case letters, digits and underscores")
-        }
-        return name
-    }
-
-    private static func checkedPublication(_ name: String) throws(SettingProblem) -> String {
-        guard !name.isEmpty, name.utf8.count <= nameLengthMax, !name.unicodeScalars.contains("\0") else {
-            throw SettingProblem(
-                "publication", "\"\(name)\" is no name for a publication", hint: "use 1 to \(nameLengthMax) bytes")
-        }
-        return name
     }
 
     /// NAMEDATALEN - 1.

@@ -37,24 +37,32 @@ struct TableChoices: Sendable {
             + " columns and its condition, or neither.")
 
     init(_ groups: [SettingValues] = []) throws(SettingProblem) {
+        var check = SettingCheck()
         entries = []
         for (index, group) in groups.enumerated() {
             let place = "choices[\(index)]"
-            let tables = try PostgresSettings.patterns(group.list("tables") ?? [], "\(place).tables")
-            if tables.isEmpty { throw SettingProblem("\(place).tables", "names no table") }
+            let named = group.list("tables") ?? []
+            let tables = check.attempt { () throws(SettingProblem) in
+                try PostgresSettings.patterns(named, "\(place).tables")
+            }
+            if named.isEmpty { check.note(SettingProblem("\(place).tables", "names no table")) }
             if group.list("columns")?.isEmpty ?? false {
-                throw SettingProblem(
-                    "\(place).columns", "names no column", hint: "name columns, or take the key out for all of them")
+                check.note(
+                    SettingProblem(
+                        "\(place).columns", "names no column",
+                        hint: "name columns, or take the key out for all of them"))
             }
             if let filter = group.text("where"), filter.allSatisfy(\.isWhitespace) {
-                throw SettingProblem(
-                    "\(place).where", "holds no condition", hint: "take the key out to capture every row")
+                check.note(
+                    SettingProblem(
+                        "\(place).where", "holds no condition", hint: "take the key out to capture every row"))
             }
             entries.append(
                 Entry(
-                    tables: tables, columns: group.list("columns"),
+                    tables: tables ?? [], columns: group.list("columns"),
                     excludedColumns: group.list("exclude_columns") ?? [], filter: group.text("where")))
         }
+        try check.finish()
     }
 
     /// What the entries together say about a table; nil when none is for it.

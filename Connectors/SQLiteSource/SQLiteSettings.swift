@@ -45,18 +45,19 @@ package struct SQLiteSettings: Sendable {
 
     /// Reads the values of ``table``. The pipeline's name does not matter to this source.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
-        guard let path = values.text("path"), !path.isEmpty else {
-            throw SettingProblem("path", "must name a database file", hint: "path: shop.db")
-        }
-        guard !path.utf8.contains(0) else { throw SettingProblem("path", "must not hold a zero byte") }
+        var check = SettingCheck()
+        let path = values.text("path") ?? ""
+        if path.isEmpty { check.note(SettingProblem("path", "must name a database file", hint: "path: shop.db")) }
+        if path.utf8.contains(0) { check.note(SettingProblem("path", "must not hold a zero byte")) }
         let tables = values.list("tables") ?? ["*"]
-        guard !tables.isEmpty, !tables.contains("") else {
-            throw SettingProblem("tables", "must name at least one table", hint: "tables: [\"*\"]")
+        if tables.isEmpty || tables.contains("") {
+            check.note(SettingProblem("tables", "must name at least one table", hint: "tables: [\"*\"]"))
         }
         let interval = values.duration("poll_interval") ?? .milliseconds(50)
-        guard interval >= .milliseconds(1), interval <= .seconds(60) else {
-            throw SettingProblem("poll_interval", "must be from 1ms to 60s", hint: "poll_interval: 50ms")
+        if interval < .milliseconds(1) || interval > .seconds(60) {
+            check.note(SettingProblem("poll_interval", "must be from 1ms to 60s", hint: "poll_interval: 50ms"))
         }
+        try check.finish()
         self.init(
             path: path, tables: tables, takesSnapshot: values.text("snapshot") != "never", pollInterval: interval)
     }

@@ -70,7 +70,9 @@ package actor SQLiteSource: ChangeSource {
         } catch let error as SQLiteError {
             throw ConnectorFailure(error, path: settings.path, while: "reading changes")
         } catch {
-            throw ConnectorFailure("sqlite.query_failed", .stop, "\(settings.path): reading changes failed")
+            throw ConnectorFailure(
+                "sqlite.query_failed", .stop, "\(settings.path): reading changes failed",
+                hint: "PRAGMA integrity_check in the database; if it finds nothing, please report this")
         }
     }
 

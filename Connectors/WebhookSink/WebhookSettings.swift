@@ -74,24 +74,51 @@ package struct WebhookSettings: Sendable, Equatable {
 
     /// Checks what the kinds of the settings cannot say. Nothing secret is ever quoted in a problem.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
-        allowsPrivateAddresses = values.flag("allow_private_addresses") ?? false
-        url = try Self.checkedURL(values.text("url") ?? "", allowsPrivateAddresses)
-        secrets = try Self.secrets(values)
-        mode = Mode(rawValue: values.text("mode") ?? "") ?? .structured
-        headers = try Self.checkedHeaders(values.map("headers") ?? [:])
-        recordHeaders = try Self.recordHeaders(values.group("record_headers") ?? SettingValues())
-        authorization = try Self.authorization(values.group("authentication") ?? SettingValues(), url, headers)
-        concurrency = values.integer("concurrency") ?? concurrency
-        try readLimits(values)
-        try readTimes(values)
-        proxy = values.text("proxy")
-        if let proxy, WebhookURL(proxy) == nil {
-            throw SettingProblem("proxy", "is no address of an HTTP proxy", hint: "write http://host:port")
+        var check = SettingCheck()
+        let allowsPrivate = values.flag("allow_private_addresses") ?? false
+        let url = check.attempt { () throws(SettingProblem) in
+            try Self.checkedURL(values.text("url") ?? "", allowsPrivate)
         }
-        tls = try Self.files(values.group("tls") ?? SettingValues())
+        let secrets = check.attempt { () throws(SettingProblem) in try Self.secrets(values) }
+        let headers = check.attempt { () throws(SettingProblem) in
+            try Self.checkedHeaders(values.map("headers") ?? [:])
+        }
+        let recordHeaders = check.attempt { () throws(SettingProblem) in
+            try Self.recordHeaders(values.group("record_headers") ?? SettingValues())
+        }
+        let authorization = check.attempt { () throws(SettingProblem) in
+            try Self.authorization(values.group("authentication") ?? SettingValues(), url ?? .none, headers ?? [:])
+        }
+        let tls = check.attempt { () throws(SettingProblem) in
+            try Self.files(values.group("tls") ?? SettingValues())
+        }
+        let mode = Mode(rawValue: values.text("mode") ?? "") ?? .structured
+        Self.lookAtUse(values, mode, &check)
+        (self.mode, allowsPrivateAddresses, proxy) = (mode, allowsPrivate, values.text("proxy"))
+        concurrency = values.integer("concurrency") ?? concurrency
+        self.url = url ?? .none
+        (self.secrets, self.headers) = (secrets ?? [], headers ?? [:])
+        self.recordHeaders = recordHeaders ?? self.recordHeaders
+        (self.authorization, self.tls) = (authorization ?? nil, tls ?? TLS())
+        readLimits(values, &check)
+        readTimes(values, &check)
+        try check.finish()
     }
 
-    private mutating func readLimits(_ values: SettingValues) throws(SettingProblem) {
+    /// Settings that would mean nothing, and a proxy that is none.
+    private static func lookAtUse(_ values: SettingValues, _ mode: Mode, _ check: inout SettingCheck) {
+        if values.isGiven("batch"), mode != .batch {
+            check.note(
+                SettingProblem(
+                    "batch", "has a meaning only in the mode batch, and the mode is \(mode.rawValue)",
+                    hint: "write mode: batch, or take batch out"))
+        }
+        if let proxy = values.text("proxy"), WebhookURL(proxy) == nil {
+            check.note(SettingProblem("proxy", "is no address of an HTTP proxy", hint: "write http://host:port"))
+        }
+    }
+
+    private mutating func readLimits(_ values: SettingValues, _ check: inout SettingCheck) {
         if let batch = values.group("batch") {
             batchRecordsMax = batch.integer("records") ?? batchRecordsMax
             batchBytesMax = batch.size("size") ?? batchBytesMax
@@ -102,18 +129,16 @@ package struct WebhookSettings: Sendable, Equatable {
         }
         requestBytesMax = values.size("max_request_size") ?? requestBytesMax
         responseBytesMax = values.size("max_response_size") ?? responseBytesMax
-        guard (1...(1 << 30)).contains(requestBytesMax) else {
-            throw SettingProblem("max_request_size", "is not between 1 byte and 1GiB")
+        if !(1...(1 << 30)).contains(requestBytesMax) {
+            check.note(SettingProblem("max_request_size", "is not between 1 byte and 1GiB"))
         }
-        guard responseBytesMax <= 1 << 30 else {
-            throw SettingProblem("max_response_size", "is more than 1GiB")
-        }
-        guard (1 << 10...(1 << 30)).contains(windowBytesMax) else {
-            throw SettingProblem("window.size", "is not between 1KiB and 1GiB")
+        if responseBytesMax > 1 << 30 { check.note(SettingProblem("max_response_size", "is more than 1GiB")) }
+        if !(1 << 10...(1 << 30)).contains(windowBytesMax) {
+            check.note(SettingProblem("window.size", "is not between 1KiB and 1GiB"))
         }
     }
 
-    private mutating func readTimes(_ values: SettingValues) throws(SettingProblem) {
+    private mutating func readTimes(_ values: SettingValues, _ check: inout SettingCheck) {
         if let retry = values.group("retry") {
             pauses.initial = retry.duration("initial") ?? pauses.initial
             pauses.longest = retry.duration("max") ?? max(pauses.longest, pauses.initial)
@@ -122,13 +147,14 @@ package struct WebhookSettings: Sendable, Equatable {
         circuitFailuresMax = values.integer("failures_until_pause") ?? circuitFailuresMax
         timeout = values.duration("timeout") ?? timeout
         connectTimeout = values.duration("connect_timeout") ?? min(connectTimeout, timeout)
-        guard pauses.initial >= .milliseconds(1), pauses.initial <= pauses.longest else {
-            throw SettingProblem("retry.max", "is shorter than retry.initial, or both are zero")
+        var times = [("timeout", timeout), ("connect_timeout", connectTimeout)]
+        if pauses.initial >= .milliseconds(1), pauses.initial <= pauses.longest {
+            times.append(("retry.max", pauses.longest))
+        } else {
+            check.note(SettingProblem("retry.max", "is shorter than retry.initial, or both are zero"))
         }
-        for (name, time) in [("timeout", timeout), ("connect_timeout", connectTimeout), ("retry.max", pauses.longest)] {
-            guard time >= .milliseconds(1), time <= .seconds(86_400) else {
-                throw SettingProblem(name, "is not between 1ms and 1d")
-            }
+        for (name, time) in times where time < .milliseconds(1) || time > .seconds(86_400) {
+            check.note(SettingProblem(name, "is not between 1ms and 1d"))
         }
     }
 }

@@ -17,6 +17,11 @@ struct WebhookURL: Sendable, Equatable {
     /// True when the host is an address of its own, and not a public one.
     let isPrivateAddress: Bool
 
+    /// What stands for an address while what is wrong with it and with other settings is collected.
+    static let none = WebhookURL()
+
+    private init() { (text, origin, host, port, hasUser, isPrivateAddress) = ("", "", "", 0, false, false) }
+
     /// Nil for a text that is no address of HTTP with a host. See libcurl-url(3).
     init?(_ text: String) {
         // libcurl takes a third slash for a slip of the pen, and the path for the host.

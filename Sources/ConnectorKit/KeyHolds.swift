@@ -31,11 +31,11 @@ public struct KeyHolds: Sendable {
     }
 
     /// Notes that a record waits. One without a key holds back nothing, unless keys of its table wait already or it
-    /// `emptiesTable`.
-    public mutating func insert(_ record: Record, of batch: RecordBatch, emptiesTable: Bool = false) {
+    /// empties its table: then everything of the table waits.
+    public mutating func insert(_ record: Record, of batch: RecordBatch) {
         let table = Self.table(of: record, batch)
         if record.key.isEmpty && record.previousKey.isEmpty {
-            if emptiesTable || tables.contains(table) { wholeTables.insert(table) }
+            if record.emptiesTable || tables.contains(table) { wholeTables.insert(table) }
             return
         }
         tables.insert(table)

@@ -64,13 +64,15 @@ public struct Record: Sendable, BitwiseCopyable {
     public var identity: ChangeIdentity
     /// When it was committed, in microseconds since 1970-01-01 00:00 UTC.
     public var committedAt: Int64
+    /// True when the event empties its table (`TRUNCATE`): the order of everything in the table hangs on it.
+    public var emptiesTable: Bool
 
     /// A record of its parts.
     @inlinable
     public init(
         offset: UInt64, id: ByteRange, payload: ByteRange, key: ByteRange, previousKey: ByteRange = .empty,
         attributes: ByteRange = .empty, keyDocument: ByteRange = .empty, headers: ByteRange = .empty, topic: UInt32,
-        identity: ChangeIdentity, committedAt: Int64
+        identity: ChangeIdentity, committedAt: Int64, emptiesTable: Bool = false
     ) {
         self.offset = offset
         self.id = id
@@ -83,6 +85,7 @@ public struct Record: Sendable, BitwiseCopyable {
         self.topic = topic
         self.identity = identity
         self.committedAt = committedAt
+        self.emptiesTable = emptiesTable
     }
 }
 
@@ -117,40 +120,46 @@ public final class RecordBatch: Sendable {
     /// A batch of some records of this one, with copies of their bytes, that covers the same part of the log. `indices`
     /// are in ascending order.
     public func selecting(_ indices: [Int]) -> RecordBatch {
-        var output = OutputBuffer(capacity: body.count)
-        func copy(_ range: ByteRange, to output: inout OutputBuffer) -> ByteRange {
-            let start = output.count
-            output.append(bytes(range))
-            return ByteRange(offset: UInt32(start), length: range.length)
-        }
-        var chosen: [Record] = []
-        chosen.reserveCapacity(indices.count)
+        var copying = RecordCopying(capacity: body.count)
+        for index in indices { copying.addPayload(of: records[index], in: self) }
+        var place = 0
         for index in indices {
-            var record = records[index]
-            record.payload = copy(record.payload, to: &output)
-            output.append(UInt8(ascii: "\n"))
-            chosen.append(record)
+            copying.addTexts(of: records[index], in: self, at: place)
+            place += 1
         }
-        for place in chosen.indices {
-            chosen[place].id = copy(chosen[place].id, to: &output)
-            chosen[place].key = copy(chosen[place].key, to: &output)
-            chosen[place].previousKey = copy(chosen[place].previousKey, to: &output)
-            chosen[place].attributes = copy(chosen[place].attributes, to: &output)
-            chosen[place].keyDocument = copy(chosen[place].keyDocument, to: &output)
-            chosen[place].headers = copy(chosen[place].headers, to: &output)
-        }
-        return RecordBatch(body: output.freeze(), records: chosen, topics: topics, nextOffset: nextOffset)
+        return copying.finish(topics: topics, nextOffset: nextOffset)
     }
 
-    /// The same records as if they stood at one place of the log, right before `nextOffset`: for records that were set
-    /// aside and are delivered later.
-    public func moved(before nextOffset: UInt64) -> RecordBatch {
-        let moved = records.map { record in
-            var record = record
-            record.offset = nextOffset &- 1
-            return record
+    /// The records of batches of one event each, one behind the other, as if the events stood in the log right before
+    /// `nextOffset`: for what was set aside and is delivered later.
+    ///
+    /// The events get places of their own, in their order, so that a receipt can name one: the last one stands at
+    /// `nextOffset - 1`. There must not be more of them than places.
+    public static func joining(_ parts: [RecordBatch], before nextOffset: UInt64) -> RecordBatch {
+        var copying = RecordCopying(capacity: parts.reduce(0) { $0 + $1.body.count })
+        var topics: [Topic] = []
+        var numbers: [Topic: UInt32] = [:]
+        for (index, part) in parts.enumerated() {
+            let offset = nextOffset &- UInt64(parts.count - index)
+            for var record in part.records {
+                let topic = part.topics[Int(record.topic)]
+                if numbers[topic] == nil {
+                    numbers[topic] = UInt32(topics.count)
+                    topics.append(topic)
+                }
+                record.topic = numbers[topic] ?? 0
+                record.offset = offset
+                copying.addPayload(of: record, in: part)
+            }
         }
-        return RecordBatch(body: body, records: moved, topics: topics, nextOffset: nextOffset)
+        var place = 0
+        for part in parts {
+            for record in part.records {
+                copying.addTexts(of: record, in: part, at: place)
+                place += 1
+            }
+        }
+        return copying.finish(topics: topics, nextOffset: nextOffset)
     }
 
     /// The payload of a record of this batch.
@@ -169,5 +178,40 @@ public final class RecordBatch: Sendable {
     @_lifetime(borrow self)
     public func bytes(_ range: ByteRange) -> RawSpan {
         unsafe _overrideLifetime(RawSpan(_unsafeBytes: body.unsafeBytes(range.indices)), borrowing: self)
+    }
+}
+
+/// Copies records and their bytes into a body of their own: first all payloads, one behind the other, then the rest.
+private struct RecordCopying: ~Copyable {
+    private var output: OutputBuffer
+    private var records: [Record] = []
+
+    init(capacity: Int) { output = OutputBuffer(capacity: max(capacity, 16)) }
+
+    mutating func addPayload(of record: Record, in batch: RecordBatch) {
+        var copy = record
+        copy.payload = add(record.payload, of: batch)
+        output.append(UInt8(ascii: "\n"))
+        records.append(copy)
+    }
+
+    /// What the record at a place has beside its payload.
+    mutating func addTexts(of record: Record, in batch: RecordBatch, at place: Int) {
+        records[place].id = add(record.id, of: batch)
+        records[place].key = add(record.key, of: batch)
+        records[place].previousKey = add(record.previousKey, of: batch)
+        records[place].attributes = add(record.attributes, of: batch)
+        records[place].keyDocument = add(record.keyDocument, of: batch)
+        records[place].headers = add(record.headers, of: batch)
+    }
+
+    private mutating func add(_ range: ByteRange, of batch: RecordBatch) -> ByteRange {
+        let start = output.count
+        output.append(batch.bytes(range))
+        return ByteRange(offset: UInt32(start), length: range.length)
+    }
+
+    consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
+        RecordBatch(body: output.freeze(), records: records, topics: topics, nextOffset: nextOffset)
     }
 }

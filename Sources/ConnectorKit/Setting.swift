@@ -78,9 +78,19 @@ public enum SettingValue: Sendable, Equatable {
 /// The values of a table of settings, checked against their kinds and filled up with defaults.
 public struct SettingValues: Sendable, Equatable {
     private var values: [String: SettingValue]
+    private var given: Set<String> = []
 
     /// Values by setting name.
     public init(_ values: [String: SettingValue] = [:]) { self.values = values }
+
+    /// Equal when all values are, whether the file says them or not.
+    public static func == (a: SettingValues, b: SettingValues) -> Bool { a.values == b.values }
+
+    /// True when the file says the setting, a default aside.
+    public func isGiven(_ name: String) -> Bool { given.contains(name) }
+
+    /// Notes that the file says a setting.
+    public mutating func note(given name: String) { given.insert(name) }
 
     /// The value of a setting; nil when neither the file nor a default gives one.
     public subscript(name: String) -> SettingValue? {
@@ -134,11 +144,56 @@ public struct SettingProblem: Error, Sendable, Equatable {
     public var message: String
     /// What to write instead.
     public var hint: String?
+    /// What else is wrong, found with it.
+    public var others: [SettingProblem] = []
 
     /// A problem of its parts.
     public init(_ setting: String, _ message: String, hint: String? = nil) {
         self.setting = setting
         self.message = message
         self.hint = hint
+    }
+
+    /// It and the others.
+    public var all: [SettingProblem] {
+        var first = self
+        first.others = []
+        return [first] + others.flatMap(\.all)
+    }
+}
+
+/// Looks at settings one after the other and keeps everything that is wrong, so that nobody mends a file twice.
+public struct SettingCheck {
+    private var found: [SettingProblem] = []
+
+    /// A check that found nothing yet.
+    public init() {}
+
+    /// Notes what is wrong.
+    public mutating func note(_ problem: SettingProblem) { found += problem.all }
+
+    /// What a piece of work gives; nil when a setting that it looks at is wrong.
+    @discardableResult
+    public mutating func attempt<Value>(_ work: () throws(SettingProblem) -> Value) -> Value? {
+        do throws(SettingProblem) {
+            return try work()
+        } catch {
+            note(error)
+            return nil
+        }
+    }
+
+    /// Throws the first problem with the others in it; nothing without any.
+    public func finish() throws(SettingProblem) {
+        guard var first = found.first else { return }
+        first.others = Array(found.dropFirst())
+        throw first
+    }
+
+    /// The value of an ``attempt(_:)``. Throws what ``finish()`` throws when there is none.
+    public func value<Value>(_ attempted: Value?) throws(SettingProblem) -> Value {
+        try finish()
+        guard let attempted else { throw SettingProblem("", "could not be read") }
+        return attempted
     }
 }

@@ -16,7 +16,7 @@ package final class EventEncoder {
     private let count = TransactionCount()
     /// Plans by the identity of their relation version, which each plan keeps alive. Nil: the sink does not want the
     /// table.
-    private var plans: [ObjectIdentifier: CachedPlan] = [:]
+    private var plans: [PlanKey: CachedPlan] = [:]
 
     /// What was wrong with what applications said about their transactions, in all that was encoded. Nothing of it is
     /// in here.
@@ -29,6 +29,11 @@ package final class EventEncoder {
     package var database: String {
         get { debezium.database }
         set { debezium.database = sourceKind == "postgres" ? newValue : "main" }
+    }
+
+    private struct PlanKey: Hashable {
+        var version: ObjectIdentifier
+        var isAside: Bool
     }
 
     private struct CachedPlan {
@@ -67,7 +72,7 @@ package final class EventEncoder {
         _ batch: ChangeBatch, versions: [RelationVersion], firstOffset: UInt64, from index: Int, upTo end: Int = .max,
         bytesMax: Int, isAside: Bool = false, including: (Relation) -> Bool
     ) throws(EncodingFailure) -> (records: RecordBatch, nextIndex: Int) {
-        let plans = versions.map { plan(for: $0, including) }
+        let plans = versions.map { plan(for: $0, isAside: isAside, including) }
         let frozen = batch.body
         let body = frozen.bytes
         var images = RowImages()
@@ -110,8 +115,11 @@ package final class EventEncoder {
         return (writer.finish(topics: topics, nextOffset: nextOffset), position)
     }
 
-    private func plan(for version: RelationVersion, _ including: (Relation) -> Bool) -> ColumnPlan? {
-        let identity = ObjectIdentifier(version)
+    /// Whether a table is wanted may have changed since an event of it was set aside.
+    private func plan(
+        for version: RelationVersion, isAside: Bool, _ including: (Relation) -> Bool
+    ) -> ColumnPlan? {
+        let identity = PlanKey(version: ObjectIdentifier(version), isAside: isAside)
         if let known = plans[identity] { return known.plan }
         if plans.count >= Self.plansMax { plans.removeAll() }
         let isWanted = including(version.relation)

@@ -118,7 +118,8 @@ struct EventWriter: ~Copyable {
                 previousKey: texts.previousKey.range, attributes: texts.attributes.range,
                 keyDocument: texts.keyDocument.range, headers: texts.headers.range,
                 topic: UInt32(truncatingIfNeeded: topic),
-                identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt))
+                identity: ChangeIdentity(commit: info.commit, ordinal: change.ordinal), committedAt: info.committedAt,
+                emptiesTable: change.operation == .truncate))
         output.append(UInt8(ascii: "\n"))
     }
 

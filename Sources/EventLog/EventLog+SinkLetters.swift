@@ -22,19 +22,23 @@ extension EventLog {
         Self.setAsideForSinkPoint.reached()
     }
 
-    /// Takes out an event that the sink has now.
-    package func removeDelivered(_ stored: StoredDeadLetter) throws(ConnectorFailure) {
-        Self.letterDeliveredPoint.reached()
-        try write("take out a dead letter of \(stored.letter.subject)") { db in
-            try DeadLetterQueries.release(stored.id, stored.letter, leaving: nil, discarding: 0, db)
-        }
-    }
-
-    /// Notes why an event was refused again; it stays in its place.
-    package func note(_ code: String, _ message: String, on stored: StoredDeadLetter) throws(ConnectorFailure) {
-        try write("note why a dead letter of \(stored.letter.subject) was refused") { db in
-            try db.execute(
-                sql: "UPDATE dead_letter SET code = ?, message = ? WHERE id = ?", arguments: [code, message, stored.id])
+    /// Takes out the events of a sink that it has now, notes of others why they were refused again, and stores what the
+    /// sink wants back beside its cursor, which lies at `offset`: by one transaction.
+    package func settle(
+        delivered: [StoredDeadLetter], refused: [(letter: StoredDeadLetter, reason: RejectedRecord)], of sink: String,
+        at offset: UInt64, state: [UInt8]?
+    ) throws(ConnectorFailure) {
+        if !delivered.isEmpty { Self.letterDeliveredPoint.reached() }
+        try write("take out dead letters of \(sink)") { db in
+            for stored in delivered {
+                try DeadLetterQueries.release(stored.id, stored.letter, leaving: nil, discarding: 0, db)
+            }
+            for (stored, reason) in refused {
+                try db.execute(
+                    sql: "UPDATE dead_letter SET code = ?, message = ? WHERE id = ?",
+                    arguments: [reason.code, reason.message, stored.id])
+            }
+            if let state { try Self.moveCursor(of: sink, to: offset, state: state, db) }
         }
     }
 }

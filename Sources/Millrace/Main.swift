@@ -50,7 +50,21 @@ enum Main {
             if !text.isEmpty { Terminal.printLine(text) }
             return 0
         }
-        Terminal.printError(text)
-        return MillraceCommand.exitCode(for: error) == .validationFailure ? 2 : 1
+        guard MillraceCommand.exitCode(for: error) == .validationFailure else {
+            Terminal.printError(text)
+            return 1
+        }
+        Terminal.printError(ErrorText.of(usageFailure(MillraceCommand.message(for: error), whole: text)))
+        return 2
+    }
+
+    /// What the parser says, in the form of every other error. `whole` is its own form, which names the command.
+    private static func usageFailure(_ message: String, whole: String) -> ConnectorFailure {
+        let help = whole.split(separator: "\n").last { $0.contains("--help'") }
+        let command = help?.split(separator: "'").first { $0.contains("--help") }.map(String.init)
+        let lines = message.split(separator: "\n")
+        return ConnectorFailure(
+            "usage.invalid", .stop, lines.first.map(String.init) ?? "the command line is not right",
+            hint: (command ?? "millrace --help") + " shows what may stand there", exitCode: 2)
     }
 }

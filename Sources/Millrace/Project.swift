@@ -35,20 +35,26 @@ struct Project {
     /// loader runs the connectors' checks, see ``ConnectorCatalog``.
     static func load(_ path: String) throws(ConfigurationProblems) -> Project {
         let configuration = try ConfigurationLoader(tables: ConnectorCatalog.tables).load(path)
-        var place = ConnectorPlace.source
-        do throws(SettingProblem) {
-            let source = try sourceSettings(configuration)
-            var sinks: [SinkEntry] = []
-            for sink in configuration.sinks {
-                place = .sink(sink.name)
-                let entry = try sinkEntry(sink, configuration)
-                try SinkStreams.check(entry, behind: sinks)
-                sinks.append(entry)
+        var problems: [ConfigurationProblem] = []
+        @discardableResult
+        func attempt<Value>(_ place: ConnectorPlace, _ work: () throws(SettingProblem) -> Value) -> Value? {
+            do throws(SettingProblem) {
+                return try work()
+            } catch {
+                problems += error.all.map { configuration.describe($0, in: place) }
+                return nil
             }
-            return Project(configuration: configuration, source: source, sinks: sinks)
-        } catch {
-            throw ConfigurationProblems([configuration.describe(error, in: place)])
         }
+        let source = attempt(.source) { () throws(SettingProblem) in try sourceSettings(configuration) }
+        var sinks: [SinkEntry] = []
+        for sink in configuration.sinks {
+            let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
+            guard let entry else { continue }
+            attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkStreams.check(entry, behind: sinks) }
+            sinks.append(entry)
+        }
+        guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }
+        return Project(configuration: configuration, source: source, sinks: sinks)
     }
 
     /// Where the event log is.
@@ -131,8 +137,49 @@ struct Project {
                 ).findings()
             }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
+        found += await choiceFindings()
         for sink in sinks { found += await sink.settings.findings() }
         return found + SinkStreams.findings(sinks)
+    }
+
+    /// Sinks whose `tables` leave them with less than somebody wanted. Nothing when the database could not be asked,
+    /// which others find out.
+    func choiceFindings() async -> [Finding] {
+        let choosing = sinks.filter { $0.configuration.tables.contains { $0.text != "*" } }
+        guard !choosing.isEmpty, let captured = await capturedTables() else { return [] }
+        var names = captured.map { ($0.schema, $0.table) }
+        if configuration.sourceKind == "postgres" {
+            names += PostgresSettings.namesWithoutTables.map { ($0.schema, $0.name) }
+        }
+        return choosing.flatMap { entry -> [Finding] in
+            let sink = entry.configuration
+            let strangers = sink.tables.filter { pattern in
+                !names.contains { pattern.matches(schema: $0.0, table: $0.1) }
+            }
+            let fix =
+                "mend sinks.\(sink.name).tables, or capture the tables: source.\(configuration.sourceKind).tables"
+            if strangers.count == sink.tables.count {
+                return [
+                    Finding(
+                        .warning, "config.sink_gets_nothing",
+                        "sink \(sink.name) gets nothing: no captured table fits its tables",
+                        fix: fix)
+                ]
+            }
+            return strangers.map {
+                Finding(
+                    .warning, "config.unmatched_table",
+                    "\"\($0.text)\" in the tables of sink \(sink.name) fits no captured table", fix: fix)
+            }
+        }
+    }
+
+    /// The captured tables as the database has them now; nil when it could not be asked.
+    private func capturedTables() async -> [TableColumns]? {
+        switch source {
+        case .postgres(let settings): await PostgresDoctor(settings: settings).tables()
+        case .sqlite(let settings): SQLiteDoctor(settings).tables()
+        }
     }
 
     /// What is masked before it is stored.
@@ -163,12 +210,7 @@ struct Project {
     func ruleFindings() async -> [Finding]? {
         let (masks, outbox) = (masks, outbox)
         if masks.isEmpty, outbox.isEmpty { return [] }
-        let tables =
-            switch source {
-            case .postgres(let settings): await PostgresDoctor(settings: settings).tables()
-            case .sqlite(let settings): SQLiteDoctor(settings).tables()
-            }
-        return tables.map { masks.findings($0) + outbox.findings($0) }
+        return await capturedTables().map { masks.findings($0) + outbox.findings($0) }
     }
 
     /// A failure in the form that is printed, with the line of the setting that has to do with it.

@@ -34,7 +34,8 @@ package struct CaptureStage {
     var quarantine: Quarantine
     private var target: ResumePosition?
     private var backoff = Backoff()
-    private var patience = BulkPatience(.now)
+    private var patience: Patience
+    private var bulkPatience = BulkPatience(.now)
 
     /// How long appended batches wait for a sync that covers them while more keep coming.
     static let syncInterval = Duration.milliseconds(200)
@@ -49,7 +50,7 @@ package struct CaptureStage {
     package init(
         source: any ChangeSource, masking: BatchMasking, routing: OutboxRouting, log: any CaptureLog, feed: LogFeed,
         quarantine: Quarantine, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger,
-        endsWhenCaughtUp: Bool,
+        endsWhenCaughtUp: Bool, patience: Duration?,
         acknowledgement: Acknowledgement, sinks: @escaping @Sendable () -> [String],
         caughtUp: @escaping @Sendable () -> Void
     ) {
@@ -63,6 +64,7 @@ package struct CaptureStage {
         self.desk = desk
         self.logger = logger
         self.endsWhenCaughtUp = endsWhenCaughtUp
+        self.patience = Patience(limit: patience)
         self.acknowledgement = acknowledgement
         self.sinks = sinks
         self.caughtUp = caughtUp
@@ -70,8 +72,8 @@ package struct CaptureStage {
         self.quarantine = quarantine
     }
 
-    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried for
-    /// ever with growing pauses; others are thrown.
+    /// Captures until asked to stop, or until caught up when that was wanted. Failures that may pass are retried with
+    /// growing pauses, for ever or as long as the patience lasts; others are thrown.
     package mutating func run() async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
@@ -84,6 +86,8 @@ package struct CaptureStage {
                 guard error.remedy == .retry else { throw error }
                 // Whoever is asked to stop while it waits for a server fails on request.
                 if stop.isRequested { return }
+                patience.failed()
+                if patience.isOver { throw patience.givenUp(error) }
                 await pause(after: error)
             }
         }
@@ -157,13 +161,16 @@ package struct CaptureStage {
     }
 
     private mutating func take(_ turn: inout Turn) async throws(ConnectorFailure) {
-        let patience = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
-        let routed = try await nextBatch(until: .now + patience)
+        let pause = turn.unsyncedSince == nil ? Self.idleInterval : Self.quietInterval
+        let routed = try await nextBatch(until: .now + pause)
         let batch = routed.batch
         turn.newest = batch.checkpoint
         progress.reads(source.snapshotProgress)
         // An answer without changes proves little: many a source can still say that much just before it fails again.
-        if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax { backoff.reset() }
+        if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax {
+            backoff.reset()
+            patience.gotOn()
+        }
         if batch.changeCount > 0 {
             try await append(routed, &turn)
         } else {
@@ -209,8 +216,8 @@ package struct CaptureStage {
     /// Lets the sinks that keep up read what is in memory before bulk pushes it out.
     private mutating func waitForConsumers(of logged: LoggedBatch) async {
         let start = ContinuousClock.now
-        await feed.makeRoom(for: logged, until: start + patience.available(at: start))
-        patience.spent(from: start, to: .now)
+        await feed.makeRoom(for: logged, until: start + bulkPatience.available(at: start))
+        bulkPatience.spent(from: start, to: .now)
     }
 
     /// A position that moved without changes is stored now and then only, or at once when it is the one waited for.
@@ -254,12 +261,18 @@ package struct CaptureStage {
     mutating func patiently<T: Sendable>(
         _ work: (inout CaptureStage) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {
-        let progress = progress
-        return try await stop.retrying("capture waits", logger, on: &self, told: progress.waits, work)
+        let (progress, limit) = (progress, patience.limit)
+        do throws(ConnectorFailure) {
+            return try await stop.retrying(
+                "capture waits", logger, on: &self, for: limit, told: progress.waits, work)
+        } catch {
+            if error.remedy == .retry { patience.spend() }
+            throw error
+        }
     }
 
     private mutating func pause(after failure: ConnectorFailure) async {
-        let pause = backoff.nextPause()
+        let pause = patience.shortened(backoff.nextPause())
         logger.warning("source failed, will open it again", metadata: .failure(failure, retryIn: pause))
         await stop.wait(upTo: pause)
     }

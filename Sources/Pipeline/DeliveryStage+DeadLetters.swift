@@ -1,3 +1,4 @@
+import ByteKit
 import ChangeModel
 import ConnectorKit
 import EventFormat
@@ -21,8 +22,7 @@ extension DeliveryStage {
 
     private mutating func hold(_ letter: DeadLetter, _ encoder: ClearedEncoder) throws(ConnectorFailure) {
         let records = try encode(letter, encoder)
-        let empties = letter.batch.changeCount > 0 && letter.batch.change(at: 0).operation == .truncate
-        for record in records.records { holds.insert(record, of: records, emptiesTable: empties) }
+        for record in records.records { holds.insert(record, of: records) }
     }
 
     private mutating func encode(
@@ -124,7 +124,7 @@ extension DeliveryStage {
             case .replay: return .replay(request)
             case .redeliver(_, let last):
                 // What is refused from here on is what waited, and nothing that was on its way.
-                let receipt = try await give(.empty(nextOffset: turn.next), .required)
+                let receipt = try await giveWhole(.empty(nextOffset: turn.next))
                 try await settle(receipt, .required, &turn, encoder)
                 let outcome = try await redeliver(through: last, turn, encoder)
                 try await readHolds(encoder)
@@ -175,48 +175,133 @@ extension DeliveryStage {
         }
     }
 
-    /// Gives the sink what waits, one event at a time, in its order. A key whose event is refused again waits on.
+    /// Gives the sink what waits, in its order. A key whose event is refused again waits on.
     private mutating func redeliver(
         through last: Int64, _ turn: Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> RequestOutcome {
-        var (delivered, waiting) = (0, 0)
-        var refusal: RejectedRecord?
-        var stuck = KeyHolds()
-        var id: Int64 = 0
-        while !stop.isRequested, let stored = try await log.deadLetter(of: subject, after: id), stored.id <= last {
-            id = stored.id
-            let records = try encode(stored.letter, encoder).moved(before: turn.next)
-            let empties =
-                stored.letter.batch.changeCount > 0
-                && stored.letter.batch.change(at: 0).operation == .truncate
-            var rejected: RejectedRecord?
-            if records.records.contains(where: { stuck.holds($0, of: records) }) {
-                waiting += 1
-            } else {
-                let receipt = try await give(records, .required)
-                guard receipt.durableBefore == turn.next,
-                    receipt.rejected.allSatisfy({ $0.offset == turn.next &- 1 })
-                else {
-                    throw wrongReceipt("something else than what was set aside", turn.next...turn.next)
-                }
-                if let state = receipt.state {
-                    try await log.moveCursor(of: plan.name, to: turn.next, state: state)
-                }
-                rejected = receipt.rejected.first
-                if rejected == nil {
-                    try await log.removeDelivered(stored)
-                    delivered += 1
+        var course = Redelivery(last: last)
+        while !stop.isRequested, let run = try await nextLetters(&course, before: turn.next, encoder) {
+            if run.letters.isEmpty { continue }
+            let records = RecordBatch.joining(run.records, before: turn.next)
+            let receipt = try await giveWhole(records)
+            let reasons = try reasons(in: receipt, for: run.letters.count, before: turn.next)
+            var delivered: [StoredDeadLetter] = []
+            var refused: [(letter: StoredDeadLetter, reason: RejectedRecord)] = []
+            for (index, letter) in run.letters.enumerated() {
+                guard let reason = reasons[index] else {
+                    delivered.append(letter)
                     continue
                 }
+                course.sticks(run.records[index])
+                // Why it waits was said when it was set aside.
+                if reason.code == RejectedRecord.behindCode {
+                    course.waitingCount += 1
+                } else {
+                    course.refusal = course.refusal ?? reason
+                    refused.append((letter, reason))
+                }
             }
-            for record in records.records { stuck.insert(record, of: records, emptiesTable: empties) }
-            guard let rejected else { continue }
-            refusal = refusal ?? rejected
-            try await log.note(rejected.code, rejected.message, on: stored)
+            try await log.settle(
+                delivered: delivered, refused: refused, of: plan.name, at: turn.next, state: receipt.state)
+            course.deliveredCount += delivered.count
         }
-        var text = "\(counted(delivered, "event")) delivered to sink \(plan.name)"
+        return course.outcome(of: plan.name)
+    }
+
+    /// Has the sink take records and all that it took before. One that tries by itself is waited for as long as the
+    /// patience lasts.
+    private mutating func giveWhole(_ records: RecordBatch) async throws(ConnectorFailure) -> DeliveryReceipt {
+        guard let limit = patience.limit, let trouble, plan.sink.deliversByItself else {
+            return try await give(records, .required)
+        }
+        let writing = Task { [plan, stop] in await Self.write(records, .required, to: plan.sink, stop) }
+        let watching = Task {
+            while !Task.isCancelled, !trouble.lasts(for: limit) { try? await Task.sleep(for: Self.idleInterval) }
+            if !Task.isCancelled { writing.cancel() }
+        }
+        let written = await writing.value
+        watching.cancel()
+        if case .failure = written, let failure = trouble.failure, trouble.lasts(for: limit) {
+            patience.spend()
+            throw failure
+        }
+        return try written.get()
+    }
+
+    /// The next letters that may go, with their records; nil when there are none any more.
+    private mutating func nextLetters(
+        _ course: inout Redelivery, before next: UInt64, _ encoder: ClearedEncoder
+    ) async throws(ConnectorFailure) -> (letters: [StoredDeadLetter], records: [RecordBatch])? {
+        var letters: [StoredDeadLetter] = []
+        var records: [RecordBatch] = []
+        var (seenCount, byteCount) = (0, 0)
+        let countMax = Int(clamping: min(UInt64(Redelivery.countMax), max(next, 1)))
+        while seenCount < countMax, byteCount < Self.batchBytesMax {
+            guard let stored = try await log.deadLetter(of: subject, after: course.id), stored.id <= course.last else {
+                return seenCount == 0 ? nil : (letters, records)
+            }
+            course.id = stored.id
+            seenCount += 1
+            let event = try encode(stored.letter, encoder)
+            if event.records.contains(where: { course.stuck.holds($0, of: event) }) {
+                course.waitingCount += 1
+                course.sticks(event)
+                continue
+            }
+            byteCount += event.body.count
+            letters.append(stored)
+            records.append(event)
+        }
+        return (letters, records)
+    }
+
+    /// Why letters were refused, by their places among those that were given; throws what no sink may answer.
+    private func reasons(
+        in receipt: DeliveryReceipt, for count: Int, before next: UInt64
+    ) throws(ConnectorFailure) -> [Int: RejectedRecord] {
+        guard receipt.durableBefore == next else {
+            throw wrongReceipt("something else than what was set aside", next...next)
+        }
+        var reasons: [Int: RejectedRecord] = [:]
+        for rejected in receipt.rejected {
+            let distance = next &- rejected.offset
+            guard distance >= 1, distance <= UInt64(count) else {
+                throw wrongReceipt("a rejection at log offset \(rejected.offset)", next...next)
+            }
+            let place = count - Int(distance)
+            // Of an event that is several records, the first reason counts.
+            reasons[place] = reasons[place] ?? rejected
+        }
+        return reasons
+    }
+}
+
+/// How far a retry of what waits for a sink is.
+private struct Redelivery {
+    /// The number of the last letter that is meant.
+    let last: Int64
+    /// The number of the letter that was looked at last.
+    var id: Int64 = 0
+    /// The keys of what was refused again.
+    var stuck = KeyHolds()
+    var deliveredCount = 0
+    var waitingCount = 0
+    var refusal: RejectedRecord?
+
+    /// So many letters are given to a sink at a time; so many may come twice when the program is killed meanwhile.
+    static let countMax = 256
+
+    init(last: Int64) { self.last = last }
+
+    /// An event waits on, and what belongs behind it.
+    mutating func sticks(_ event: RecordBatch) {
+        for record in event.records { stuck.insert(record, of: event) }
+    }
+
+    func outcome(of sink: String) -> RequestOutcome {
+        var text = "\(counted(deliveredCount, "event")) delivered to sink \(sink)"
         if let refusal { text += "; refused again: [\(refusal.code)] \(refusal.message)" }
-        if waiting > 0 { text += "; \(counted(waiting, "event")) behind what was refused" }
+        if waitingCount > 0 { text += "; \(counted(waitingCount, "event")) behind what was refused" }
         return RequestOutcome(isDone: refusal == nil, text: text)
     }
 }

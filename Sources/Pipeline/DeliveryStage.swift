@@ -25,8 +25,9 @@ package struct DeliveryStage {
     /// The keys of what was set aside for the sink.
     var holds = KeyHolds()
     private var backoff = Backoff()
+    var patience: Patience
     /// What the open sink says that it tries to overcome by itself.
-    private var trouble: SinkTrouble?
+    private(set) var trouble: SinkTrouble?
     /// True while the log holds a failure of this sink, for `status`.
     private var hasStoredError = false
     /// What was told about contexts of transactions.
@@ -53,7 +54,8 @@ package struct DeliveryStage {
     /// A stage that has not begun.
     package init(
         plan: SinkPlan, source: String, pipelineName: String, log: EventLog, events: LogConsumer,
-        clearing: Clearing, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger
+        clearing: Clearing, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger,
+        patience: Duration? = nil
     ) {
         self.plan = plan
         self.source = source
@@ -65,10 +67,12 @@ package struct DeliveryStage {
         self.stop = stop
         self.desk = desk
         self.logger = logger
+        self.patience = Patience(limit: patience)
     }
 
     /// Delivers until asked to stop, or, once `end` gives an offset, until everything before it is durable in the sink.
-    /// Failures that may pass are retried for ever with growing pauses; others are thrown.
+    /// Failures that may pass are retried with growing pauses, for ever, or with an end as long as the patience lasts;
+    /// others are thrown.
     package mutating func run(until end: @Sendable () -> UInt64?) async throws(ConnectorFailure) {
         while !stop.isRequested {
             do throws(ConnectorFailure) {
@@ -88,7 +92,14 @@ package struct DeliveryStage {
                     try? await log.setError(of: plan.name, error)
                     throw error
                 }
-                let pause = backoff.nextPause()
+                patience.failed()
+                let isEnding = end() != nil
+                if isEnding, patience.isOver {
+                    try? await log.setError(of: plan.name, error)
+                    throw patience.givenUp(error)
+                }
+                var pause = backoff.nextPause()
+                if isEnding { pause = patience.shortened(pause) }
                 try? await log.setError(of: plan.name, error, retryIn: pause)
                 logger.warning("sink failed, will open it again", metadata: .failure(error, retryIn: pause))
                 await wait(upTo: pause)
@@ -155,7 +166,12 @@ package struct DeliveryStage {
                 if let ending { return ending }
             }
             try await step(&turn, encoder)
-            if let end = end(), turn.next >= end {
+            guard let end = end() else { continue }
+            if let failure = trouble.failure {
+                patience.failed()
+                if patience.isOver { throw failure }
+            }
+            if turn.next >= end {
                 try await flush(&turn, encoder)
                 if turn.durable >= end, !turn.isCursorBehind {
                     try await plan.sink.finish()
@@ -195,6 +211,7 @@ package struct DeliveryStage {
         guard !turn.isFull, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
             try await attend(&turn, encoder)
+            if turn.unflushedSince == nil { patience.gotOn() }
             await noteSuccess()
             return
         }
@@ -243,7 +260,7 @@ package struct DeliveryStage {
         try await Self.write(records, durability, to: plan.sink, stop).get()
     }
 
-    private static func write(
+    static func write(
         _ records: RecordBatch, _ durability: Durability, to sink: any EventSink, _ stop: StopSignal
     ) async -> Result<DeliveryReceipt, ConnectorFailure> {
         let write = { @Sendable () async -> Result<DeliveryReceipt, ConnectorFailure> in
@@ -333,8 +350,7 @@ package struct DeliveryStage {
         let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
         let rate = turn.pace.rate(at: durable)
         // The log may have no room now. The sink stays open meanwhile: opening it again would only write all again.
-        let moved: Void? = try await stop.retrying("delivery waits", logger, on: &self) {
-            (stage) async throws(ConnectorFailure) in
+        let moved: Void? = try await patiently { (stage) async throws(ConnectorFailure) in
             if letters.isEmpty {
                 try await stage.log.moveCursor(
                     of: stage.plan.name, to: durable, state: receipt.state, eventsPerSecond: rate)
@@ -348,6 +364,7 @@ package struct DeliveryStage {
             return
         }
         try wereSetAside(letters, encoder)
+        if durable > turn.durable { patience.gotOn() }
         turn.durable = durable
         if durable >= turn.next {
             turn.unflushedSince = nil
@@ -355,6 +372,19 @@ package struct DeliveryStage {
         }
         progress.delivered(by: plan.name, before: durable)
         await noteSuccess()
+    }
+
+    /// Repeats what the log cannot do now.
+    private mutating func patiently<T: Sendable>(
+        _ work: (inout DeliveryStage) async throws(ConnectorFailure) -> T
+    ) async throws(ConnectorFailure) -> T? {
+        let limit = patience.limit
+        do throws(ConnectorFailure) {
+            return try await stop.retrying("delivery waits", logger, on: &self, for: limit, work)
+        } catch {
+            if error.remedy == .retry { patience.spend() }
+            throw error
+        }
     }
 
     /// The offset that a receipt calls durable. A cursor that moved beyond what was written would lose events, and a
@@ -388,7 +418,7 @@ package struct DeliveryStage {
     /// more.
     private mutating func noteSuccess() async {
         backoff.reset()
-        guard hasStoredError, trouble?.isReported != true else { return }
+        guard hasStoredError, trouble?.failure == nil else { return }
         // When that fails, for example on a full disk, the next success tries again.
         guard (try? await log.setError(of: plan.name, nil)) != nil else { return }
         hasStoredError = false

@@ -101,12 +101,16 @@ package struct Pipeline: Sendable {
     /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not
     /// even be opened, when it was the last one, or at the end of the run. When capture fails for good, sinks may
     /// still deliver what was captured, for a few seconds. Cancelling the task asks to stop.
-    package func run(untilCaughtUp: Bool) async throws(ConnectorFailure) {
-        guard try await syncEarlierWork() else { return }
+    ///
+    /// A run that is to end has `patience`: capture that fails for so long without getting on fails for good, and so
+    /// does a sink once everything is captured.
+    package func run(untilCaughtUp: Bool, patience: Duration? = nil) async throws(ConnectorFailure) {
+        let patience = untilCaughtUp ? patience : nil
+        guard try await syncEarlierWork(patience) else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
         feedSlot.value = feed
         let failure = await withTaskCancellationHandler {
-            await runStages(feed, untilCaughtUp)
+            await runStages(feed, untilCaughtUp, patience)
         } onCancel: {
             stop.request()
         }
@@ -115,25 +119,29 @@ package struct Pipeline: Sendable {
 
     /// A process that was killed may have appended what no sync covered, and some of it must be durable before any
     /// sink sees it. False when asked to stop before it worked.
-    private func syncEarlierWork() async throws(ConnectorFailure) -> Bool {
+    private func syncEarlierWork(_ patience: Duration?) async throws(ConnectorFailure) -> Bool {
         var log = parts.captureLog
-        return try await stop.retrying("capture waits", logger, on: &log) { (log) async throws(ConnectorFailure) in
+        return try await stop.retrying(
+            "capture waits", logger, on: &log, for: patience
+        ) { (log) async throws(ConnectorFailure) in
             _ = try await log.sync()
         } != nil
     }
 
     /// Runs all stages to their ends and returns the first failure.
-    private func runStages(_ feed: LogFeed, _ untilCaughtUp: Bool) async -> ConnectorFailure? {
+    private func runStages(
+        _ feed: LogFeed, _ untilCaughtUp: Bool, _ patience: Duration?
+    ) async -> ConnectorFailure? {
         // The log offset at which delivery ends; none while capture goes on.
         let captureEnd = Slot<UInt64>()
         return await withTaskGroup(of: Outcome.self) { group in
             let desk = RequestDesk(parts.requests, logger: logger)
-            group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp) }
+            group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp, patience) }
             var failures = RunFailures()
             func startSinks() {
                 for (plan, end) in roster.starting() {
                     failures.forget(plan.name)
-                    group.addTask { await deliver(plan, feed, captureEnd, desk, end) }
+                    group.addTask { await deliver(plan, feed, captureEnd, desk, end, patience) }
                 }
             }
             startSinks()
@@ -154,7 +162,9 @@ package struct Pipeline: Sendable {
                         startSinks()
                     } else if let reason = outcome.failure {
                         failures.add(reason, of: sink)
-                        if wasOriginal && progress.snapshot.cursors[sink] == nil { stop.request() }
+                        // One that was waited for in vain is not wrong; the others end what they do.
+                        let isWrong = reason.remedy == .stop
+                        if wasOriginal && isWrong && progress.snapshot.cursors[sink] == nil { stop.request() }
                     }
                 case .reload where !stop.isRequested:
                     failures.forget(besides: roster.names)
@@ -222,7 +232,7 @@ package struct Pipeline: Sendable {
     }
 
     private func capture(
-        _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ untilCaughtUp: Bool
+        _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ untilCaughtUp: Bool, _ patience: Duration?
     ) async -> Outcome {
         let contracts = ContractBook(
             pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
@@ -234,7 +244,7 @@ package struct Pipeline: Sendable {
             var stage = CaptureStage(
                 source: parts.source, masking: try BatchMasking(parts.masks), routing: routing, log: parts.captureLog,
                 feed: feed, quarantine: quarantine, progress: progress, stop: stop, desk: desk, logger: logger,
-                endsWhenCaughtUp: untilCaughtUp, acknowledgement: parts.acknowledgement,
+                endsWhenCaughtUp: untilCaughtUp, patience: patience, acknowledgement: parts.acknowledgement,
                 sinks: { roster.names }, caughtUp: { end.value = feed.nextOffset })
             try await stage.run()
             return Outcome(stage: .capture)
@@ -245,14 +255,16 @@ package struct Pipeline: Sendable {
     }
 
     private func deliver(
-        _ plan: SinkPlan, _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ sinkStop: StopSignal
+        _ plan: SinkPlan, _ feed: LogFeed, _ end: Slot<UInt64>, _ desk: RequestDesk, _ sinkStop: StopSignal,
+        _ patience: Duration?
     ) async -> Outcome {
         do throws(ConnectorFailure) {
             var stage = DeliveryStage(
                 plan: plan, source: parts.sourceKind, pipelineName: parts.name, log: parts.log,
                 events: LogConsumer(feed: feed, reader: try parts.log.makeReader(), isFollowed: true),
                 clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
-                progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name))
+                progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name),
+                patience: patience)
             try await stage.run(until: { end.value })
             return Outcome(stage: .delivery(plan.name))
         } catch {

@@ -7,6 +7,8 @@ import Synchronization
 final class SinkTrouble: Sendable {
     private struct State {
         var failure: ConnectorFailure?
+        /// Since when there is one.
+        var since: ContinuousClock.Instant?
         var pause: Duration?
         /// True when the log does not have it.
         var isNews = false
@@ -25,13 +27,19 @@ final class SinkTrouble: Sendable {
         self.logger = logger
     }
 
-    /// True while the sink does not get on.
-    var isReported: Bool { state.withLock { $0.failure != nil } }
+    /// Why the sink does not get on; nil while it does.
+    var failure: ConnectorFailure? { state.withLock { $0.failure } }
+
+    /// True when the sink does not get on for so long.
+    func lasts(for limit: Duration) -> Bool {
+        state.withLock { state in state.since.map { ContinuousClock.now - $0 >= limit } ?? false }
+    }
 
     /// Notes what the sink says; nil when it gets on again. Callable from any thread.
     func report(_ failure: ConnectorFailure?, retryIn pause: Duration?) {
         let (starts, isNew) = state.withLock { state in
             let isNew = state.failure?.code != failure?.code
+            state.since = failure == nil ? nil : state.since ?? .now
             (state.failure, state.pause, state.isNews) = (failure, pause, true)
             defer { state.isStoring = true }
             return (!state.isStoring, isNew)

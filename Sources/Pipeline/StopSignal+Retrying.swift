@@ -4,12 +4,15 @@ import Logging
 extension StopSignal {
     /// Repeats what cannot be done now but may be done later, such as a write on a full disk, with growing pauses and
     /// `line` in the log for each. Nil when asked to stop before it worked. A failure whose remedy is stop is thrown
-    /// at once. `told` hears of each failure, and nil when the work was done after some.
+    /// at once, and so is one that comes when the work was tried for `limit`. `told` hears of each failure, and nil
+    /// when the work was done after some.
     func retrying<Subject, T: Sendable>(
         _ line: Logger.Message, _ logger: Logger, on subject: inout Subject,
-        told: (ConnectorFailure?) -> Void = { _ in }, _ work: (inout Subject) async throws(ConnectorFailure) -> T
+        for limit: Duration? = nil, told: (ConnectorFailure?) -> Void = { _ in },
+        _ work: (inout Subject) async throws(ConnectorFailure) -> T
     ) async throws(ConnectorFailure) -> T? {
         var pauses = Backoff()
+        var patience = Patience(limit: limit)
         while true {
             do throws(ConnectorFailure) {
                 let result = try await work(&subject)
@@ -19,7 +22,9 @@ extension StopSignal {
                 guard error.remedy == .retry else { throw error }
                 told(error)
                 if isRequested { return nil }
-                let pause = pauses.nextPause()
+                patience.failed()
+                if patience.isOver { throw error }
+                let pause = patience.shortened(pauses.nextPause())
                 logger.error(line, metadata: .failure(error, retryIn: pause))
                 await wait(upTo: pause)
                 if isRequested { return nil }

@@ -4,7 +4,8 @@ package import ConnectorKit
 ///
 /// The main program makes it from the tables that the connectors declare, so that this module knows no connector.
 package struct ConnectorTables: Sendable {
-    /// What a connector finds wrong with its own settings beyond their kinds, given them and the pipeline's name.
+    /// What a connector finds wrong with its own settings beyond their kinds, given them and the pipeline's name: the
+    /// first problem, with the others in it.
     package typealias Check = @Sendable (SettingValues, String) -> SettingProblem?
 
     /// The sources, such as `postgres`.

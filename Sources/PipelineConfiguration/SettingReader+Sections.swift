@@ -182,7 +182,7 @@ extension SettingReader {
         let values = values(of: settings, table, inside, at: entry.keyPosition)
         // Where the file itself is wrong, what the connector would say may only be what follows from that.
         if problems.count == problemCount, let problem = choice.checks[entry.name]?(values, choice.pipelineName) {
-            problems.append(locations.describe(problem, inside, secrets: secrets))
+            problems += problem.all.map { locations.describe($0, inside, secrets: secrets) }
         }
         return Connector(kind: entry.name, settings: values)
     }

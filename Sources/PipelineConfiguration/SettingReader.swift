@@ -85,6 +85,7 @@ struct SettingReader {
             }
             given.insert(entry.name)
             values[entry.name] = value(of: entry, setting, joined(path, entry.name))
+            values.note(given: entry.name)
         }
         for setting in table where !given.contains(setting.name) {
             if setting.isRequired {

@@ -284,6 +284,19 @@ struct FileSinkTests {
         #expect(bad.map(\.code) == ["file.not_a_directory"])
         #expect(bad.first?.level == .problem)
     }
+
+    @Test func theDoctorTriesToMakeAFileInsteadOfBelievingTheRights() throws {
+        // /proc has the rights of any folder, and takes no file of anybody.
+        for path in ["/proc/out.jsonl", "/proc/out/{table}.jsonl", "/proc/self/{table}.jsonl"] {
+            let findings = FileDoctor.findings(try settings(path))
+            #expect(findings.count == 1 && findings.first?.level == .problem, "\(path)")
+            #expect(findings.first?.message.contains("/proc") == true)
+        }
+        #expect(FileDoctor.findings(try settings(folder.path + "/{table}")).allSatisfy { $0.level < .problem })
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [], "nothing stays behind")
+        #expect(FileDoctor.findings(try settings("/dev/null")).map(\.level) == [.ok])
+        #expect(FileDoctor.findings(try settings("/dev")).map(\.code) == ["file.is_a_directory"])
+    }
 }
 
 /// Notes from concurrent code, in order.

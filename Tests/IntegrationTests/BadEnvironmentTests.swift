@@ -53,6 +53,36 @@ struct BadEnvironmentTests {
         #expect(doctor.output.contains("ALTER SYSTEM SET wal_level"))
     }
 
+    /// What a script meets that runs beside a sink which is not there: an end, with the reason.
+    @Test(arguments: [
+        ("nats: {servers: [\"nats://127.0.0.1:1\"]}", "nats.unreachable"),
+        (
+            "webhook: {url: \"http://127.0.0.1:1/\", allow_private_addresses: true, retry: {initial: 50ms, max: 100ms}}",
+            "webhook.connection_failed"
+        ),
+    ])
+    func aRunThatIsToEndEndsWithTheCodeOfASinkThatIsNotThere(sink: String, code: String) throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db}
+                sinks:
+                  away:
+                    \(sink)
+                  archive:
+                    file: {path: out/orders.jsonl}
+                """)
+        let script = "CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2);"
+        _ = try runProgram("/usr/bin/sqlite3", ["-batch", program.folder.path("shop.db"), script])
+        let result = try program.run("run", "--until-caught-up", "--patience", "1")
+        #expect(result.exitCode == 3)
+        #expect(result.errors.contains("error[\(code)]") && result.errors.contains("tried for 1 s"))
+        #expect(try program.events(in: "out/orders.jsonl").count == 2)
+        let status = try program.run("status")
+        #expect(status.output.contains(code))
+    }
+
     @Test func aSlotInUseIsWaitedForAndTheHolderNamed() throws {
         let database = try PostgresDatabase()
         try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric)")

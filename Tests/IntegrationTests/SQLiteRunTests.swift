@@ -5,6 +5,33 @@ import Testing
 /// The main job over a SQLite file, as a user runs it.
 @Suite(.serialized)
 struct SQLiteRunTests {
+    @Test func theDoctorWarnsOfASinkWhoseTablesMatchNothing() throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db}
+                sinks:
+                  all:
+                    file: {path: out/all.jsonl}
+                  nothing:
+                    file: {path: out/nothing.jsonl}
+                    tables: [public.orders, order]
+                  some:
+                    file: {path: out/some.jsonl}
+                    tables: [orders, "cust*"]
+                """)
+        let script = "PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)"
+        _ = try runProgram("/usr/bin/sqlite3", ["-batch", program.folder.path("shop.db"), script])
+        let result = try program.run("doctor")
+        #expect(result.exitCode == 0)
+        let warnings = result.output.split(separator: "\n").filter { $0.hasPrefix("warning") }
+        #expect(warnings.count == 2, "\(result.output)")
+        #expect(warnings.first?.contains("[config.sink_gets_nothing] sink nothing gets nothing") == true)
+        #expect(warnings.last?.contains("[config.unmatched_table] \"cust*\" in the tables of sink some") == true)
+        #expect(result.output.contains("fix: mend sinks.nothing.tables"))
+    }
+
     @Test func rowsFromBeforeComeAsSnapshotAndChangesFollow() throws {
         let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, data BLOB)")
         try sql(program, "INSERT INTO orders VALUES (1, 'new', x'00ff'), (2, 'new', NULL)")
@@ -67,7 +94,7 @@ struct SQLiteRunTests {
     }
 
     @Test func aSecondRunOnTheSameStateFolderIsRefused() throws {
-        let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        let program = try shop("PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         let first = try program.start("run")
         try first.waitForError(containing: "capturing")
         let second = try program.run("run", "--until-caught-up")

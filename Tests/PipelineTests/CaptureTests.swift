@@ -40,6 +40,35 @@ struct CaptureTests {
         #expect(database.violations == [])
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForASourceThatIsAway() async throws {
+        let (place, store, openings) = (try Workplace(), LedgerStore(), Counter())
+        let source = ScriptedSource(
+            inner: PruningSourceModel(of: PruningDatabase(seed: 8)),
+            onOpen: { () async throws(ConnectorFailure) in
+                openings.next()
+                throw failure("away", .retry)
+            })
+        let pipeline = place.pipeline(from: source, to: [plan("ledger", LedgerSink(on: store))])
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.away")
+        #expect(openings.value >= 2)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForADiskThatIsFull() async throws {
+        let (place, store, database) = (try Workplace(), LedgerStore(), PruningDatabase(seed: 8))
+        database.commitRandom(transactions: 5)
+        let log = ScriptedLog(
+            inner: place.log,
+            onAppend: { (_) async throws(ConnectorFailure) in
+                throw ConnectorFailure("log.disk_full", .retry, "no room")
+            })
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("ledger", LedgerSink(on: store))], captureLog: log)
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "log.disk_full")
+        #expect(database.violations == [])
+    }
+
     @Test func aSourceThatFailsForGoodEndsTheRunAfterSinksHaveWhatWasCaptured() async throws {
         let (place, store) = (try Workplace(), LedgerStore())
         let (database, batches) = (PruningDatabase(seed: 3), Counter())

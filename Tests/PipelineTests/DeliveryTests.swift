@@ -98,6 +98,45 @@ struct DeliveryTests {
         #expect(try await pipeline.finish(untilCaughtUp: false) == "test.closed")
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForASinkThatNeverConnects() async throws {
+        let openings = Counter()
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onOpen: { () async throws(ConnectorFailure) in
+                openings.next()
+                throw failure("unreachable", .retry)
+            })
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.unreachable")
+        #expect(openings.value >= 2, "it is tried as long as the patience lasts")
+        #expect(good.identities == database.committed, "the others get everything")
+        let error = try await place.log.cursor(of: "bad")?.lastError
+        #expect(error?.code == "test.unreachable")
+        #expect(try await place.log.cursor(of: "bad")?.offset == 0)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForASinkThatTriesByItself() async throws {
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", DeafSink()), plan("good", LedgerSink(on: good))])
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.deaf")
+        #expect(good.identities == database.committed)
+    }
+
+    @Test func aSinkThatConnectsWithinThePatienceIsDelivered() async throws {
+        let openings = Counter()
+        let late = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onOpen: { () async throws(ConnectorFailure) in
+                if openings.next() < 4 { throw failure("unreachable", .retry) }
+            })
+        let pipeline = place.pipeline(from: source, to: [plan("bad", late)])
+        #expect(try await pipeline.finish(patience: .seconds(30)) == nil)
+        #expect(bad.identities == database.committed)
+    }
+
     @Test func aSinkThatWantsOtherTablesAdvancesOverTheEventsOfThese() async throws {
         let pipeline = place.pipeline(
             from: source,
@@ -131,4 +170,22 @@ struct DeliveryTests {
         let pipeline = place.pipeline(from: source, to: [plan("bad", lying)])
         #expect(try await pipeline.finish() == "pipeline.wrong_receipt")
     }
+}
+
+/// A sink whose receiver never answers, and which tells so while it takes records.
+private actor DeafSink: EventSink {
+    private var context: SinkContext?
+    private var hasReported = false
+    nonisolated var deliversByItself: Bool { true }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) { self.context = context }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        if !hasReported { context?.report(failure("deaf", .retry), .seconds(1)) }
+        hasReported = true
+        await Task.yield()
+        return .durable(before: context?.nextOffset ?? 0)
+    }
+
+    func close() async {}
 }

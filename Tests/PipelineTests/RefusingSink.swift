@@ -15,11 +15,16 @@ final class Receiver: Sendable {
     private struct State {
         var entries: [Entry] = []
         var refuses: @Sendable (Entry) -> Bool = { _ in false }
+        var writeCount = 0
     }
     private let state = Mutex(State())
 
     var entries: [Entry] { state.withLock { $0.entries } }
     var identities: [ChangeIdentity] { entries.map(\.identity) }
+    /// How many batches with records came.
+    var writeCount: Int { state.withLock { $0.writeCount } }
+
+    func countWrite() { state.withLock { $0.writeCount += 1 } }
 
     func refuse(_ refuses: @escaping @Sendable (Entry) -> Bool) { state.withLock { $0.refuses = refuses } }
 
@@ -60,6 +65,7 @@ actor RefusingSink: EventSink {
 
     func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
         var rejected: [RejectedRecord] = []
+        if !batch.records.isEmpty { receiver.countWrite() }
         for record in batch.records {
             let keys = [record.key, record.previousKey].filter { !$0.isEmpty }.map { text($0, batch) }
             let entry = Receiver.Entry(
@@ -109,6 +115,25 @@ actor SlowSink: EventSink {
         waiting = []
         waitingCount = 0
         return .durable(before: batch.nextOffset, rejected: rejected)
+    }
+
+    func close() async {}
+}
+
+/// A sink that says that its receiver is away, and waits for it as long as it is let.
+actor StubbornSink: EventSink {
+    private var context: SinkContext?
+    nonisolated var deliversByItself: Bool { true }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) {
+        self.context = context
+        context.report(failure("stubborn", .retry), nil)
+    }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        while durability == .required, !batch.records.isEmpty, !Task.isCancelled { await Task.yield() }
+        if Task.isCancelled { throw failure("interrupted", .retry) }
+        return .durable(before: batch.nextOffset)
     }
 
     func close() async {}

@@ -101,6 +101,72 @@ struct SinkDeadLetterTests {
         #expect(receiver.misplaced == [])
     }
 
+    @Test func manyEventsAreRetriedAtATimeAndNotEachByItself() async throws {
+        database.commitRandom(transactions: 400)
+        receiver.refuse { _ in true }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        #expect(waiting.count == database.committed.count && waiting.count > 600)
+        receiver.refuse { $0.keys.contains("5") }
+        let before = receiver.writeCount
+        #expect(try await !ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect(receiver.writeCount - before <= waiting.count / 256 + 1)
+        #expect((try self.waiting() + receiver.identities).sorted() == database.committed)
+        receiver.refuse { _ in false }
+        #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForARetryThatGetsNowhere() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        try box.post(OperatorRequest(.redeliver(sink: "partner", through: .max)))
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", StubbornSink())], requests: box)
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.stubborn")
+        #expect(try self.waiting() == waiting)
+    }
+
+    @Test func aTruncationThatIsRefusedHoldsTheRowsOfItsTableThatWereOnTheirWay() async throws {
+        database.commitRandom(transactions: 200)
+        receiver.refuse { $0.keys.isEmpty }
+        #expect(try await pipeline().finish() == nil)
+        let first = try #require(try letters().first)
+        #expect(first.letter.batch.change(at: 0).operation == .truncate)
+        let table = first.letter.batch.relations[0].name
+        let place = first.letter.batch.identity(at: 0)
+        #expect(receiver.entries.allSatisfy { $0.table != table || $0.identity < place })
+        #expect(receiver.entries.contains { $0.table == table })
+        // Refused again, it holds the same rows.
+        #expect(try await !ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect((try waiting() + receiver.identities).sorted() == database.committed)
+        receiver.refuse { _ in false }
+        #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    @Test func aTableThatTheSinkDoesNotWantAnyMoreStaysOutAlthoughAnEventOfItWaits() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let letters = try letters()
+        let unwanted = try #require(letters.first?.letter.batch.relations.first?.name)
+        receiver.refuse { _ in false }
+        let before = receiver.entries.count
+        database.commitRandom(transactions: 60)
+        let wanted = ["items", "lines"].filter { $0 != unwanted }.map { "*." + $0 }
+        let fewer = plan("partner", RefusingSink(receiver), tables: wanted)
+        let pipeline = place.pipeline(from: PruningSourceModel(of: database), to: [fewer])
+        #expect(try await pipeline.finish() == nil)
+        #expect(receiver.entries.count > before)
+        #expect(receiver.entries.dropFirst(before).allSatisfy { $0.table != unwanted })
+    }
+
     @Test func whatIsRefusedOnItsWayWhileOthersAreRetriedIsNotTakenForOneOfThem() async throws {
         database.commitRandom(transactions: 50)
         receiver.refuse { $0.keys.contains("3") }

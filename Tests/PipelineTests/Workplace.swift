@@ -58,10 +58,10 @@ func failure(_ code: String, _ remedy: Remedy) -> ConnectorFailure {
 
 extension Pipeline {
     /// Runs to the end, at most 100 seconds; the code of the failure that it ends with.
-    func finish(untilCaughtUp: Bool = true) async throws -> String? {
+    func finish(untilCaughtUp: Bool = true, patience: Duration? = nil) async throws -> String? {
         try await within(.seconds(100), "the run") { () -> String? in
             do throws(ConnectorFailure) {
-                try await run(untilCaughtUp: untilCaughtUp)
+                try await run(untilCaughtUp: untilCaughtUp, patience: patience)
                 return nil
             } catch {
                 return error.code

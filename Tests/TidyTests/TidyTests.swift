@@ -32,6 +32,17 @@ struct TidyTests {
         for name in ImportRule.table.keys.sorted() { #expect(modules.contains(name), "take \(name) out of the table") }
     }
 
+    @Test func theMapNamesEveryModuleAndNoOther() throws {
+        let map = try #require(Repository.file("docs/decisions/0001-shape.md")).text
+        let modules = Repository.folders(in: "Sources") + Repository.folders(in: "Connectors")
+        for name in modules {
+            #expect(map.contains("`\(name)`"), "say in docs/decisions/0001-shape.md what \(name) is")
+        }
+        let named = map.matches(of: /^\| (`.+?`) \|/.anchorsMatchLineEndings())
+            .flatMap { $0.1.split(separator: ", ").map { $0.trimmingPrefix("`").dropLast() } }
+        #expect(named.count == modules.count && named.allSatisfy { modules.contains(String($0)) })
+    }
+
     @Test func everyTestTargetMirrorsASourceTarget() {
         let modules = Set(Repository.folders(in: "Sources") + Repository.folders(in: "Connectors"))
         let ofTheWhole: Set = ["IntegrationTests", "FaultTests", "TidyTests", "ProgramTesting"]

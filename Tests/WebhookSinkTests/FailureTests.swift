@@ -54,6 +54,21 @@ struct FailureTests {
         await fixture.sink.close()
     }
 
+    @Test(arguments: ["structured", "batch"])
+    func rowsBehindARefusedTruncationWaitAlthoughTheyWereTakenWithIt(mode: String) async throws {
+        let fixture = try SinkFixture(["concurrency": .integer(4), "mode": .text(mode)]) {
+            $0.text.contains("truncate") ? .status(400) : .status(204)
+        }
+        try await fixture.open()
+        var events = (0..<12).map { SampleEvent(UInt64($0), key: "k\($0 % 3)") }
+        events[4] = SampleEvent(4, key: "", payload: #"{"op":"truncate"}"#, emptiesTable: true)
+        events[6] = SampleEvent(6, key: "k0", table: "lines")
+        let receipt = try await fixture.sink.write(.of(events), .required)
+        #expect(receipt.rejected.map(\.offset) == [4, 5, 7, 8, 9, 10, 11])
+        #expect(receipt.rejected.dropFirst().allSatisfy { $0.code == "delivery.behind" })
+        await fixture.sink.close()
+    }
+
     @Test func goneStopsTheSink() async throws {
         let fixture = try SinkFixture { _ in .status(410) }
         try await fixture.open()

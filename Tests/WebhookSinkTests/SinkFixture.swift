@@ -58,10 +58,11 @@ struct SampleEvent {
     var attributes = ""
     var keyDocument = ""
     var headers = ""
+    var emptiesTable: Bool
 
     init(
         _ offset: UInt64, key: String, previousKey: String = "", table: String = "orders", id: String? = nil,
-        payload: String? = nil, attributes: String = ""
+        payload: String? = nil, attributes: String = "", emptiesTable: Bool = false
     ) {
         self.offset = offset
         self.key = key
@@ -70,6 +71,7 @@ struct SampleEvent {
         self.id = id ?? "shop-\(offset)"
         self.payload = payload ?? #"{"offset":\#(offset),"key":"\#(key)"}"#
         self.attributes = attributes
+        self.emptiesTable = emptiesTable
     }
 }
 
@@ -89,7 +91,8 @@ extension RecordBatch {
                 previousKey: append(event.previousKey, to: &body), attributes: append(event.attributes, to: &body),
                 keyDocument: append(event.keyDocument, to: &body), headers: append(event.headers, to: &body),
                 topic: UInt32(topics.firstIndex(of: topic) ?? 0),
-                identity: ChangeIdentity(commit: event.offset, ordinal: 0), committedAt: 0)
+                identity: ChangeIdentity(commit: event.offset, ordinal: 0), committedAt: 0,
+                emptiesTable: event.emptiesTable)
         }
         return RecordBatch(
             body: body.freeze(), records: records, topics: topics, nextOffset: (events.last?.offset ?? 0) + 1)

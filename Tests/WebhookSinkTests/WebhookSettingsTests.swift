@@ -55,6 +55,26 @@ struct WebhookSettingsTests {
             ]) != nil)
     }
 
+    @Test func everythingThatIsWrongIsSaidTogether() {
+        var values = SettingValues(["url": .text("nowhere"), "timeout": .duration(.zero), "proxy": .text("nonsense")])
+        values["batch"] = .group(SettingValues(["records": .integer(5)]))
+        values.note(given: "batch")
+        let problem = #expect(throws: SettingProblem.self) {
+            _ = try WebhookSettings(values: values, pipelineName: "shop")
+        }
+        #expect(problem?.all.map(\.setting) == ["url", "batch", "proxy", "timeout", "connect_timeout"])
+    }
+
+    @Test func aBatchSizeWithoutTheModeBatchIsRefusedAndADefaultIsNot() {
+        let group = SettingValue.group(SettingValues(["records": .integer(5)]))
+        #expect(problem(["batch": group]) == nil, "the file did not say it")
+        var values = SettingValues(["url": .text("https://partner.example/"), "batch": group])
+        values.note(given: "batch")
+        #expect(throws: SettingProblem.self) { _ = try WebhookSettings(values: values, pipelineName: "shop") }
+        values["mode"] = .text("batch")
+        #expect(throws: Never.self) { _ = try WebhookSettings(values: values, pipelineName: "shop") }
+    }
+
     @Test func limitsMakeSense() {
         #expect(problem(["timeout": .duration(.zero)])?.setting == "timeout")
         #expect(problem(["max_request_size": .size(0)])?.setting == "max_request_size")

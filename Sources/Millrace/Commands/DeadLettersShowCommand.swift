@@ -22,7 +22,7 @@ struct DeadLettersShowCommand: ParsableCommand {
             """)
 
     @OptionGroup var shared: SharedOptions
-    @Argument(help: "Tables or subjects. All when none is given.")
+    @Argument(help: "Tables, subjects, or @SINK. All when none is given.")
     var tables: [String] = []
     @Flag(help: "Print whole events, with the rows' values as far as the clearance shows them.")
     var data = false

@@ -7,7 +7,10 @@ struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Check database, privileges, tables, slot and sinks; print the exact fix for each problem.",
-        discussion: "Changes nothing. Ends with 0 when capture would work, warnings included, otherwise with 3.")
+        discussion: """
+            Changes nothing; where a file sink writes it makes a file and removes it. Ends with 0 when capture would \
+            work, warnings included, otherwise with 3.
+            """)
 
     @OptionGroup var shared: SharedOptions
     @Flag(help: "Print a JSON list.")

@@ -19,19 +19,20 @@ struct ReplayCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
             valueName: "position"))
-    var from: StartPosition
+    var from: String
     @Flag(help: "Yes, also forward: the sink never gets the events between.")
     var skip = false
     @Option(help: ArgumentHelp("How long to wait for a running process.", valueName: "seconds"))
     var wait = 30
 
     func run() async throws {
+        let start = try StartPosition(option: from)
         let project = try Project.load(shared.config)
         do throws(ConnectorFailure) {
             try project.checkSink(sink)
             let reader = try LogReader(directory: project.logDirectory)
             let statistics = try reader.statistics()
-            let offset = try reader.offset(at: from)
+            let offset = try reader.offset(at: start)
             try reader.checkReplay(of: sink, from: offset, skipping: skip)
             guard let log = try project.openIdleLog() else {
                 let request = OperatorRequest.Action.replay(sink: sink, offset: offset, skipping: skip)

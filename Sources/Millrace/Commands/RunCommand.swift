@@ -19,6 +19,13 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @Flag(help: "End when everything committed before the start is delivered to every sink.")
     var untilCaughtUp = false
+    @Option(
+        help: ArgumentHelp(
+            """
+            With --until-caught-up: how long to try what fails, a database, a sink, a full disk, without getting on \
+            before the run ends with its error. (default: 60)
+            """, valueName: "seconds"))
+    var patience: Int?
     @Option(help: ArgumentHelp("What to do when the source has lost changes, instead of refusing.", valueName: "how"))
     var recover: RecoveryKind?
 
@@ -26,6 +33,15 @@ struct RunCommand: AsyncParsableCommand {
     enum RecoveryKind: String, ExpressibleByArgument, CaseIterable {
         /// Make what is missing on the server anew, and read the tables that lost changes again.
         case snapshot
+    }
+
+    /// How long a run that is to end tries what fails, unless somebody says otherwise.
+    static let usualPatience = 60
+
+    func validate() throws {
+        guard let patience else { return }
+        guard untilCaughtUp else { throw ValidationError("--patience has a meaning only with --until-caught-up") }
+        guard patience >= 0 else { throw ValidationError("--patience is a number of seconds, 0 or more") }
     }
 
     func run() async throws {
@@ -54,6 +70,7 @@ struct RunCommand: AsyncParsableCommand {
         // Beside the run: a database that does not answer is the run's own business.
         Task.detached {
             for finding in project.sensitivityFindings() + (await project.ruleFindings() ?? [])
+                + (await project.choiceFindings())
             where finding.level != .ok {
                 logger.warning("\(finding.message)", metadata: ["code": "\(finding.code)"])
             }
@@ -71,7 +88,9 @@ struct RunCommand: AsyncParsableCommand {
         display.start()
         let outcome: Result<Void, ConnectorFailure>
         do throws(ConnectorFailure) {
-            outcome = .success(try await pipeline.run(untilCaughtUp: untilCaughtUp))
+            outcome = .success(
+                try await pipeline.run(
+                    untilCaughtUp: untilCaughtUp, patience: .seconds(patience ?? Self.usualPatience)))
         } catch {
             outcome = .failure(error)
         }

@@ -22,7 +22,7 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where to begin: earliest, latest, a log offset, or a UTC time (2026-11-21T10:00:00Z) of commit.",
             valueName: "position"))
-    var from = StartPosition.earliest
+    var from = "earliest"
     @Flag(name: .shortAndLong, help: "Wait for more events.")
     var follow = false
     @Option(help: "The form of the events: cloudevents, row or debezium.")
@@ -30,6 +30,7 @@ struct TailCommand: AsyncParsableCommand {
     @OptionGroup var clearance: ClearanceOption
 
     func run() async throws {
+        let start = try StartPosition(option: from)
         let project = try Project.load(shared.config)
         let reader = try LogReader(directory: project.logDirectory)
         let view = EventView(
@@ -37,7 +38,7 @@ struct TailCommand: AsyncParsableCommand {
             clearance: clearance.chosen ?? project.sensitivity.commands)
         var origin = project.eventOrigin
         origin.debezium = .forPrinting
-        var reading = try EventReading(origin, view, from: try reader.offset(at: from))
+        var reading = try EventReading(origin, view, from: try reader.offset(at: start))
         try Self.warn(of: tables, view.tables, reader)
         try await Self.begin(&reading, reader, project)
         while true {
@@ -101,6 +102,14 @@ extension EventFormat: ExpressibleByArgument {
     }
 }
 
-extension StartPosition: ExpressibleByArgument {
-    init?(argument: String) { self.init(argument) }
+extension StartPosition {
+    /// The value of `--from`.
+    init(option text: String) throws(ConnectorFailure) {
+        guard let position = StartPosition(text) else {
+            throw ConnectorFailure(
+                "usage.bad_position", .stop, "\(String(reflecting: text)) is no place in the log", setting: "--from",
+                hint: "write \(Self.words)", exitCode: 2)
+        }
+        self = position
+    }
 }

@@ -1,0 +1,47 @@
+import ConnectorKit
+
+/// How long a part of the pipeline may fail without getting on, before a run that is to end does so without it.
+struct Patience: Sendable {
+    /// Nil for ever.
+    let limit: Duration?
+    /// When the first of the failures was that nothing came between; nil while none is known.
+    private var failingSince: ContinuousClock.Instant?
+    /// True when the part waited that long in one call already.
+    private var isSpent = false
+
+    /// A patience that nothing tried yet.
+    init(limit: Duration? = nil) { self.limit = limit }
+
+    /// True when it lasted long enough.
+    var isOver: Bool {
+        guard let limit, let failingSince else { return false }
+        return isSpent || ContinuousClock.now - failingSince >= limit
+    }
+
+    /// Something failed.
+    mutating func failed() { failingSince = failingSince ?? .now }
+
+    /// What failed was tried as long as the limit says.
+    mutating func spend() {
+        failed()
+        isSpent = limit != nil
+    }
+
+    /// Something was done.
+    mutating func gotOn() { (failingSince, isSpent) = (nil, false) }
+
+    /// A pause that does not go beyond the end; the pause itself once that is past.
+    func shortened(_ pause: Duration) -> Duration {
+        guard let limit, let failingSince else { return pause }
+        let left = limit - (ContinuousClock.now - failingSince)
+        return left > .zero ? min(pause, left) : pause
+    }
+
+    /// The failure, with how long it was tried. Its remedy stays: another run may have more luck.
+    func givenUp(_ failure: ConnectorFailure) -> ConnectorFailure {
+        guard let limit else { return failure }
+        var failure = failure
+        failure.message += "; it was tried for \(limit.components.seconds) s"
+        return failure
+    }
+}
