@@ -187,8 +187,8 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: [
-                "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "SchemaRegistry",
-                "Sensitivity",
+                "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "EventLog",
+                "JSONText", "SchemaRegistry", "Sensitivity",
             ],
             swiftSettings: house),
         .testTarget(

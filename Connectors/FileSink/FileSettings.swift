@@ -146,11 +146,3 @@ package struct Rotation: Sendable, Equatable {
         return min(max(age / 20, .milliseconds(50)), .seconds(1))
     }
 }
-
-extension Duration {
-    var microseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let whole = seconds.multipliedReportingOverflow(by: 1_000_000)
-        return whole.overflow ? Int64.max : whole.partialValue &+ attoseconds / 1_000_000_000_000
-    }
-}

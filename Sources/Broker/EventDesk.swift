@@ -40,7 +40,7 @@ package final class EventDesk: Sendable {
     private let feed: @Sendable () -> LogFeed?
     private let makeReader: @Sendable () throws(ConnectorFailure) -> LogReader
     private let streams: Permits
-    private let largeBatches = Permits(4)
+    private let room: StreamRoom
     private let opened = Mutex<Opened?>(nil)
 
     /// What is made when the first reader comes.
@@ -53,10 +53,18 @@ package final class EventDesk: Sendable {
 
     /// A desk for the log that `makeReader` reads. What is in it may be seen as far as the `feed` tells, once there is
     /// one.
-    package init(
+    package convenience init(
         _ origin: EventOrigin, limits: Limits, feed: @escaping @Sendable () -> LogFeed?,
         makeReader: @escaping @Sendable () throws(ConnectorFailure) -> LogReader
     ) {
+        self.init(origin, limits: limits, room: StreamRoom(), feed: feed, makeReader: makeReader)
+    }
+
+    init(
+        _ origin: EventOrigin, limits: Limits, room: StreamRoom, feed: @escaping @Sendable () -> LogFeed?,
+        makeReader: @escaping @Sendable () throws(ConnectorFailure) -> LogReader
+    ) {
+        self.room = room
         self.origin = origin
         self.limits = limits
         self.feed = feed
@@ -99,7 +107,7 @@ package final class EventDesk: Sendable {
                 }
             }
             if plan.start < first { throw EventFailure.retainedAway(plan.start, first: first) }
-            return try EventStream(origin, plan, consumer, largeBatches)
+            return try EventStream(origin, plan, consumer, room)
         } catch {
             streams.giveBack()
             throw error

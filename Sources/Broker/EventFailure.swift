@@ -1,4 +1,5 @@
 internal import ConnectorKit
+internal import EventLog
 
 /// Why events cannot be had. Every code stands in `docs/reference/errors.md`.
 enum EventFailure {
@@ -15,6 +16,20 @@ enum EventFailure {
             setting: "server.streams", hint: "end one, or raise server.streams")
     }
 
+    /// An event that is made again to go on with it is not what it was: contracts or classes changed meanwhile.
+    static func changed(_ offset: UInt64) -> ConnectorFailure {
+        ConnectorFailure(
+            "events.changed", .retry, "the event at log offset \(offset) is written otherwise than when it began",
+            hint: "come again: it is sent from its beginning")
+    }
+
+    /// As many bytes of events as may be are on their way to other consumers.
+    static func crowded() -> ConnectorFailure {
+        ConnectorFailure(
+            "events.crowded", .retry, "too much is on its way to consumers that take their time",
+            hint: "come again; who takes too long while others wait is cut off")
+    }
+
     /// The change at a place is another one than the reader had.
     static func otherLog(_ place: LogPlace) -> ConnectorFailure {
         ConnectorFailure(
@@ -27,7 +42,7 @@ enum EventFailure {
     /// The log has no such offset any more.
     static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
         ConnectorFailure(
-            "log.retained_away", .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
+            LogReader.retainedAwayCode, .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
             setting: "log.retention", hint: "read from=earliest, and know that events before offset \(first) are gone")
     }
 

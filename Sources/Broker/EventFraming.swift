@@ -36,6 +36,10 @@ struct EventFraming {
         output.append(utf8: failure.code)
         output.append("\",\"message\":")
         output.append(jsonString: failure.message)
+        if let hint = failure.hint {
+            output.append(",\"hint\":")
+            output.append(jsonString: hint)
+        }
         output.append("}\n\n")
         return output.list
     }

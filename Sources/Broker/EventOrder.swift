@@ -45,9 +45,6 @@ struct EventOrder: Sendable {
     private var newest: [UInt64: UInt64] = [:]
     private var tables: [UInt64: Table] = [:]
 
-    /// How many events are in here.
-    var count: Int { nodes.count }
-
     /// True for an event that waits for no other, and for one that is not in here.
     func isFree(_ offset: UInt64) -> Bool { (nodes[offset]?.waitCount ?? 0) == 0 }
 

@@ -19,6 +19,12 @@ package struct EventReading {
     /// The offset of the next change to look at.
     package private(set) var next: UInt64
 
+    /// The code of a failure that says that the change at ``next`` cannot be written as an event.
+    package static let notEncodableCode = "event.not_encodable"
+
+    /// Of how many relation versions something is remembered: readings are many, unlike sinks.
+    private static let relationCountMax = 128
+
     /// A reading that begins at an offset.
     package init(_ origin: EventOrigin, _ view: EventView, from offset: UInt64) throws(ConnectorFailure) {
         self.view = view
@@ -26,10 +32,11 @@ package struct EventReading {
         var debezium = origin.debezium
         if view.format == .debezium { debezium.database = origin.database() ?? "" }
         clearing = try Clearing(
-            view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory))
+            view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory),
+            entryCountMax: Self.relationCountMax)
         encoder = ClearedEncoder(
             pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format,
-            debezium: debezium)
+            debezium: debezium, planCountMax: Self.relationCountMax)
         next = offset
     }
 
@@ -58,6 +65,9 @@ package struct EventReading {
         next = offset
     }
 
+    /// Forgets the batch: it is asked for again when it is needed.
+    package mutating func letGo() { current = nil }
+
     /// The batch that is being read.
     package var batch: LoggedBatch? { current?.logged }
 
@@ -75,8 +85,9 @@ package struct EventReading {
             return records
         } catch {
             throw ConnectorFailure(
-                "event.not_encodable", .stop, "the event at log offset \(next) cannot be encoded: \(error)",
-                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset")
+                Self.notEncodableCode, .stop, "the event at log offset \(next) cannot be encoded: \(error.message)",
+                hint: "the log may be damaged; keep a copy of it and report this with the code and the offset; "
+                    + "from=\(next + 1) begins behind it")
         }
     }
 

@@ -18,9 +18,9 @@ package struct EventView: Sendable, Equatable {
         self.clearance = clearance
     }
 
-    /// The forms that readers may ask for: those in which each event is one value of JSON, because readers go on behind
-    /// an event.
-    package static let formats = EventFormat.ofSingleLines
+    /// The forms that readers may ask for: those in which each event can be one value of JSON, because readers go on
+    /// behind an event.
+    package static let formats = [EventFormat.cloudEvents, .row, .debezium]
 
     /// True when the events of a table are seen.
     package func includes(schema: String, table: String) -> Bool {

@@ -10,8 +10,17 @@ struct OffsetHeap: Sendable {
 
     private var items: [Item] = []
 
+    init() {}
+
+    /// A heap of these items.
+    init(_ items: some Sequence<Item>) {
+        // An ordered list is a heap.
+        self.items = items.sorted { $0.comes(before: $1) }
+    }
+
     /// The earliest.
     var first: Item? { items.first }
+    /// How many items are in here.
     var count: Int { items.count }
 
     /// Puts in an item.

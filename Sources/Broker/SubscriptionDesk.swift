@@ -3,7 +3,10 @@ package import EventLog
 internal import JSONText
 
 /// Where consumers of subscriptions come to. All subscriptions are on one thread of their own, since they read the
-/// disk; none is read for longer than an answer takes.
+/// disk; each has its turn, and none keeps the thread for long.
+///
+/// Of one subscription, one thing is done at a time, in the order in which it was asked for: what is stored is what was
+/// decided, and what is read anew has all that was stored.
 package actor SubscriptionDesk {
     /// Why a request cannot be done, besides failures of the log.
     package enum Refusal: Error {
@@ -29,22 +32,42 @@ package actor SubscriptionDesk {
     private let log: EventLog
     private let clearance: Clearance
     private let countMax: Int
-    private let feed: @Sendable () -> LogFeed?
+    let feed: @Sendable () -> LogFeed?
     private let thread = BlockingThread(name: "subscriptions")
     private var reader: LogReader?
-    private var lines: [String: SubscriptionLine] = [:]
+    private(set) var lines: [String: SubscriptionLine] = [:]
+    /// Who waits for a turn at a subscription; none, but an entry, while somebody has it and nobody waits.
+    private var turns: [String: [CheckedContinuation<Void, Never>]] = [:]
+    /// The answers that consumers have not taken yet.
+    let room: StreamRoom
+    let patience: Duration
+    /// The subscriptions that were worked at last, the newest at the end: only these hold batches.
+    private var warm: [SubscriptionLine] = []
+    /// What went wrong when consumers last asked for events.
+    private var troubles: [String: ConnectorFailure] = [:]
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// A desk of the subscriptions of a log, whose consumers see no more than the clearance allows.
+    /// A desk of the subscriptions of a log, whose consumers see no more than the clearance allows. A consumer may take
+    /// `patience` over a large answer while others wait, besides what its length needs.
     package init(
         _ origin: EventOrigin, _ log: EventLog, clearance: Clearance, countMax: Int,
-        feed: @escaping @Sendable () -> LogFeed?
+        patience: Duration = .seconds(30), feed: @escaping @Sendable () -> LogFeed?
+    ) {
+        self.init(
+            origin, log, clearance: clearance, countMax: countMax, patience: patience, room: StreamRoom(), feed: feed)
+    }
+
+    init(
+        _ origin: EventOrigin, _ log: EventLog, clearance: Clearance, countMax: Int, patience: Duration,
+        room: StreamRoom, feed: @escaping @Sendable () -> LogFeed?
     ) {
         self.origin = origin
         self.log = log
         self.clearance = clearance
         self.countMax = countMax
+        self.patience = patience
+        self.room = room
         self.feed = feed
     }
 }
@@ -58,44 +81,45 @@ extension SubscriptionDesk {
         _ name: String, _ settings: SubscriptionSettings, from start: StartPosition
     ) async throws(Refusal) -> Bool {
         if let asked = settings.clearance, !clearance.allows(asked) { throw .uncleared(clearance) }
-        let known = try await subscriptions()
-        if var stored = known.first(where: { $0.name == name }) {
-            stored.settings = settings.json.compactText
-            try await store(stored)
-            // What consumers have stays theirs; the rest is looked at anew.
-            drop(name)
-            return false
+        await takeTurn(name)
+        defer { endTurn(name) }
+        let text = settings.json.compactText
+        if try await stored(name) == nil {
+            let new = StoredSubscription(name: name, settings: text, cursor: try cursor(at: start))
+            switch try await asking({ () async throws(ConnectorFailure) in try await log.add(new, atMost: countMax) }) {
+            case .added: return true
+            case .tooMany: throw .tooMany(countMax)
+            case .known: break
+            }
         }
-        guard known.count < countMax else { throw .tooMany(countMax) }
-        let cursor = try await cursor(at: start)
-        try await store(StoredSubscription(name: name, settings: settings.json.compactText, cursor: cursor))
+        // What consumers have stays theirs; the rest is looked at anew.
         drop(name)
-        return true
+        try await asking { () async throws(ConnectorFailure) in try await log.store(settings: text, of: name) }
+        return false
     }
 
     /// Moves a subscription to a place. What its consumers have is theirs no more, and its dead letters are forgotten.
     package func seek(_ name: String, to start: StartPosition) async throws(Refusal) {
-        guard let known = try await subscriptions().first(where: { $0.name == name }) else { throw .unknown }
-        let cursor = try await cursor(at: start)
-        var moved = StoredSubscription(name: name, settings: known.settings, cursor: cursor)
-        moved.createdAt = known.createdAt
-        moved.counts = known.counts
-        try await store(moved)
+        await takeTurn(name)
+        defer { endTurn(name) }
+        guard try await stored(name) != nil else { throw .unknown }
+        let cursor = try cursor(at: start)
         drop(name)
+        try await asking { () async throws(ConnectorFailure) in
+            try await log.move(name, to: cursor, epoch: StoredSubscription.newEpoch())
+        }
     }
 
     /// Removes a subscription.
     package func remove(_ name: String) async throws(Refusal) {
-        guard try await subscriptions().contains(where: { $0.name == name }) else { throw .unknown }
-        do throws(ConnectorFailure) {
-            try await log.removeSubscription(name)
-        } catch {
-            throw .failure(error)
-        }
+        await takeTurn(name)
+        defer { endTurn(name) }
+        guard try await stored(name) != nil else { throw .unknown }
         drop(name)
+        try await asking { () async throws(ConnectorFailure) in try await log.removeSubscription(name) }
     }
 
-    private func cursor(at start: StartPosition) async throws(Refusal) -> UInt64 {
+    private func cursor(at start: StartPosition) throws(Refusal) -> UInt64 {
         do throws(ConnectorFailure) {
             let (reader, feed) = try open()
             let first = try reader.bounds().lowerBound
@@ -109,17 +133,16 @@ extension SubscriptionDesk {
         }
     }
 
-    private func subscriptions() async throws(Refusal) -> [StoredSubscription] {
-        do throws(ConnectorFailure) {
-            return try await log.subscriptions()
-        } catch {
-            throw .failure(error)
-        }
+    private func stored(_ name: String) async throws(Refusal) -> StoredSubscription? {
+        try await asking { () async throws(ConnectorFailure) in try await log.subscriptions() }
+            .first { $0.name == name }
     }
 
-    private func store(_ subscription: StoredSubscription) async throws(Refusal) {
+    private func asking<Value: Sendable>(
+        _ body: () async throws(ConnectorFailure) -> Value
+    ) async throws(Refusal) -> Value {
         do throws(ConnectorFailure) {
-            try await log.store(subscription)
+            return try await body()
         } catch {
             throw .failure(error)
         }
@@ -127,86 +150,11 @@ extension SubscriptionDesk {
 
     /// Forgets what is known in memory: it is read anew when it is needed.
     private func drop(_ name: String) {
-        lines.removeValue(forKey: name)?.wake()
+        troubles[name] = nil
+        guard let line = lines.removeValue(forKey: name) else { return }
+        warm.removeAll { $0 === line }
+        line.wake()
     }
-}
-
-// MARK: - Giving out
-
-extension SubscriptionDesk {
-    /// Gives out events, as an answer in JSON; waits for some for a while when there are none. None when the task is
-    /// cancelled.
-    package func pull(_ name: String, countMax: Int, wait: Duration) async throws(Refusal) -> [UInt8] {
-        let deadline = ContinuousClock.now + wait
-        while true {
-            let line = try await line(name)
-            if !Task.isCancelled, let answer = try await collect(line, countMax) { return answer }
-            if ContinuousClock.now >= deadline || Task.isCancelled { return Self.answer([], line) }
-            if lines[name] === line { await sleep(line, until: deadline) }
-        }
-    }
-
-    /// Nil when there is nothing to give out now.
-    private func collect(_ line: SubscriptionLine, _ countMax: Int) async throws(Refusal) -> [UInt8]? {
-        var leases: [SubscriptionState.Lease] = []
-        do throws(ConnectorFailure) {
-            let end = try open().feed.nextOffset
-            while true {
-                leases += line.state.lease(countMax - leases.count, now: Self.now())
-                if leases.count >= countMax || line.state.leaseMax == 0 { break }
-                if try !line.scan(before: end) { break }
-                // Others have their turn while much is looked at; what was found is not kept waiting for it.
-                if leases.isEmpty { await Task.yield() }
-                guard lines[line.stored.name] === line else { return nil }
-            }
-            let deliveries = try line.deliveries(of: leases)
-            leases = deliveries.map(\.lease)
-            let answer = deliveries.isEmpty ? nil : Self.answer(deliveries, line)
-            try await store(line, isEager: answer != nil)
-            return answer
-        } catch {
-            line.state.withdraw(leases)
-            throw .failure(error)
-        }
-    }
-
-    private static func answer(_ deliveries: [SubscriptionLine.Delivery], _ line: SubscriptionLine) -> [UInt8] {
-        var bytes = Array("{\"events\":[".utf8)
-        bytes.reserveCapacity(deliveries.reduce(64) { $0 + $1.bytes.count + 100 })
-        for (index, delivery) in deliveries.enumerated() {
-            let receipt = Receipt(delivery.lease, epoch: line.stored.epoch)
-            let head =
-                "{\"receipt\":\"\(receipt.text)\",\"offset\":\(delivery.lease.offset),"
-                + "\"delivery\":\(delivery.lease.delivery),\"event\":"
-            bytes += (index == 0 ? head : "," + head).utf8
-            bytes += delivery.bytes
-            bytes.append(UInt8(ascii: "}"))
-        }
-        bytes += "]}".utf8
-        return bytes
-    }
-
-    /// Waits until there may be something to give out, or `deadline` has passed, or the task is cancelled.
-    private func sleep(_ line: SubscriptionLine, until deadline: ContinuousClock.Instant) async {
-        guard let feed = feed() else { return }
-        var time = deadline
-        if let due = line.state.nextTime {
-            time = min(time, .now + .microseconds(max(0, due - Self.now()) + 1000))
-        }
-        // More of the log matters only while there is room to remember it.
-        let next = line.state.room > 0 && line.state.leaseMax > 0 ? line.state.next : .max - 1
-        let number = line.nextSleeper()
-        let sleeper = Task { [time] in await feed.wait(for: next, until: time) }
-        line.sleepers[number] = sleeper
-        await withTaskCancellationHandler {
-            await sleeper.value
-        } onCancel: {
-            sleeper.cancel()
-        }
-        line.sleepers[number] = nil
-    }
-
-    private static func now() -> Int64 { SubscriptionClock.now() }
 }
 
 // MARK: - Taking back
@@ -226,9 +174,11 @@ extension SubscriptionDesk {
     package func settle(
         _ name: String, _ receipts: [Receipt], _ action: Action
     ) async throws(Refusal) -> Settlement {
+        await takeTurn(name)
+        defer { endTurn(name) }
         let line = try await line(name)
         var settlement = Settlement()
-        let now = Self.now()
+        let now = UTCTime.now()
         line.state.advance(to: now)
         for receipt in receipts {
             guard receipt.epoch == line.stored.epoch else {
@@ -249,32 +199,41 @@ extension SubscriptionDesk {
 
     /// The dead letters of a subscription: offsets, and how often each was given out.
     package func deadLetters(of name: String) async throws(Refusal) -> [(offset: UInt64, deliveryCount: Int)] {
+        await takeTurn(name)
+        defer { endTurn(name) }
         let line = try await line(name)
-        line.state.advance(to: Self.now())
+        line.state.advance(to: UTCTime.now())
         try await storeAndWake(line)
         return line.state.dead.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// Gives dead letters out again, or forgets them for good; nil for all. Returns how many.
+    /// Gives dead letters out again, or forgets them for good; nil for all. Returns how many. One that cannot be
+    /// written as an event stays a dead letter.
     package func decide(
         _ name: String, _ offsets: [UInt64]?, retries: Bool
     ) async throws(Refusal) -> Int {
+        await takeTurn(name)
+        defer { endTurn(name) }
         let line = try await line(name)
-        line.state.advance(to: Self.now())
-        var count = 0
+        line.state.advance(to: UTCTime.now())
+        var (count, failure): (Int, ConnectorFailure?) = (0, nil)
         for offset in (offsets ?? Array(line.state.dead.keys)).sorted() where line.state.dead[offset] != nil {
             if retries {
+                // Each may have to be read from the disk: others have their turn.
+                await Task.yield()
                 do throws(ConnectorFailure) {
                     guard let event = try line.orderedEvent(at: offset) else { continue }
                     line.state.retry(event)
                 } catch {
-                    throw .failure(error)
+                    failure = error
+                    continue
                 }
             } else {
                 line.state.discard(offset)
             }
             count += 1
         }
+        if count == 0, let failure { throw .failure(failure) }
         try await storeAndWake(line)
         return count
     }
@@ -292,7 +251,43 @@ extension SubscriptionDesk {
 // MARK: - Lines
 
 extension SubscriptionDesk {
-    private func open() throws(ConnectorFailure) -> (reader: LogReader, feed: LogFeed) {
+    /// Waits until nothing else is done with a subscription.
+    func takeTurn(_ name: String) async {
+        guard turns[name] != nil else {
+            turns[name] = []
+            return
+        }
+        await withCheckedContinuation { turns[name]?.append($0) }
+    }
+
+    func endTurn(_ name: String) {
+        guard let next = turns[name]?.first else {
+            turns[name] = nil
+            return
+        }
+        turns[name]?.removeFirst()
+        next.resume()
+    }
+
+    /// What went wrong when consumers of a subscription last asked for events; nil when they got some since, or were
+    /// told that there are none.
+    package func trouble(of name: String) -> ConnectorFailure? { troubles[name] }
+
+    func note(_ trouble: ConnectorFailure?, of name: String) {
+        if trouble == nil || troubles.count < countMax { troubles[name] = trouble }
+    }
+
+    /// A subscription was worked at: those that were not for longest let go of what they can read again.
+    func keepWarm(_ line: SubscriptionLine) {
+        line.letGo(ofMoreThan: Self.warmBytesMax)
+        warm.removeAll { $0 === line }
+        warm.append(line)
+        if warm.count > Self.warmCountMax { warm.removeFirst().letGo(ofMoreThan: 0) }
+    }
+    private static let warmCountMax = 8
+    private static let warmBytesMax = 4 << 20
+
+    func open() throws(ConnectorFailure) -> (reader: LogReader, feed: LogFeed) {
         guard let feed = feed() else { throw EventFailure.notReady() }
         if let reader { return (reader, feed) }
         let made = try log.makeReader()
@@ -300,18 +295,16 @@ extension SubscriptionDesk {
         return (made, feed)
     }
 
-    /// The subscription, read from the log when it is needed for the first time.
-    private func line(_ name: String) async throws(Refusal) -> SubscriptionLine {
+    /// The subscription, read from the log when it is needed for the first time. For whoever has the turn.
+    func line(_ name: String) async throws(Refusal) -> SubscriptionLine {
         if let known = lines[name] { return known }
-        guard let stored = try await subscriptions().first(where: { $0.name == name }) else { throw .unknown }
+        guard let stored = try await stored(name) else { throw .unknown }
         do throws(ConnectorFailure) {
             let deliveries = try await log.deliveries(of: name)
-            // Somebody else may have been quicker meanwhile.
-            if let known = lines[name] { return known }
             let (reader, feed) = try open()
             let settings = try Self.settings(of: stored)
             let line = try SubscriptionLine(stored, settings, deliveries, origin, atMost: clearance, reader)
-            while line.state.isRestoring, try line.scan(before: feed.nextOffset) {}
+            while line.state.isRestoring, try line.scan(before: feed.nextOffset) { await Task.yield() }
             lines[name] = line
             return line
         } catch {
@@ -329,12 +322,12 @@ extension SubscriptionDesk {
     }
 
     /// Stores what changed. After a failure nothing in memory counts: it is read anew, as it was stored.
-    private func store(_ line: SubscriptionLine, isEager: Bool) async throws(ConnectorFailure) {
+    func store(_ line: SubscriptionLine, isEager: Bool) async throws(ConnectorFailure) {
         guard let changes = line.changes(isEager: isEager) else { return }
         do throws(ConnectorFailure) {
-            try await log.store(changes, of: line.stored.name)
+            try await log.store(changes, of: line.stored.name, epoch: line.stored.epoch)
         } catch {
-            if lines[line.stored.name] === line { drop(line.stored.name) }
+            drop(line.stored.name)
             throw error
         }
     }

@@ -5,8 +5,7 @@ internal import EventLog
 
 /// A subscription at work: its state, and what reads its events. Belongs to the desk's thread.
 final class SubscriptionLine {
-    private(set) var stored: StoredSubscription
-    private(set) var settings: SubscriptionSettings
+    let stored: StoredSubscription
     var state: SubscriptionState
     /// Looks for events, in the order of the log.
     private var scout: EventReading
@@ -16,6 +15,10 @@ final class SubscriptionLine {
     /// Those who wait for something to happen.
     var sleepers: [UInt64: Task<Void, Never>] = [:]
     private var lastSleeper: UInt64 = 0
+    /// How often those who wait were woken.
+    private(set) var wakeCount = 0
+    /// How many bytes the batch has that was looked at last.
+    private(set) var lastBatchBytes = 0
     /// When progress without consumers was last stored.
     private var storedAt = ContinuousClock.now
 
@@ -36,14 +39,13 @@ final class SubscriptionLine {
         _ origin: EventOrigin, atMost clearance: Clearance, _ reader: LogReader
     ) throws(ConnectorFailure) {
         self.stored = stored
-        self.settings = settings
         self.reader = reader
         state = SubscriptionState(cursor: stored.cursor, limits: settings.limits, stored: deliveries)
         let view = settings.view(atMost: clearance)
         scout = try EventReading(origin, view, from: stored.cursor)
         courier = try EventReading(origin, view, from: stored.cursor)
         for offset in state.storedBeforeCursor {
-            if let event = try orderedEvent(at: offset) { state.retry(event) }
+            if let event = try orderedEvent(at: offset) { state.retry(event) } else { state.forget(offset) }
         }
     }
 
@@ -52,10 +54,17 @@ final class SubscriptionLine {
         guard state.next < end, state.room > 0 || state.isRestoring else { return false }
         if scout.needsBatch {
             guard let logged = try reader.read(from: scout.next) else { return false }
+            lastBatchBytes = logged.batch.body.count
             try scout.take(logged)
         }
-        guard let records = try scout.events(bytesMax: Self.scoutBytes) else { return true }
-        state.look(at: OrderedEvent.of(records), before: scout.next)
+        do throws(ConnectorFailure) {
+            guard let records = try scout.events(bytesMax: Self.scoutBytes) else { return true }
+            state.look(at: OrderedEvent.of(records), before: scout.next)
+        } catch {
+            // It is met again and again: as a dead letter it holds up nothing, and everybody sees that it is there.
+            guard error.code == EventReading.notEncodableCode, state.bury(scout.next) else { throw error }
+            scout.move(to: scout.next + 1)
+        }
         return true
     }
 
@@ -107,6 +116,12 @@ final class SubscriptionLine {
         return try courier.events(bytesMax: 0)
     }
 
+    /// Forgets batches with more bytes; they are read again when they are needed.
+    func letGo(ofMoreThan byteCount: Int) {
+        if let batch = scout.batch, batch.batch.body.count > byteCount { scout.letGo() }
+        if let batch = courier.batch, batch.batch.body.count > byteCount { courier.letGo() }
+    }
+
     /// What is to be stored now. What is only a cursor that moved over events that nobody wants is so now and then.
     func changes(isEager: Bool) -> SubscriptionChanges? {
         if !isEager, !state.hasTouched {
@@ -119,6 +134,7 @@ final class SubscriptionLine {
 
     /// Wakes everybody who waits.
     func wake() {
+        wakeCount += 1
         for sleeper in sleepers.values { sleeper.cancel() }
     }
 

@@ -146,6 +146,24 @@ extension SubscriptionState {
         if !isStored { touched.insert(event.offset) }
     }
 
+    /// Forgets what was stored of an event that nobody wants any more.
+    package mutating func forget(_ offset: UInt64) {
+        if stored.removeValue(forKey: offset) != nil { touched.insert(offset) }
+    }
+
+    /// Makes the change at ``next`` a dead letter that was never given out, because there is no event of it. False when
+    /// there are too many dead letters.
+    package mutating func bury(_ offset: UInt64) -> Bool {
+        guard offset == next else { return false }
+        if dead[offset] == nil {
+            guard dead.count < Self.deadMax else { return false }
+            dead[offset] = 0
+            touched.insert(offset)
+        }
+        look(at: [], before: offset + 1)
+        return true
+    }
+
     /// Forgets a dead letter for good.
     package mutating func discard(_ offset: UInt64) {
         if dead.removeValue(forKey: offset) != nil { touched.insert(offset) }
@@ -169,7 +187,7 @@ extension SubscriptionState {
         if entry.phase == .settled { return }
         order.add(event)
         switch entry.phase {
-        case .inFlight(let until), .resting(let until): timers.insert(.init(time: until, offset: event.offset))
+        case .inFlight(let until), .resting(let until): setTimer(until, of: event.offset)
         case .idle, .settled: offer(event.offset, isNew: true)
         }
     }
@@ -188,6 +206,22 @@ extension SubscriptionState {
             }
         }
     }
+
+    /// An event is due at a time. What was set for it before stays until then, or until there is too much of that.
+    private mutating func setTimer(_ time: Int64, of offset: UInt64) {
+        timers.insert(.init(time: time, offset: offset))
+        guard timers.count > 64 + 4 * entries.count else { return }
+        timers = OffsetHeap(
+            entries.compactMap { offset, entry in
+                switch entry.phase {
+                case .inFlight(let until), .resting(let until): OffsetHeap.Item(time: until, offset: offset)
+                case .idle, .settled: nil
+                }
+            })
+    }
+
+    /// How many timers are set.
+    var timerCount: Int { timers.count }
 
     /// Puts an event aside when it was given out too often, or does something else with it.
     private mutating func giveUpOr(_ offset: UInt64, _ other: (inout SubscriptionState) -> Void) {
@@ -224,7 +258,7 @@ extension SubscriptionState {
             let until = now + limits.ackTime
             entry.phase = .inFlight(until: until)
             entries[item.offset] = entry
-            timers.insert(.init(time: until, offset: item.offset))
+            setTimer(until, of: item.offset)
             inFlightCount += 1
             changes.deliveredCount += 1
             touched.insert(item.offset)
@@ -268,7 +302,7 @@ extension SubscriptionState {
             guard delay > 0 else { return state.offer(lease.offset) }
             state.entries[lease.offset]?.phase = .resting(until: now + delay)
             state.touched.insert(lease.offset)
-            state.timers.insert(.init(time: now + delay, offset: lease.offset))
+            state.setTimer(now + delay, of: lease.offset)
         }
         return .done
     }
@@ -278,7 +312,7 @@ extension SubscriptionState {
         guard case .inFlight = find(lease) else { return .stale }
         entries[lease.offset]?.phase = .inFlight(until: now + time)
         touched.insert(lease.offset)
-        timers.insert(.init(time: now + time, offset: lease.offset))
+        setTimer(now + time, of: lease.offset)
         return .done
     }
 

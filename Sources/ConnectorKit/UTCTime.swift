@@ -72,3 +72,12 @@ package enum UTCTime {
         return values.count == widths.count ? values : nil
     }
 }
+
+extension Duration {
+    /// Whole microseconds; the most that there are for a time that is longer.
+    package var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let whole = seconds.multipliedReportingOverflow(by: 1_000_000)
+        return whole.overflow ? Int64.max : whole.partialValue &+ attoseconds / 1_000_000_000_000
+    }
+}

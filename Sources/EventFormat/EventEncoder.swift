@@ -42,16 +42,18 @@ package final class EventEncoder {
     }
 
     /// More relation versions than this in the cache, and it is begun anew.
-    private static let plansMax = 4096
+    private let planCountMax: Int
 
     /// An encoder for the events of a pipeline.
     ///
     /// `sourceKind` is the kind of the source's identity: with `postgres`, events have an `lsn`. `form` is what the
-    /// sink asks for. `debezium` is for the format of that name.
+    /// sink asks for. `debezium` is for the format of that name. Of `planCountMax` relation versions is remembered what
+    /// their events have in common.
     package init(
         pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line,
-        debezium: DebeziumOptions = DebeziumOptions()
+        debezium: DebeziumOptions = DebeziumOptions(), planCountMax: Int = 4096
     ) {
+        self.planCountMax = planCountMax
         self.sourceKind = sourceKind
         self.debezium = debezium
         self.pipelineName = pipelineName
@@ -121,7 +123,7 @@ package final class EventEncoder {
     ) -> ColumnPlan? {
         let identity = PlanKey(version: ObjectIdentifier(version), isAside: isAside)
         if let known = plans[identity] { return known.plan }
-        if plans.count >= Self.plansMax { plans.removeAll() }
+        if plans.count >= planCountMax { plans.removeAll() }
         let isWanted = including(version.relation)
         let plan = isWanted ? makePlan(version) : nil
         plans[identity] = CachedPlan(version: version, plan: plan)

@@ -8,7 +8,4 @@ package enum EventFormat: String, Sendable, CaseIterable {
     case csv
     /// The records of Debezium's connectors.
     case debezium
-
-    /// The formats in which one event can be one line that needs no other: what readers get who go on behind an event.
-    package static let ofSingleLines = [EventFormat.cloudEvents, .row, .debezium]
 }

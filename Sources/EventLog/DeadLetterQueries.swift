@@ -1,5 +1,6 @@
 import ByteKit
 import ChangeModel
+import ConnectorKit
 import Foundation
 import GRDB
 
@@ -25,7 +26,7 @@ enum DeadLetterQueries {
                 """)
         try LogQueries.withBody(of: batch) { body, checksum in
             try statement.execute(arguments: [
-                letter.subject, letter.code, letter.message, batch.changeCount, LogClock.now(),
+                letter.subject, letter.code, letter.message, batch.changeCount, UTCTime.now(),
                 Int64(bitPattern: first.commit), Int64(first.ordinal),
                 Int64(bitPattern: last.commit), Int64(last.ordinal),
                 letter.versions.map { String($0.id) }.joined(separator: " "), checksum, body,

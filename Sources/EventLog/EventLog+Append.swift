@@ -2,7 +2,6 @@ import ByteKit
 package import ChangeModel
 package import ConnectorKit
 import Foundation
-import Glibc
 import GRDB
 
 extension EventLog {
@@ -102,7 +101,7 @@ extension EventLog {
             sql: "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         try LogQueries.withBody(of: batch) { body, checksum in
             try statement.execute(arguments: [
-                Int64(bitPattern: logged.firstOffset), batch.changeCount, LogClock.now(),
+                Int64(bitPattern: logged.firstOffset), batch.changeCount, UTCTime.now(),
                 Int64(bitPattern: first.commit), Int64(first.ordinal),
                 Int64(bitPattern: last.commit), Int64(last.ordinal), committedAt,
                 logged.versions.map { String($0.id) }.joined(separator: " "), checksum,
@@ -115,14 +114,4 @@ extension EventLog {
 extension ChangeIdentity {
     /// For messages: `16B3748/10`.
     var text: String { String(commit, radix: 16, uppercase: true) + "/" + String(ordinal) }
-}
-
-/// The clock of the log's own times.
-enum LogClock {
-    /// Microseconds since 1970-01-01 00:00 UTC.
-    static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
-    }
 }

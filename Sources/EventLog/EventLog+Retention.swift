@@ -45,7 +45,7 @@ extension EventLog {
     /// ``LogRetention/dropsUndelivered``. A sink without a cursor holds everything.
     package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
-        let (retention, now) = (retention, LogClock.now())
+        let (retention, now) = (retention, UTCTime.now())
         let step = try read("look for batches to remove") { db in
             try RetentionScan(retention, now, activeSinks, db).step(db)
         }
@@ -146,9 +146,4 @@ private struct RetentionScan {
         }
         return scan
     }
-}
-
-extension Duration {
-    /// Whole microseconds.
-    var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
 }

@@ -13,7 +13,7 @@ extension EventLog {
         try write("make a cursor for \(sink)") { db in
             try db.execute(
                 sql: "INSERT OR IGNORE INTO sink (name, next_offset, moved_at) VALUES (?, ?, ?)",
-                arguments: [sink, Int64(bitPattern: offset), LogClock.now()])
+                arguments: [sink, Int64(bitPattern: offset), UTCTime.now()])
             guard let cursor = try LogQueries.cursor(of: sink, db) else { throw LogFailure.unknownSink(sink) }
             return cursor
         }
@@ -41,7 +41,7 @@ extension EventLog {
                     events_per_second = coalesce(?, events_per_second) WHERE name = ?
                 """)
         try statement.execute(arguments: [
-            Int64(bitPattern: offset), state.map { Data($0) }, LogClock.now(), eventsPerSecond, sink,
+            Int64(bitPattern: offset), state.map { Data($0) }, UTCTime.now(), eventsPerSecond, sink,
         ])
         guard db.changesCount == 1 else { throw LogFailure.unknownSink(sink) }
     }
@@ -73,7 +73,7 @@ extension EventLog {
         try write("store the state of \(sink)", durably: true) { db in
             try db.execute(
                 sql: "UPDATE sink SET state = ?, moved_at = ? WHERE name = ?",
-                arguments: [Data(state), LogClock.now(), sink])
+                arguments: [Data(state), UTCTime.now(), sink])
             guard db.changesCount == 1 else { throw LogFailure.unknownSink(sink) }
         }
         // That commit covers every earlier one, like a sync.
@@ -86,7 +86,7 @@ extension EventLog {
     package func setError(
         of sink: String, _ failure: ConnectorFailure?, retryIn pause: Duration? = nil
     ) throws(ConnectorFailure) {
-        let now = LogClock.now()
+        let now = UTCTime.now()
         try write("store the last error of \(sink)") { db in
             try db.execute(
                 sql: "UPDATE sink SET error_code = ?, error_message = ?, error_at = ?, retry_at = ? WHERE name = ?",

@@ -1,3 +1,5 @@
+import ByteKit
+import ChangeModel
 package import ConnectorKit
 
 /// One reader of the log that wants every batch in order: from memory while it keeps up, from the database when not.
@@ -25,15 +27,16 @@ package actor LogConsumer {
     }
 
     /// The batch that contains `offset`, which may begin before it. Waits for it to be published; nil when `deadline`
-    /// passes or the task is cancelled first.
+    /// passes or the task is cancelled first, or when `admits` says that so many bytes are not wanted now.
     package nonisolated func next(
-        from offset: UInt64, orUntil deadline: ContinuousClock.Instant
+        from offset: UInt64, orUntil deadline: ContinuousClock.Instant,
+        admits: @Sendable (Int) -> Bool = { _ in true }
     ) async throws(ConnectorFailure) -> LoggedBatch? {
         var hasWaited = false
         while true {
             switch feed.look(at: offset, by: follower) {
-            case .inMemory(let batch): return batch
-            case .inDatabase: return try await stored(at: offset)
+            case .inMemory(let batch): return admits(batch.batch.body.count) ? batch : nil
+            case .inDatabase: return try await stored(at: offset, admits)
             case .ahead where hasWaited: return nil
             case .ahead:
                 await feed.wait(for: offset, until: deadline)
@@ -48,7 +51,10 @@ package actor LogConsumer {
     /// True when the batch with `offset` may be read now.
     package nonisolated func has(_ offset: UInt64) -> Bool { feed.nextOffset > offset }
 
-    private func stored(at offset: UInt64) throws(ConnectorFailure) -> LoggedBatch {
+    private func stored(
+        at offset: UInt64, _ admits: @Sendable (Int) -> Bool
+    ) throws(ConnectorFailure) -> LoggedBatch? {
+        if let byteCount = try reader.byteCount(at: offset), !admits(byteCount) { return nil }
         guard let batch = try reader.read(from: offset) else {
             throw LogFailure.damaged("offset \(offset) was published, but the log ends before it")
         }

@@ -90,9 +90,11 @@ enum LogFailure {
             hint: "add --skip if that is what you want", exitCode: 2)
     }
 
-    /// A subscription that was removed meanwhile.
+    /// A subscription that was removed or moved meanwhile.
     static func unknownSubscription(_ name: String) -> ConnectorFailure {
-        ConnectorFailure("log.unknown_subscription", .stop, "the log has no subscription \(name)")
+        ConnectorFailure(
+            EventLog.unknownSubscriptionCode, .stop, "the subscription \(name) was removed or moved meanwhile",
+            hint: "PUT /v1/subscriptions/\(name) makes it anew if it was removed; otherwise pull again")
     }
 
     /// Stored data that cannot be what was written.
@@ -112,7 +114,7 @@ enum LogFailure {
     /// An offset that retention has removed.
     static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
         ConnectorFailure(
-            "log.retained_away", .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
+            LogReader.retainedAwayCode, .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
             setting: "log.retention", hint: "begin at \(first) or later (--from earliest), or take a new snapshot")
     }
 

@@ -33,6 +33,16 @@ enum LogQueries {
         throw LogFailure.retainedAway(offset, first: first)
     }
 
+    /// How many bytes the batch with an offset has.
+    static func byteCount(at offset: UInt64, _ db: Database) throws -> Int? {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT length(body)\(try LogFormat.hasBodyFiles(db) ? " + coalesce(body_length, 0)" : "")
+                FROM batch WHERE first_offset <= ? ORDER BY first_offset DESC LIMIT 1
+                """)
+        return try Int.fetchOne(statement, arguments: [Int64(clamping: offset)])
+    }
+
     /// The oldest offset that is there; nil for a log without batches.
     static func firstOffset(_ db: Database) throws -> UInt64? {
         try Int64.fetchOne(db.cachedStatement(sql: "SELECT first_offset FROM batch ORDER BY first_offset LIMIT 1"))

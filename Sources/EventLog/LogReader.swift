@@ -44,6 +44,11 @@ package final class LogReader: Sendable {
         }
     }
 
+    /// How many bytes the batch that contains `offset` has, without reading it; nil when there is none.
+    package func byteCount(at offset: UInt64) throws(ConnectorFailure) -> Int? {
+        try read("look at offset \(offset)") { db in try LogQueries.byteCount(at: offset, db) }
+    }
+
     /// The oldest offset that can be read, and the one that the next change gets.
     package func bounds() throws(ConnectorFailure) -> Range<UInt64> {
         try read("read where the log begins") { db in

@@ -1,3 +1,5 @@
+import ConnectorKit
+
 /// A wish of a person to the process that writes the log, such as a new snapshot of a table.
 package struct OperatorRequest: Codable, Sendable, Hashable {
     /// What is wished for.
@@ -34,7 +36,7 @@ package struct OperatorRequest: Codable, Sendable, Hashable {
 
     /// A request under an id of its own.
     package init(_ action: Action) {
-        let time = String(LogClock.now(), radix: 16)
+        let time = String(UTCTime.now(), radix: 16)
         let random = String(UInt32.random(in: .min ... .max), radix: 16)
         id = String(repeating: "0", count: max(0, 14 - time.count)) + time + "-" + random
         self.action = action

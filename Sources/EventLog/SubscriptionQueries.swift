@@ -30,7 +30,7 @@ enum SubscriptionQueries {
 
     /// All subscriptions with what is with their events now.
     static func reports(_ db: Database) throws -> [SubscriptionReport] {
-        let now = LogClock.now()
+        let now = UTCTime.now()
         return try all(db).map { subscription in
             let row = try Row.fetchOne(
                 db,
@@ -46,15 +46,12 @@ enum SubscriptionQueries {
         }
     }
 
-    static func store(_ subscription: StoredSubscription, _ db: Database) throws {
-        let known = try Int64.fetchOne(
-            db, sql: "SELECT epoch FROM subscription WHERE name = ?", arguments: [subscription.name])
-        if known == subscription.epoch {
-            return try db.execute(
-                sql: "UPDATE subscription SET settings = ? WHERE name = ?",
-                arguments: [subscription.settings, subscription.name])
-        }
-        try remove(subscription.name, db)
+    static func add(
+        _ subscription: StoredSubscription, atMost countMax: Int, _ db: Database
+    ) throws -> SubscriptionAddition {
+        let names = try String.fetchAll(db, sql: "SELECT name FROM subscription")
+        if names.contains(subscription.name) { return .known }
+        guard names.count < countMax else { return .tooMany }
         try db.execute(
             sql: "INSERT INTO subscription (\(columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             arguments: [
@@ -62,6 +59,20 @@ enum SubscriptionQueries {
                 subscription.createdAt, subscription.movedAt, subscription.counts.delivered,
                 subscription.counts.acknowledged, subscription.counts.returned,
             ])
+        return .added
+    }
+
+    static func set(settings: String, of name: String, _ db: Database) throws {
+        try db.execute(sql: "UPDATE subscription SET settings = ? WHERE name = ?", arguments: [settings, name])
+        guard db.changesCount == 1 else { throw LogFailure.unknownSubscription(name) }
+    }
+
+    static func move(_ name: String, to cursor: UInt64, epoch: Int64, _ db: Database) throws {
+        try db.execute(
+            sql: "UPDATE subscription SET next_offset = ?, epoch = ?, moved_at = ? WHERE name = ?",
+            arguments: [Int64(bitPattern: cursor), epoch, UTCTime.now(), name])
+        guard db.changesCount == 1 else { throw LogFailure.unknownSubscription(name) }
+        try db.execute(sql: "DELETE FROM subscription_event WHERE subscription = ?", arguments: [name])
     }
 
     static func remove(_ name: String, _ db: Database) throws {
@@ -85,15 +96,15 @@ enum SubscriptionQueries {
         }
     }
 
-    static func store(_ changes: SubscriptionChanges, of name: String, _ db: Database) throws {
+    static func store(_ changes: SubscriptionChanges, of name: String, epoch: Int64, _ db: Database) throws {
         let statement = try db.cachedStatement(
             sql: """
                 UPDATE subscription SET next_offset = ?, moved_at = ?, delivered = delivered + ?,
-                    acknowledged = acknowledged + ?, returned = returned + ? WHERE name = ?
+                    acknowledged = acknowledged + ?, returned = returned + ? WHERE name = ? AND epoch = ?
                 """)
         try statement.execute(arguments: [
-            Int64(bitPattern: changes.cursor), LogClock.now(), changes.deliveredCount, changes.acknowledgedCount,
-            changes.rejectedCount + changes.expiredCount, name,
+            Int64(bitPattern: changes.cursor), UTCTime.now(), changes.deliveredCount, changes.acknowledgedCount,
+            changes.rejectedCount + changes.expiredCount, name, epoch,
         ])
         guard db.changesCount == 1 else { throw LogFailure.unknownSubscription(name) }
         try db.cachedStatement(

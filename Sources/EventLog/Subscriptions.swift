@@ -1,3 +1,5 @@
+import ConnectorKit
+
 /// A subscription as the log keeps it.
 package struct StoredSubscription: Sendable, Equatable {
     /// Its name.
@@ -33,10 +35,23 @@ package struct StoredSubscription: Sendable, Equatable {
         self.name = name
         self.settings = settings
         self.cursor = cursor
-        epoch = Int64.random(in: 0 ... .max)
-        createdAt = LogClock.now()
+        epoch = Self.newEpoch()
+        createdAt = UTCTime.now()
         movedAt = createdAt
     }
+
+    /// An epoch that no subscription had before.
+    package static func newEpoch() -> Int64 { Int64.random(in: 0 ... .max) }
+}
+
+/// What came of adding a subscription.
+package enum SubscriptionAddition: Sendable {
+    /// It was stored.
+    case added
+    /// There is one of its name already; nothing was stored.
+    case known
+    /// There are as many as there may be; nothing was stored.
+    case tooMany
 }
 
 /// How a subscription stands, for `status`.

@@ -110,9 +110,6 @@ final class ClientWatch: Sendable {
         return watch
     }()
 
-    /// True once the client left, or the listener stops.
-    var hasLeft: Bool { state.withLock { $0.hasLeft } }
-
     /// The client left: what is done for it is cancelled, now and later.
     func leave() {
         let cancel = state.withLock { state in

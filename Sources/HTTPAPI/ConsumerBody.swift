@@ -68,7 +68,8 @@ struct ConsumerBody {
     func time(_ name: String, max: Int) throws(HTTPProblem) -> Duration? {
         guard let value = members[name] else { return nil }
         guard let time = value.string.flatMap(SubscriptionSettings.duration), time <= .seconds(max) else {
-            throw HTTPProblem(400, "\"\(name)\" is a time such as \"500ms\", \"30s\" or \"5m\"")
+            let longest = max >= 3600 ? "\(max / 3600)h" : "\(max)s"
+            throw HTTPProblem(400, "\"\(name)\" is a time up to \(longest), such as \"500ms\" or \"20s\"")
         }
         return time
     }

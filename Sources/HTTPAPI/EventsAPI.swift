@@ -1,6 +1,7 @@
 package import Broker
 package import ConnectorKit
 internal import EventFormat
+import EventLog
 import JSONText
 
 /// The events of the log over HTTP: as server-sent events, or as lines of JSON.
@@ -58,7 +59,7 @@ package struct EventsAPI: Sendable {
     /// A failure as the answer to a request.
     func problem(_ failure: ConnectorFailure) async -> HTTPProblem {
         var problem = HTTPProblem(failure)
-        if failure.code == "log.retained_away", let first = try? await desk.bounds().lowerBound {
+        if failure.code == LogReader.retainedAwayCode, let first = try? await desk.bounds().lowerBound {
             problem.members.append(JSONObject.Member(name: "earliest", value: .number(JSONNumber(first))))
         }
         return problem
@@ -70,10 +71,11 @@ extension HTTPProblem {
     init(_ failure: ConnectorFailure) {
         let status =
             switch failure.code {
-            case "log.retained_away": 410
-            case "log.unknown_subscription": 404
+            case LogReader.retainedAwayCode: 410
+            case EventLog.unknownSubscriptionCode: 404
             case "events.other_log", "events.not_in_log": 409
-            default: 503
+            // To come again helps only where time does.
+            default: failure.remedy == .retry ? 503 : 500
             }
         var message = failure.message
         if let hint = failure.hint { message += "; " + hint }

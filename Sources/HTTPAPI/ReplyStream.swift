@@ -1,3 +1,5 @@
+private import Synchronization
+
 /// An answer that is written piece by piece: events as they come.
 package final class ReplyStream: Sendable, Equatable {
     /// What comes next.
@@ -14,11 +16,22 @@ package final class ReplyStream: Sendable, Equatable {
     let next: @Sendable () async -> Step
     /// Is called once behind the last piece, however it ended.
     let end: @Sendable () -> Void
+    /// Ends the client's connection.
+    let cut: ClientCut
 
-    /// A stream of what `next` gives.
-    package init(next: @escaping @Sendable () async -> Step, end: @escaping @Sendable () -> Void) {
+    /// A stream of what `next` gives, of which the client gets no more once `cut` ended its connection.
+    package init(
+        cut: ClientCut = ClientCut(), next: @escaping @Sendable () async -> Step, end: @escaping @Sendable () -> Void
+    ) {
         self.next = next
         self.end = end
+        self.cut = cut
+    }
+
+    /// A stream that has these bytes and ends behind them.
+    package convenience init(_ bytes: [UInt8], cut: ClientCut, end: @escaping @Sendable () -> Void) {
+        let rest = Mutex<[UInt8]?>(bytes)
+        self.init(cut: cut, next: { rest.withLock { $0.take() }.map { .piece($0) } ?? .end }, end: end)
     }
 
     /// True for the same stream.

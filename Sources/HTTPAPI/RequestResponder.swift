@@ -48,6 +48,7 @@ struct RequestResponder: Sendable {
             try await writer.writeResponse(answer)
         } else if let stream = reply.stream {
             defer { stream.end() }
+            stream.cut.begin { channel.close(promise: nil) }
             try await write(stream, answer, writer, watch)
         } else {
             try await writer.write(response: answer, body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
@@ -115,7 +116,7 @@ struct RequestResponder: Sendable {
     ) async throws(HTTPProblem) -> APIReply {
         guard call.method == .post || call.method == .put else { return try await answer(call, match, watch) }
         if !match.route.takesAnyType { try checkContentType(request.headers[.contentType]) }
-        let claim = try claim(request.headers)
+        var claim = try claim(request.headers)
         guard bodies.take(claim) else {
             throw HTTPProblem(
                 503, "too many requests are being read", fields: [APIReply.Field("Retry-After", "1")])
@@ -126,6 +127,9 @@ struct RequestResponder: Sendable {
             try? await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
         call.body = try await body(of: request)
+        // The answer may take its time: what the body turned out not to need is for others meanwhile.
+        bodies.giveBack(claim - call.body.count)
+        claim = call.body.count
         return try await answer(call, match, watch)
     }
 

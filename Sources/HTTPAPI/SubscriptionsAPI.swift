@@ -13,8 +13,8 @@ package struct SubscriptionsAPI: Sendable {
     private let waiting: Permits
     private let waitingMax: Int
 
-    /// How long a request may wait for events.
-    private static let waitMax = Duration.seconds(30)
+    /// How long a request may wait for events, in seconds.
+    private static let waitMax = 30
     private static let pullMax = 1000
     private static let receiptsMax = 1000
 
@@ -36,7 +36,9 @@ package struct SubscriptionsAPI: Sendable {
         [
             Route(.get, "v1/subscriptions") { request, _ throws(HTTPProblem) in
                 try request.refuseUnknown([])
-                return APIReply(["subscriptions": .array(try await all().map(Self.json))], type: .plain)
+                var list: [JSONValue] = []
+                for found in try await all() { list.append(await json(found)) }
+                return APIReply(["subscriptions": .array(list)], type: .plain)
             },
             Route(.get, "v1/subscriptions/{}") { request, parts throws(HTTPProblem) in
                 try request.refuseUnknown([])
@@ -88,16 +90,22 @@ package struct SubscriptionsAPI: Sendable {
                 let letters = try await asking { () async throws(SubscriptionDesk.Refusal) in
                     try await desk.deadLetters(of: parts[0])
                 }
-                let list = letters.map { letter -> JSONValue in
-                    [
-                        "offset": .number(JSONNumber(letter.offset)),
-                        "deliveries": .number(JSONNumber(letter.deliveryCount)),
-                    ]
-                }
-                return APIReply(["deadletters": .array(list)], type: .plain)
+                return APIReply(["deadletters": .array(letters.map(Self.json))], type: .plain)
             },
             decision("retry", retries: true), decision("discard", retries: false),
         ]
+    }
+
+    private static func json(_ letter: (offset: UInt64, deliveryCount: Int)) -> JSONValue {
+        var members = [
+            JSONObject.Member(name: "offset", value: .number(JSONNumber(letter.offset))),
+            JSONObject.Member(name: "deliveries", value: .number(JSONNumber(letter.deliveryCount))),
+        ]
+        // What nobody ever got is one because there is no event of it.
+        if letter.deliveryCount == 0 {
+            members.append(JSONObject.Member(name: "code", value: .string(EventReading.notEncodableCode)))
+        }
+        return .object(JSONObject(members))
     }
 
     private func decision(_ word: String, retries: Bool) -> Route {
@@ -126,7 +134,15 @@ extension SubscriptionsAPI {
         guard let found = try await all().first(where: { $0.0.subscription.name == name }) else {
             throw problem(.unknown)
         }
-        return APIReply(Self.json(found), type: .plain)
+        return APIReply(await json(found), type: .plain)
+    }
+
+    /// A subscription with what went wrong when its consumers last asked for events.
+    private func json(_ found: (report: SubscriptionReport, end: UInt64)) async -> JSONValue {
+        let trouble = await desk.trouble(of: found.report.subscription.name)
+        let error = trouble.map { ["code": .string($0.code), "message": .string($0.message)] as JSONValue } ?? .null
+        let members = Self.json(found).object?.members ?? []
+        return .object(JSONObject(members + [JSONObject.Member(name: "error", value: error)]))
     }
 
     /// A subscription as it is shown here and by `status`.
@@ -170,7 +186,7 @@ extension SubscriptionsAPI {
     private func pull(_ name: String, _ request: APIRequest) async throws(HTTPProblem) -> APIReply {
         let body = try ConsumerBody(request, ["max", "wait"])
         let count = try body.count("max", 1...Self.pullMax) ?? 100
-        let wait = min(try body.time("wait", max: 43_200) ?? .zero, Self.waitMax)
+        let wait = try body.time("wait", max: Self.waitMax) ?? .zero
         if wait > .zero {
             guard waiting.take() else {
                 throw HTTPProblem(
@@ -179,10 +195,13 @@ extension SubscriptionsAPI {
             }
         }
         defer { if wait > .zero { waiting.giveBack() } }
-        let events = try await asking { () async throws(SubscriptionDesk.Refusal) in
-            try await desk.pull(name, countMax: count, wait: wait)
+        let cut = ClientCut()
+        let answer = try await asking { () async throws(SubscriptionDesk.Refusal) in
+            try await desk.pull(name, countMax: count, wait: wait) { cut.end() }
         }
-        return APIReply(body: events, contentType: "application/json")
+        guard let taken = answer.taken else { return APIReply(body: answer.bytes, contentType: "application/json") }
+        // A long one goes out as the consumer takes it, in whatever time that needs.
+        return APIReply(ReplyStream(answer.bytes, cut: cut, end: taken), contentType: "application/json")
     }
 
     private func settle(

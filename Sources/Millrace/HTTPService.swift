@@ -33,7 +33,7 @@ struct HTTPService {
         let subscriptions = SubscriptionsAPI(
             SubscriptionDesk(
                 origin, log, clearance: clearance, countMax: server.subscriptionCountMax,
-                feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
+                patience: server.stallTime, feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
         ) {
             do throws(ConnectorFailure) {
                 return .success(try await log.statistics())

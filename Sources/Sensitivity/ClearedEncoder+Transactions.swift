@@ -50,7 +50,7 @@ extension ClearedEncoder {
                     guard let earlier = try await batch(place), earlier.firstOffset <= place else { return nil }
                     logged = earlier
                 } catch {
-                    if error.code == "log.retained_away" { return nil }
+                    if error.code == LogReader.retainedAwayCode { return nil }
                     throw error
                 }
             }

@@ -10,10 +10,11 @@ package final class ClearedEncoder {
     /// An encoder for the events of a pipeline; see `EventEncoder`.
     package init(
         pipelineName: String, sourceKind: String, format: EventFormat, form: RecordForm = .line,
-        debezium: DebeziumOptions = DebeziumOptions()
+        debezium: DebeziumOptions = DebeziumOptions(), planCountMax: Int = 4096
     ) {
         encoder = EventEncoder(
-            pipelineName: pipelineName, sourceKind: sourceKind, format: format, form: form, debezium: debezium)
+            pipelineName: pipelineName, sourceKind: sourceKind, format: format, form: form, debezium: debezium,
+            planCountMax: planCountMax)
     }
 
     /// What was wrong with what applications said about their transactions.

@@ -33,12 +33,14 @@ package struct Clearing: Sendable {
     }
 
     /// How many relations are remembered before the memory starts over.
-    private static let entriesMax = 4096
+    private let entryCountMax: Int
 
-    /// What somebody with a clearance sees, by the classes that the contracts in a folder state.
+    /// What somebody with a clearance sees, by the classes that the contracts in a folder state. `entryCountMax`
+    /// relations are remembered.
     package init(
-        _ clearance: Clearance, rules: SensitivityRules, schemas: SchemaFolder
+        _ clearance: Clearance, rules: SensitivityRules, schemas: SchemaFolder, entryCountMax: Int = 4096
     ) throws(ConnectorFailure) {
+        self.entryCountMax = entryCountMax
         self.clearance = clearance
         self.rules = rules
         book = ClassBook(schemas)
@@ -127,7 +129,7 @@ package struct Clearing: Sendable {
                     id: version.id, relation: $0.relation, subject: version.subject, version: version.version)
             } ?? version
         let entry = Entry(source: version, edition: found.edition, plan: plan, cleared: cleared)
-        if known.count >= Self.entriesMax { known.removeAll() }
+        if known.count >= entryCountMax { known.removeAll() }
         known[identity] = entry
         return entry
     }

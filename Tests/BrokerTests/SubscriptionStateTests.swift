@@ -1,3 +1,4 @@
+import ConnectorTesting
 import EventLog
 import Testing
 
@@ -141,10 +142,53 @@ struct SubscriptionStateTests {
         #expect(state.cursor == 1000 && state.takeChanges()?.cursor == 1000 && state.takeChanges() == nil)
     }
 
+    @Test func aConsumerThatAsksForMoreTimeAgainAndAgainCostsNoMemory() {
+        var state = state([event(0, 1), event(1, 2)])
+        let leases = state.lease(2, now: 0)
+        for time in 0..<10_000 as Range<Int64> {
+            #expect(state.extend(leases[0], by: 1_000_000, now: time) == .done)
+        }
+        #expect(state.timerCount < 100)
+        let other = state.lease(1, now: 40)
+        #expect(offsets(other) == [1] && state.acknowledge(other[0]) == .done)
+        #expect(state.lease(1, now: 1_009_998).isEmpty && offsets(state.lease(2, now: 1_009_999)) == [0])
+    }
+
+    @Test func whatIsTakenBackAgainAndAgainCostsNoMemory() {
+        var state = state([event(0, 1), event(1, 2)])
+        for time in 0..<10_000 as Range<Int64> { state.withdraw(state.lease(2, now: time)) }
+        #expect(state.timerCount < 100)
+    }
+
+    @Test func aRetriedLetterThatNobodyWantsAnyMoreHoldsUpNothing() {
+        let stored = StoredDelivery(offset: 2, phase: .inFlight, deliveryCount: 1, until: 9)
+        var state = SubscriptionState(cursor: 5, limits: limits, stored: [stored])
+        #expect(state.storedBeforeCursor == [2] && state.isRestoring)
+        state.forget(2)
+        #expect(!state.isRestoring && state.takeChanges()?.removed == [2])
+        state.look(at: [event(5, 1)], before: 6)
+        #expect(offsets(state.lease(1, now: 0)) == [5])
+    }
+
+    @Test func whatCannotBeWrittenIsADeadLetterThatNobodyGot() {
+        var state = state([event(0, 1)])
+        #expect(state.bury(1) && !state.bury(1), "only the next one")
+        state.look(at: [event(2, 1)], before: 3)
+        #expect(state.dead == [1: 0] && state.takeChanges()?.deliveries.map(\.phase) == [.dead])
+        let lease = state.lease(5, now: 0)
+        #expect(offsets(lease) == [0] && state.acknowledge(lease[0]) == .done && state.cursor == 2)
+        #expect(offsets(state.lease(5, now: 0)) == [2])
+        // The next process meets it again.
+        var next = SubscriptionState(
+            cursor: 0, limits: limits, stored: [.init(offset: 1, phase: .dead, deliveryCount: 0, until: 0)])
+        next.look(at: [event(0, 1)], before: 1)
+        #expect(next.isRestoring && next.bury(1) && !next.isRestoring && next.dead == [1: 0])
+    }
+
     /// Hundreds of runs of consumers that pull, acknowledge, hand back, die and are late, of kills and of retries.
     @Test(arguments: 0..<300 as Range<UInt64>)
     func nothingIsLostGivenTwiceOrOutOfOrder(seed: UInt64) throws {
-        var random = SeededNumbers(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let end = UInt64.random(in: 1...120, using: &random)
         var events: [OrderedEvent] = []
         for offset in 0..<end where Int.random(in: 0..<5, using: &random) > 0 {
@@ -171,7 +215,7 @@ struct SubscriptionStateTests {
         #expect(model.disk.cursor == end && model.disk.deliveries.isEmpty, "seed \(seed)")
     }
 
-    private func step(_ model: inout SubscriptionModel, _ random: inout SeededNumbers) throws {
+    private func step(_ model: inout SubscriptionModel, _ random: inout SeededGenerator) throws {
         let lease = model.held.keys.sorted { $0.offset < $1.offset }.randomElement(using: &random)
         switch (Int.random(in: 0..<20, using: &random), lease) {
         case (0...3, _): model.scan(UInt64.random(in: 1...15, using: &random))
@@ -185,20 +229,5 @@ struct SubscriptionStateTests {
             guard let offset = model.dead.sorted().randomElement(using: &random) else { return }
             if Bool.random(using: &random) { try model.retry(offset) } else { try model.discard(offset) }
         }
-    }
-}
-
-/// Random numbers that are the same for the same seed (SplitMix64).
-private struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -152,6 +152,8 @@ struct DebeziumValueTests {
             Sample(.interval, "interval", "P-1D", "-86400000000"), Sample(.interval, "interval", "PT0S", "0"),
             Sample(.interval, "interval", "PT-0.000001S", "-1"),
             Sample(.interval, "interval", "P178000000Y", "9223372036854775807"),
+            Sample(.interval, "interval", "P999999999999Y", "9223372036854775807"),
+            Sample(.interval, "interval", "P-999999999999Y-999999999999M", "-9223372036854775808"),
             Sample(.interval, "interval", "P1Y2M-3DT4H5M6.789S", #""P1Y2M-3DT4H5M6.789S""#, text),
             Sample(.interval, "interval", "P-1D", #""P0Y0M-1DT0H0M0S""#, text),
             Sample(.interval, "interval", "PT-6.5S", #""P0Y0M0DT0H0M-6.5S""#, text),

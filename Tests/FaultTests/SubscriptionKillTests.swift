@@ -42,24 +42,39 @@ struct SubscriptionKillTests {
         try sql(text + "COMMIT")
     }
 
+    /// Comes while requests are on their way.
+    private func killer(of server: ChildProcess, _ random: inout SeededRandom) throws -> ChildProcess {
+        let delay = Double(Int.random(in: 3...12, using: &random)) / 10
+        return try ChildProcess("/bin/sh", ["-c", "sleep \(delay); kill -9 \(server.id)"])
+    }
+
     @Test func eachEventReachesSomebodyInOrderThroughKillsOfServerAndConsumers() throws {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededRandom(seed: seed)
         var ledger = Ledger(ackTime: .seconds(Self.ackSeconds))
         try work(&random)
         for round in 0..<6 {
-            let server = try program.start("run")
+            // It dies at any moment, or between what it stored and the answer that would tell so.
+            let count = Int.random(in: 5...40, using: &random)
+            let point = round.isMultiple(of: 2) ? nil : "log.subscription_stored:\(count)"
+            let server = try program.start("run", haltAt: point)
             let consumers = ConsumersAtWork(port: try server.waitForListener())
             try server.wait(for: "a log") { try consumers.put(ackSeconds: Self.ackSeconds) }
-            // The killer comes while requests are on their way.
-            let delay = Double(Int.random(in: 3...12, using: &random)) / 10
-            let killer = try ChildProcess("/bin/sh", ["-c", "sleep \(delay); kill -9 \(server.id)"])
+            let killer = try point == nil ? killer(of: server, &random) : nil
+            // Once it stopped dead, it answers nobody: another thread sees that.
+            if point != nil {
+                Thread.detachNewThread {
+                    try? server.waitForError(containing: "halted at")
+                    server.send(SIGKILL)
+                }
+            }
             while consumers.isAnswered {
                 if Int.random(in: 0..<4, using: &random) == 0 { try work(&random) }
                 try consumers.step(&ledger, &random)
             }
-            _ = try killer.finish()
+            _ = try killer?.finish()
             _ = try server.finish()
+            #expect(point == nil || server.errorText.contains("halted at log.subscription_stored"), "seed \(seed)")
             #expect(round < 1 || !ledger.delivered.isEmpty)
         }
         let server = try program.start("run")
@@ -72,7 +87,40 @@ struct SubscriptionKillTests {
         _ = try server.finish()
         let log = try program.run("tail").output.split(separator: "\n").map(Ledger.Event.init)
         #expect(log.count > 100 && ledger.delivered == Set(log.map(\.id)), "seed \(seed)")
+        #expect(ledger.acknowledged.count > 100, "seed \(seed)")
         try ledger.checkOrder(log, seed)
+    }
+
+    /// Each time a consumer gets the first event, the server dies.
+    @Test func whatTakesTheServerAlongBecomesADeadLetter() throws {
+        try sql("INSERT INTO items VALUES (1, 0), (2, 0); UPDATE items SET v = 1 WHERE id = 1")
+        var deliveries: [Int] = []
+        for _ in 0..<2 {
+            let server = try program.start("run")
+            let client = HTTPClient(port: try server.waitForListener(), fields: ["Content-Type: application/json"])
+            let body = #"{"ack_timeout": "1s", "max_deliveries": 2, "max_in_flight": 1}"#
+            try server.wait(for: "the poison") {
+                guard try client.ask("PUT", "/v1/subscriptions/jobs", body).status / 100 == 2 else { return false }
+                let answer = try client.ask("POST", "/v1/subscriptions/jobs/pull", #"{"max": 1, "wait": "1s"}"#)
+                let items = answer.object["events"] as? [[String: Any]] ?? []
+                for item in items where item["offset"] as? Int == 0 { deliveries.append(item["delivery"] as? Int ?? 0) }
+                return !items.isEmpty
+            }
+            server.kill()
+        }
+        #expect(deliveries == [1, 2])
+        let server = try program.start("run")
+        let client = HTTPClient(port: try server.waitForListener(), fields: ["Content-Type: application/json"])
+        var letters = ""
+        try server.wait(for: "a dead letter") {
+            letters = try client.ask("GET", "/v1/subscriptions/jobs/deadletters").body
+            return letters.contains("offset")
+        }
+        #expect(letters == #"{"deadletters":[{"offset":0,"deliveries":2}]}"#)
+        let next = try client.ask("POST", "/v1/subscriptions/jobs/pull", #"{"max": 5}"#)
+        #expect(next.body.contains(#""offset":1,"#), "the next events go on: \(next.body)")
+        server.send(SIGTERM)
+        _ = try server.finish()
     }
 }
 
@@ -100,6 +148,8 @@ private struct Ledger {
     /// When each event was first given out: its turn.
     private var turns: [String: Int] = [:]
     private var held: [String: ContinuousClock.Instant] = [:]
+    /// What was acknowledged, and the server said so.
+    private(set) var acknowledged: Set<String> = []
 
     init(ackTime: Duration) { self.ackTime = ackTime }
 
@@ -110,11 +160,15 @@ private struct Ledger {
         if let until = held[event.id], ContinuousClock.now < until {
             throw ChildFailure(description: "\(event.id) is with two consumers")
         }
+        if acknowledged.contains(event.id) {
+            throw ChildFailure(description: "\(event.id) came again after it was acknowledged")
+        }
         held[event.id] = askedAt + ackTime
         if turns[event.id] == nil { turns[event.id] = turns.count }
     }
 
     mutating func giveBack(_ id: String) { held[id] = nil }
+    mutating func acknowledge(_ id: String) { acknowledged.insert(id) }
 
     /// Of two events with a key in common, the earlier one was given out first.
     func checkOrder(_ log: [Event], _ seed: UInt64) throws {
@@ -186,6 +240,7 @@ private final class ConsumersAtWork {
     ) throws {
         hands[hand].removeFirst()
         let answer = try ask(word, #"{"receipts": ["\#(item.receipt)"]}"#)
+        if word == "ack", answer?["done"] as? Int == 1 { ledger.acknowledge(item.id) }
         // What it was told nothing about may have been handed back or not.
         if word == "nack", answer == nil || answer?["done"] as? Int == 1 { ledger.giveBack(item.id) }
     }

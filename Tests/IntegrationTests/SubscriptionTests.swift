@@ -124,6 +124,31 @@ struct SubscriptionTests {
         _ = try process.finish()
     }
 
+    @Test func aSubscriptionIsMovedBackAndForth() throws {
+        let (process, consumer) = try run()
+        try sql("INSERT INTO orders VALUES (1, 'new'), (2, 'new'), (3, 'new')")
+        _ = try consumer.put("{}")
+        var held: [Consumer.Item] = []
+        try process.wait(for: "events") {
+            held += try consumer.pull(3 - held.count)
+            return held.count == 3
+        }
+        #expect(try consumer.settle("ack", held.map(\.receipt)) == 3)
+        let moved = try consumer.ask("POST", "/seek", #"{"from": 1}"#)
+        #expect(moved.status == 200 && moved.object["cursor"] == 1 as NSNumber, "\(moved.body)")
+        #expect(moved.object["acknowledged"] == 3 as NSNumber, "what was done stays counted")
+        let again = try consumer.pull(9)
+        #expect(again.map(\.offset) == [1, 2] && again.map(\.delivery) == [1, 1])
+        #expect(try consumer.settle("ack", held.map(\.receipt)) == 0, "receipts from before are stale")
+        #expect(try consumer.ask("POST", "/seek", #"{"from": "latest"}"#).status == 200)
+        #expect(try consumer.pull(9).isEmpty)
+        #expect(try consumer.ask("POST", "/seek", #"{"from": 1000}"#).status == 409)
+        #expect(try consumer.ask("POST", "/seek", "{}").status == 400)
+        #expect(try consumer.client.ask("POST", "/v1/subscriptions/none/seek", #"{"from": 0}"#).status == 404)
+        process.send(SIGTERM)
+        _ = try process.finish()
+    }
+
     @Test func whatMakesNoSenseIsRefused() throws {
         let (process, consumer) = try run()
         for body in [

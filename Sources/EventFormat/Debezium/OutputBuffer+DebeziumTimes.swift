@@ -178,7 +178,7 @@ private struct IntervalParts {
         }
     }
 
-    /// A whole number with its sign, and up to six decimals in millionths.
+    /// A whole number of at most twelve digits with its sign, and up to six decimals in millionths.
     private static func number(_ text: RawSpan, _ place: inout Int) -> (Int64, Int64)? {
         let isNegative = text.byte(place) == UInt8(ascii: "-")
         if isNegative { place += 1 }
@@ -205,9 +205,9 @@ private struct IntervalParts {
     /// The length in microseconds, a month being a twelfth of 365.25 days. The nearest number that there is for one
     /// that is too long.
     var microseconds: Int64 {
-        let seconds = (years * 12 + months) * 2_629_800 + days * 86_400 + hours * 3600 + minutes * 60
-        let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000_000)
-        let (sum, isTooLongToo) = whole.addingReportingOverflow(secondsInMicroseconds)
-        return isTooLong || isTooLongToo ? (seconds < 0 ? .min : .max) : sum
+        // No sum of numbers of twelve digits is too long for so many bits.
+        let dates = (Int128(years) * 12 + Int128(months)) * 2_629_800 + Int128(days) * 86_400
+        let seconds = dates + Int128(hours) * 3600 + Int128(minutes) * 60
+        return Int64(clamping: seconds * 1_000_000 + Int128(secondsInMicroseconds))
     }
 }
