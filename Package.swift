@@ -123,7 +123,8 @@ let package = Package(
             name: "FileSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
             path: "Connectors/FileSink", swiftSettings: rowPath),
         .target(
-            name: "WebhookSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
+            name: "WebhookSink",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl", "CLinux"],
             path: "Connectors/WebhookSink", swiftSettings: rowPath),
         .target(
             name: "NATSSink", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],

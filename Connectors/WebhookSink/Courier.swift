@@ -1,13 +1,11 @@
 internal import ByteKit
 private import ChangeModel
-internal import CLibCurl
 internal import ConnectorKit
-private import Glibc
 
-/// Sends requests: the one thread that has libcurl's multi interface, with many requests on their way.
+/// Sends requests: the one thread that has the connections, with many requests on their way.
 ///
-/// Everything in here belongs to that thread; see ``Mailbox`` for what others see. See libcurl-multi(3).
-@safe final class Courier {
+/// Everything in here belongs to that thread; see ``Mailbox`` for what others see.
+final class Courier {
     typealias Instant = ContinuousClock.Instant
     private typealias Ticket = LaneSchedule.Ticket
 
@@ -30,11 +28,8 @@ private import Glibc
 
     private let settings: WebhookSettings
     private let mailbox: Mailbox
-    private let multi: UnsafeMutableRawPointer
-    private let signer: Signer
+    private let client: HTTPClient
     private let writer: RequestWriter
-    /// Headers that all requests have.
-    private let headers: FixedHeaders
     private var random = SystemRandomNumberGenerator()
 
     private var schedule: LaneSchedule
@@ -51,9 +46,6 @@ private import Glibc
     private var items: [Item?] = []
     /// Requests that wait for another attempt.
     private var waiting: [Delivery] = []
-    private var transfers: [Transfer] = []
-    /// Those of them that nothing is on its way with.
-    private var idle: [Transfer] = []
     /// The most events of the next batch: halved when one is refused as a whole, to find the event that is.
     private var batchRecordsMax: Int
     private let report: @Sendable (ConnectorFailure?, Duration?) -> Void
@@ -76,51 +68,46 @@ private import Glibc
     init(
         _ settings: WebhookSettings, contentType: String, mailbox: Mailbox, _ context: SinkContext
     ) throws(ConnectorFailure) {
-        guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
-        unsafe self.multi = multi
         self.settings = settings
         self.mailbox = mailbox
-        do throws(ConnectorFailure) {
-            signer = try Signer(settings.secrets)
-        } catch {
-            unsafe curl_multi_cleanup(multi)
-            throw error
-        }
+        client = try HTTPClient(settings, contentType: settings.mode == .binary ? nil : contentType)
         writer = RequestWriter(settings)
-        headers = FixedHeaders(settings, contentType: settings.mode == .binary ? nil : contentType)
         schedule = LaneSchedule(laneCount: settings.concurrency)
         window = DeliveryWindow(at: context.nextOffset)
         report = context.report
         circuit = Circuit(failuresMax: settings.circuitFailuresMax, pauses: settings.pauses)
         batchRecordsMax = settings.mode == .batch ? settings.batchRecordsMax : 1
-        unsafe curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, settings.concurrency)
-        unsafe curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, settings.concurrency)
     }
-
-    deinit { unsafe curl_multi_cleanup(multi) }
 
     /// Works until the mailbox is closed.
     func run() {
-        unsafe mailbox.begins(Mailbox.Sleeper(multi))
+        mailbox.begins(client.waker)
         while true {
             let orders = mailbox.collect()
             if orders.isClosed { break }
             do throws(ConnectorFailure) {
                 for letter in orders.letters { add(letter) }
                 knownNumber = orders.knownNumber
-                if !hasFailed { try work() }
+                try work()
             } catch {
                 fail(error)
             }
             publish()
-            if hasFailed || !canSend(.now) { sleep(until: orders.deadline) }
+            wait(until: orders.deadline)
         }
-        mailbox.letGo()
-        for transfer in transfers { unsafe curl_multi_remove_handle(multi, transfer.handle) }
     }
 
-    /// Sends what may go, and settles what came back.
+    /// Settles what came back, and sends what may go.
     private func work() throws(ConnectorFailure) {
+        while let end = client.popEnd() {
+            if !hasFailed { settle(end.delivery, end.outcome) }
+        }
+        if hasFailed { return }
+        // Not after each: what has come back and is not settled may have failed before.
+        if toldAt != nil, !isTroubled {
+            toldAt = nil
+            report(nil, nil)
+        }
         try fillWindow()
         let now = ContinuousClock.now
         if circuit.isClosed {
@@ -132,15 +119,6 @@ private import Glibc
             try sendReady(now)
             try sendWaiting(now)
         }
-        var running: Int32 = 0
-        guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { throw WebhookFailure.client("go on") }
-        var left: Int32 = 0
-        while !hasFailed, let message = unsafe curl_multi_info_read(multi, &left) {
-            let (handle, result) = unsafe (message.pointee.easy_handle, curl_message_result(message))
-            guard let handle = unsafe handle, let transfer = unsafe Transfer.of(handle) else { continue }
-            try settle(transfer, result)
-        }
-        try fillWindow()
     }
 
     private func publish() {
@@ -157,15 +135,16 @@ private import Glibc
         mailbox.fail(failure)
     }
 
-    /// Sleeps until something happens on a connection, somebody puts something in the mailbox, or it is time for
+    /// Waits until something happens on a connection, somebody puts something in the mailbox, or it is time for
     /// something.
-    private func sleep(until deadline: Instant?) {
+    private func wait(until deadline: Instant?) {
         let now = ContinuousClock.now
         var end = now + Self.sleep
         if let deadline { end = min(end, deadline) }
+        if let late = client.nextDeadline { end = min(end, late) }
         if !hasFailed, let next = nextAttempt(now) { end = min(end, next) }
         let pause = end > now ? (end - now).milliseconds : 0
-        unsafe curl_multi_poll(multi, nil, 0, Int32(clamping: pause), nil)
+        client.wait(milliseconds: Int32(clamping: pause))
     }
 
     /// When a request may go that may not go yet; nil when none waits for a time.
@@ -173,12 +152,6 @@ private import Glibc
         guard let opening = circuit.opensAt(now) else { return nil }
         if schedule.hasReady { return opening }
         return waiting.compactMap(\.notBefore).min().map { max($0, opening) }
-    }
-
-    /// True when a request may go at once.
-    private func canSend(_ now: Instant) -> Bool {
-        guard let next = nextAttempt(now) else { return false }
-        return next <= now
     }
 
     // MARK: Taking records
@@ -299,29 +272,14 @@ private import Glibc
     }
 
     private func send(_ delivery: Delivery, _ now: Instant) throws(ConnectorFailure) {
-        let transfer = try idleTransfer()
         delivery.firstAttempt = delivery.firstAttempt ?? now
-        try unsafe transfer.prepare(delivery, signer, timestamp: time(nil), tail: headers.list)
-        guard unsafe curl_multi_add_handle(multi, transfer.handle) == CURLM_OK else {
-            throw WebhookFailure.client("send")
-        }
+        try client.send(delivery, at: now)
         circuit.sends()
-    }
-
-    private func idleTransfer() throws(ConnectorFailure) -> Transfer {
-        if let transfer = idle.popLast() { return transfer }
-        let transfer = try Transfer(settings)
-        transfers.append(transfer)
-        return transfer
     }
 
     // MARK: Settling
 
-    private func settle(_ transfer: Transfer, _ result: CURLcode) throws(ConnectorFailure) {
-        let outcome = transfer.outcome(result)
-        unsafe curl_multi_remove_handle(multi, transfer.handle)
-        idle.append(transfer)
-        guard let delivery = transfer.delivery.take() else { return }
+    private func settle(_ delivery: Delivery, _ outcome: Outcome) {
         if outcome.status > 0 { Self.answered.reached() }
         let now = ContinuousClock.now
         switch WebhookFailure.verdict(outcome, origin: settings.url.origin) {
@@ -336,10 +294,6 @@ private import Glibc
             failed(delivery, failure, pause, now)
         case .stop(let failure): fail(failure)
         }
-        if toldAt != nil, !isTroubled {
-            toldAt = nil
-            report(nil, nil)
-        }
     }
 
     /// The endpoint takes requests: what waits because it did not need not wait any longer.
@@ -351,7 +305,7 @@ private import Glibc
 
     /// True while a request that failed is not at its end.
     private var isTroubled: Bool {
-        !waiting.isEmpty || transfers.contains { ($0.delivery?.failureCount ?? 0) > 0 }
+        !waiting.isEmpty || client.deliveries.contains { $0.failureCount > 0 }
     }
 
     private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {

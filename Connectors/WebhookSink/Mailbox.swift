@@ -1,5 +1,4 @@
 private import ByteKit
-private import CLibCurl
 internal import ConnectorKit
 private import Synchronization
 
@@ -52,13 +51,6 @@ final class Mailbox: Sendable {
         var deadline: Instant?
     }
 
-    /// Whom to wake: libcurl's multi handle, which may be woken from any thread as long as it is there.
-    @safe struct Sleeper: @unchecked Sendable {
-        fileprivate let pointer: UnsafeMutableRawPointer
-
-        init(_ pointer: UnsafeMutableRawPointer) { unsafe self.pointer = pointer }
-    }
-
     private struct State {
         var letters: [Letter] = []
         /// Records and bytes that are in letters.
@@ -80,7 +72,8 @@ final class Mailbox: Sendable {
         var isClosed = false
         var hasEnded = false
         var endWaiters: [CheckedContinuation<Void, Never>] = []
-        var sleeper: Sleeper?
+        /// Ends the courier's wait.
+        var waker: Waker?
 
         /// The offset alone does not say it: records that were set aside come again at an offset that is passed.
         var isDone: Bool { progress.durableBefore >= putBefore && recordCount == 0 && progress.recordCount == 0 }
@@ -177,7 +170,7 @@ final class Mailbox: Sendable {
     // MARK: The courier's side
 
     /// Says how the courier is woken.
-    func begins(_ sleeper: Sleeper) { state.withLock { $0.sleeper = sleeper } }
+    func begins(_ waker: Waker) { state.withLock { $0.waker = waker } }
 
     /// What is to be done.
     func collect() -> Orders {
@@ -218,9 +211,6 @@ final class Mailbox: Sendable {
         waiter?.continuation.resume()
     }
 
-    /// Says that the handle is not to be woken any more.
-    func letGo() { state.withLock { $0.sleeper = nil } }
-
     /// Says that the courier's thread is at its end.
     func end() {
         let waiters = state.withLock { state in
@@ -247,7 +237,5 @@ final class Mailbox: Sendable {
             && state.progress.byteCount + state.byteCount < bytesMax
     }
 
-    private func wake(_ state: inout State) {
-        if let sleeper = state.sleeper { unsafe curl_multi_wakeup(sleeper.pointer) }
-    }
+    private func wake(_ state: inout State) { state.waker?.wake() }
 }

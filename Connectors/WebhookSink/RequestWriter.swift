@@ -102,17 +102,18 @@ struct RequestWriter: Sendable {
 
     /// Writes printable ASCII as it is, and the rest, quotes and percent signs as `%XX`.
     private static func append(percentEncoding text: RawSpan, encodesDot: Bool, to output: inout OutputBuffer) {
+        var start = 0
         for place in 0..<text.byteCount {
             let byte = text.byte(place)
             let isPlain =
                 (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "%")
                 && !(encodesDot && byte == UInt8(ascii: "."))
-            if isPlain {
-                output.append(byte)
-            } else {
-                output.append(UInt8(ascii: "%"))
-                output.append(hex: UInt64(byte), width: 2)
-            }
+            if isPlain { continue }
+            output.append(text.extracting(start..<place))
+            output.append(UInt8(ascii: "%"))
+            output.append(hex: UInt64(byte), width: 2)
+            start = place + 1
         }
+        output.append(text.extracting(start..<text.byteCount))
     }
 }

@@ -30,20 +30,24 @@ package enum WebhookDoctor {
         }
     }
 
+    /// How long the endpoint has to refuse a connection that it took.
+    private static let patience = Duration.milliseconds(300)
+
     private static func connect(_ settings: WebhookSettings) -> Finding {
         let origin = settings.url.origin
         do throws(ConnectorFailure) {
-            let transfer = try Transfer(settings)
-            guard transfer.set(CURLOPT_CONNECT_ONLY, 1) else { throw WebhookFailure.client("take its options") }
-            let outcome = transfer.outcome(unsafe curl_easy_perform(transfer.handle))
-            // Only connecting can fail here; there is no status.
-            if outcome.result == CURLE_OK.rawValue {
-                return Finding(.ok, "webhook.reachable", "\(origin) can be connected to")
+            let connection = try Connection(settings, place: 0)
+            connection.willConnect()
+            let result = unsafe curl_easy_perform(connection.handle)
+            var outcome = connection.didConnect(result)
+            if outcome == nil, settings.url.isEncrypted { outcome = connection.objection(within: patience) }
+            if let outcome {
+                switch WebhookFailure.verdict(outcome, origin: origin) {
+                case .again(let failure, _), .stop(let failure): throw failure
+                case .accepted, .rejected: throw WebhookFailure.client("connect")
+                }
             }
-            switch WebhookFailure.verdict(outcome, origin: origin) {
-            case .again(let failure, _), .stop(let failure): throw failure
-            case .accepted, .rejected: return Finding(.ok, "webhook.reachable", "\(origin) can be connected to")
-            }
+            return Finding(.ok, "webhook.reachable", "\(origin) can be connected to")
         } catch {
             return Finding(.problem, error.code, error.message, fix: error.hint)
         }

@@ -13,26 +13,46 @@ enum Verdict: Sendable, Equatable {
     case stop(ConnectorFailure)
 }
 
-/// How a request ended, as libcurl tells it.
+/// How a request ended.
 struct Outcome: Sendable, Equatable {
-    /// A CURLcode.
-    var result: UInt32
+    /// What the end of a request was.
+    enum Ending: Sendable, Equatable {
+        /// A response came, or so much of a long one as is read.
+        case answered
+        /// There is no connection, with the CURLcode that says why.
+        case notConnected(UInt32)
+        /// The connection broke.
+        case lost
+        /// The endpoint ended the connection before the response was whole.
+        case cut
+        /// What came is no HTTP/1.1.
+        case malformed(ResponseParser.Part)
+        /// It took too long.
+        case timedOut
+    }
+
+    /// What the end of the request was.
+    var ending: Ending
     /// The status of the response; 0 without one.
-    var status = 0
+    var status: Int
     /// What `Retry-After` says, in seconds; 0 without it.
     var retryAfter = 0
-    /// True when the response was longer than what is read of it.
-    var isResponseTooLong = false
+    /// True when another request may follow on the connection.
+    var isReusable = false
     /// True when an address was refused.
     var isAddressRefused = false
-    /// The number of the system's last error; 0 without one.
-    var systemError: Int32 = 0
     /// The status with which a proxy answered the request for a tunnel; 0 without one.
     var proxyStatus = 0
     /// What OpenSSL says about the endpoint's certificate; 0 for nothing bad.
     var verifyResult = 0
-    /// What went wrong, in libcurl's words.
+    /// What went wrong, in words of libcurl or the system.
     var reason = ""
+
+    /// An end with a status.
+    init(_ ending: Ending, status: Int = 0) {
+        self.ending = ending
+        self.status = status
+    }
 }
 
 /// Every failure of the webhook sink, in one place: which CURLcode and which status has which code and consequence.
@@ -82,18 +102,30 @@ enum WebhookFailure {
 
     /// What becomes of a request that ended so.
     static func verdict(_ outcome: Outcome, origin: String) -> Verdict {
-        // A response that is longer than what is read of it has its status nevertheless.
-        if outcome.result == CURLE_OK.rawValue || (outcome.isResponseTooLong && outcome.status >= 200) {
-            return verdict(ofStatus: outcome.status, outcome.retryAfter, origin)
+        switch outcome.ending {
+        case .answered: verdict(ofStatus: outcome.status, outcome.retryAfter, origin)
+        case .notConnected(let code): verdict(ofCode: CURLcode(rawValue: code), outcome, origin)
+        // The endpoint looks at the client's certificate when the client takes TLS for made.
+        case .lost where isAlert(outcome.reason): tls(outcome, origin)
+        case .lost: lost(origin, outcome.reason)
+        case .cut: lost(origin, "it ended before the response was whole")
+        case .timedOut: late(origin)
+        case .malformed(let part):
+            .again(
+                failure(
+                    "webhook.bad_response",
+                    "\(origin) answered with what is no HTTP/1.1: its \(part.rawValue) cannot be read",
+                    "look whether url is the address of an HTTP server, with the right port and scheme"),
+                pause: nil)
         }
-        return verdict(ofResult: outcome, origin)
     }
 
     private static func verdict(ofStatus status: Int, _ retryAfter: Int, _ origin: String) -> Verdict {
+        // Nothing is made for what nearly always comes.
+        if (200..<300).contains(status) { return .accepted }
         let pause: Duration? = retryAfter > 0 ? min(.seconds(retryAfter), pauseMax) : nil
         let answered = "\(origin) answered with status \(status)"
         switch status {
-        case 200..<300: return .accepted
         case 300..<400:
             return .again(
                 failure("webhook.redirected", answered, "redirections are not followed: set url to the final address"),
@@ -124,8 +156,8 @@ enum WebhookFailure {
         }
     }
 
-    private static func verdict(ofResult outcome: Outcome, _ origin: String) -> Verdict {
-        let reason = unsafe String(cString: curl_easy_strerror(CURLcode(rawValue: outcome.result)))
+    private static func verdict(ofCode code: CURLcode, _ outcome: Outcome, _ origin: String) -> Verdict {
+        let reason = unsafe String(cString: curl_easy_strerror(code))
         if outcome.isAddressRefused {
             return .again(
                 failure(
@@ -143,21 +175,17 @@ enum WebhookFailure {
                         : "have it allow connections to the endpoint, or set another proxy"),
                 pause: nil)
         }
-        switch CURLcode(rawValue: outcome.result) {
+        switch code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT:
             return .again(
                 failure(
                     "webhook.connection_failed", "cannot connect to \(origin): \(reason.lowercased())",
                     "check that the endpoint is up, and its name and port"),
                 pause: nil)
-        case CURLE_OPERATION_TIMEDOUT:
-            return .again(
-                failure(
-                    "webhook.timeout", "\(origin) did not answer in time", "raise timeout if it needs longer"),
-                pause: nil)
+        case CURLE_OPERATION_TIMEDOUT: return late(origin)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:
-            return tls(outcome, reason, origin)
+            return tls(outcome, origin)
         case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_CIPHER,
             CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED:
             return .stop(
@@ -166,21 +194,27 @@ enum WebhookFailure {
                     hint: "look whether the files of tls exist, can be read, hold PEM and belong together"))
         case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
             return .again(client("send: \(reason)"), pause: nil)
-        // The endpoint looks at the client's certificate when the client takes TLS for made.
-        case CURLE_RECV_ERROR where isAlert(outcome.reason): return tls(outcome, reason, origin)
-        default:
-            return .again(
-                failure(
-                    "webhook.connection_lost", "the connection to \(origin) broke: \(reason)",
-                    "delivery goes on by itself; look at the endpoint and the network if it happens often"),
-                pause: nil)
+        default: return isAlert(outcome.reason) ? tls(outcome, origin) : lost(origin, reason)
         }
     }
 
-    private static func tls(_ outcome: Outcome, _ reason: String, _ origin: String) -> Verdict {
-        let detail = outcome.reason.isEmpty ? reason : outcome.reason
-        return .again(
-            failure("webhook.tls", "no TLS connection to \(origin): \(detail)", tlsHint(outcome)), pause: nil)
+    private static func late(_ origin: String) -> Verdict {
+        .again(
+            failure("webhook.timeout", "\(origin) did not answer in time", "raise timeout if it needs longer"),
+            pause: nil)
+    }
+
+    private static func lost(_ origin: String, _ reason: String) -> Verdict {
+        .again(
+            failure(
+                "webhook.connection_lost", "the connection to \(origin) broke: \(reason)",
+                "delivery goes on by itself; look at the endpoint and the network if it happens often"),
+            pause: nil)
+    }
+
+    private static func tls(_ outcome: Outcome, _ origin: String) -> Verdict {
+        .again(
+            failure("webhook.tls", "no TLS connection to \(origin): \(outcome.reason)", tlsHint(outcome)), pause: nil)
     }
 
     /// The numbers are OpenSSL's, see X509_STORE_CTX_get_error(3); others say that nothing was found.

@@ -72,7 +72,8 @@ extension WebhookSettings {
         "trailer", "keep-alive", "proxy-connection",
     ]
 
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
+    /// True for a byte that may stand in the name of a header.
+    static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
         default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
@@ -88,7 +89,7 @@ extension WebhookSettings {
         guard !headers.keys.contains(where: { $0.lowercased() == "authorization" }) else {
             throw SettingProblem(place, "and headers both set Authorization", hint: "keep one of them")
         }
-        guard !url.hasUser else {
+        guard url.credentials == nil else {
             throw SettingProblem(place, "and the user of url both set Authorization", hint: "keep one of them")
         }
         if let bearer {
@@ -103,9 +104,7 @@ extension WebhookSettings {
         guard let user, !user.contains(":") else {
             throw SettingProblem("authentication.user", "is missing, or has a colon in it")
         }
-        var text = OutputBuffer(capacity: 128)
-        text.append(base64: Array("\(user):\(password ?? "")".utf8).rawBytes)
-        return "Basic " + (String(validatingUTF8: text.bytes) ?? "")
+        return RequestHead.basic("\(user):\(password ?? "")")
     }
 
     static func files(_ values: SettingValues) throws(SettingProblem) -> TLS {

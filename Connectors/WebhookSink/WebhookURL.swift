@@ -12,15 +12,24 @@ struct WebhookURL: Sendable, Equatable {
     let host: String
     /// The port.
     let port: Int
-    /// True when it names a user.
-    let hasUser: Bool
+    /// Host and port as requests name them: the host in ASCII, the port unless it is the usual one.
+    let authority: String
+    /// Path and query as requests name them.
+    let target: String
+    /// Its user and password, `user:password`, decoded; nil without a user.
+    let credentials: String?
+    /// True with `https`.
+    let isEncrypted: Bool
     /// True when the host is an address of its own, and not a public one.
     let isPrivateAddress: Bool
 
     /// What stands for an address while what is wrong with it and with other settings is collected.
     static let none = WebhookURL()
 
-    private init() { (text, origin, host, port, hasUser, isPrivateAddress) = ("", "", "", 0, false, false) }
+    private init() {
+        (text, origin, host, port, isPrivateAddress) = ("", "", "", 0, false)
+        (authority, target, credentials, isEncrypted) = ("", "/", nil, false)
+    }
 
     /// Nil for a text that is no address of HTTP with a host. See libcurl-url(3).
     init?(_ text: String) {
@@ -32,23 +41,29 @@ struct WebhookURL: Sendable, Equatable {
         }
         defer { unsafe curl_url_cleanup(handle) }
         guard unsafe curl_url_set(handle, CURLUPART_URL, text, 0) == CURLUE_OK else { return nil }
-        let part = { (part: CURLUPart) -> String? in
+        let part = { (part: CURLUPart, flags: Int32) -> String? in
             var value: UnsafeMutablePointer<CChar>?
-            let flags = UInt32(CURLU_DEFAULT_PORT)
+            let flags = UInt32(CURLU_DEFAULT_PORT | flags)
             guard unsafe curl_url_get(handle, part, &value, flags) == CURLUE_OK, let value = unsafe value else {
                 return nil
             }
             defer { unsafe curl_free(value) }
             return unsafe String(cString: value)
         }
-        guard let scheme = part(CURLUPART_SCHEME), ["http", "https"].contains(scheme),
-            let written = part(CURLUPART_HOST), !written.isEmpty,
-            let port = part(CURLUPART_PORT).flatMap({ Int($0) })
+        guard let scheme = part(CURLUPART_SCHEME, 0), ["http", "https"].contains(scheme),
+            let written = part(CURLUPART_HOST, 0), !written.isEmpty,
+            let port = part(CURLUPART_PORT, 0).flatMap({ Int($0) })
         else { return nil }
         host = written.hasPrefix("[") ? String(written.dropFirst().dropLast()) : written
         let isUsual = port == (scheme == "https" ? 443 : 80)
         origin = "\(scheme)://\(written)" + (isUsual ? "" : ":\(port)")
-        hasUser = part(CURLUPART_USER) != nil
+        isEncrypted = scheme == "https"
+        authority = (part(CURLUPART_HOST, CURL_HOST_IN_ASCII) ?? written) + (isUsual ? "" : ":\(port)")
+        let query = part(CURLUPART_QUERY, CURLU_URLENCODE).map { "?" + $0 } ?? ""
+        target = (part(CURLUPART_PATH, CURLU_URLENCODE) ?? "/") + query
+        credentials = part(CURLUPART_USER, CURLU_URLDECODE).map {
+            $0 + ":" + (part(CURLUPART_PASSWORD, CURLU_URLDECODE) ?? "")
+        }
         self.text = text
         self.port = port
         isPrivateAddress = Self.isPrivate(host)

@@ -25,6 +25,8 @@ extension SubscriptionDesk {
 
     /// How many pieces of the log one look takes: then others have their turn.
     private static let piecesInALook = 4
+    /// Stands for all subscriptions where turns are taken; none has this name.
+    private static let making = ""
     /// How long the log is looked through on behalf of a consumer that does not wait.
     private static let searchTime = Duration.seconds(10)
 
@@ -74,7 +76,9 @@ extension SubscriptionDesk {
         do throws(Refusal) {
             let line = try await line(name)
             if Task.isCancelled { return .nothing(line, wakeCount: line.wakeCount) }
-            // How long the answer will be shows when it is there.
+            // How long the answer will be shows when it is there: so one is made at a time, whatever it is of.
+            await takeTurn(Self.making)
+            defer { endTurn(Self.making) }
             guard room.take(2 * StreamRoom.freeBytes, for: ticket, letGo: {}) else { return .crowded }
             defer { keepWarm(line) }
             let look = try await collect(line, countMax)

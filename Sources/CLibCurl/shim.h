@@ -9,9 +9,6 @@ typedef curl_socket_t (*curl_socket_function)(void *context, curlsocktype purpos
 static inline CURLcode curl_set_long(CURL *handle, CURLoption option, long value) {
     return curl_easy_setopt(handle, option, value);
 }
-static inline CURLcode curl_set_offset(CURL *handle, CURLoption option, curl_off_t value) {
-    return curl_easy_setopt(handle, option, value);
-}
 static inline CURLcode curl_set_text(CURL *handle, CURLoption option, const char *value) {
     return curl_easy_setopt(handle, option, value);
 }
@@ -19,9 +16,6 @@ static inline CURLcode curl_set_pointer(CURL *handle, CURLoption option, const v
     return curl_easy_setopt(handle, option, value);
 }
 static inline CURLcode curl_set_buffer(CURL *handle, CURLoption option, char *value) {
-    return curl_easy_setopt(handle, option, value);
-}
-static inline CURLcode curl_set_list(CURL *handle, CURLoption option, struct curl_slist *value) {
     return curl_easy_setopt(handle, option, value);
 }
 static inline CURLcode curl_set_bytes_function(CURL *handle, CURLoption option, curl_bytes_function value) {
@@ -33,14 +27,17 @@ static inline CURLcode curl_set_socket_function(CURL *handle, curl_socket_functi
 static inline CURLcode curl_get_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);
 }
-static inline CURLcode curl_get_offset(CURL *handle, CURLINFO info, curl_off_t *value) {
+static inline CURLcode curl_get_socket(CURL *handle, CURLINFO info, curl_socket_t *value) {
     return curl_easy_getinfo(handle, info, value);
 }
 static inline CURLcode curl_get_pointer(CURL *handle, CURLINFO info, void **value) {
     return curl_easy_getinfo(handle, info, value);
 }
-static inline CURLMcode curl_multi_set_long(CURLM *handle, CURLMoption option, long value) {
-    return curl_multi_setopt(handle, option, value);
-}
 /* The result of a message that says that a transfer is done. */
 static inline CURLcode curl_message_result(const CURLMsg *message) { return message->data.result; }
+/* What curl_url_get needs for the host as DNS knows it; libcurl before 7.88 gives it as it is written. */
+#ifdef CURLU_PUNYCODE
+static const int CURL_HOST_IN_ASCII = CURLU_PUNYCODE;
+#else
+static const int CURL_HOST_IN_ASCII = 0;
+#endif

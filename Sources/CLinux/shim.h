@@ -1,6 +1,8 @@
 /* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2) and renameat2(2), declared as glibc does
-   for 64 bits, and O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including the header
-   would make its types those of this module. */
+   for 64 bits, and O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including their headers
+   would make their types those of this module. epoll(7) and eventfd(2) are nobody else's. */
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #if defined(__aarch64__) || defined(__arm__)
 enum { OPEN_DIRECT = 0200000 };
 #elif defined(__powerpc__)

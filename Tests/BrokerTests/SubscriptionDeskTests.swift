@@ -143,6 +143,27 @@ struct SubscriptionDeskTests {
         #expect(room.byteCount == 0, "an answer without events holds nothing")
     }
 
+    @Test func consumersOfManySubscriptionsTogetherHoldNoMoreThanThereIsRoomFor() async throws {
+        let room = StreamRoom(bytesMax: 5 << 20, slice: .seconds(3600))
+        let desk = place.subscriptions(room: room)
+        try await place.commit(1, ids: [1], noteBytes: 3 << 20)
+        let wanted = try settings()
+        for number in 0..<6 { _ = try await desk.put("jobs-\(number)", wanted, from: .earliest) }
+        let count = try await withThrowingTaskGroup(of: SubscriptionDesk.Answer.self) { group in
+            for number in 0..<6 {
+                group.addTask { try await desk.pull("jobs-\(number)", countMax: 1, wait: .seconds(3600)) }
+            }
+            var count = 0
+            while let answer = try await group.next() {
+                #expect(room.byteCount < 4 << 20, "one at a time has room")
+                try taken(answer)
+                count += 1
+            }
+            return count
+        }
+        #expect(count == 6 && room.byteCount == 0)
+    }
+
     @Test func aConsumerThatTakesTooLongOverALargeAnswerIsCutWhenOthersWait() async throws {
         let room = StreamRoom(bytesMax: 3 << 20, slice: .zero)
         let desk = place.subscriptions(room: room)

@@ -60,10 +60,15 @@ package final class HTTPReceiver: @unchecked Sendable {
     package let port: Int
     private let state = Mutex(State())
     private let answer: @Sendable (Request) -> Answer
+    private let readsBodies: Bool
 
-    /// Begins to listen. `answer` is asked about each request, by a thread for each connection.
-    package init(port wanted: Int = 0, answer: @escaping @Sendable (Request) -> Answer) throws {
+    /// Begins to listen. `answer` is asked about each request, by a thread for each connection. Without `readsBodies`
+    /// it is asked before the body comes, which is left unread with the end of the connection.
+    package init(
+        port wanted: Int = 0, readsBodies: Bool = true, answer: @escaping @Sendable (Request) -> Answer
+    ) throws {
         self.answer = answer
+        self.readsBodies = readsBodies
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var one: Int32 = 1
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
@@ -134,7 +139,7 @@ package final class HTTPReceiver: @unchecked Sendable {
 
     /// Reads a request and answers it. False when the connection is at its end.
     private func serve(_ socket: Int32, _ connection: Int, _ pending: inout [UInt8]) -> Bool {
-        guard let (line, fields, body) = Self.request(socket, &pending) else { return false }
+        guard let (line, fields, body) = request(socket, &pending) else { return false }
         let request = state.withLock { state in
             let request = Request(
                 number: state.requests.count, connection: connection, line: line, fields: fields, body: body,
@@ -154,7 +159,7 @@ package final class HTTPReceiver: @unchecked Sendable {
         case .status(let status, let fields, let body):
             var head = ["HTTP/1.1 \(status) Status"] + fields
             if status != 204 { head.append("Content-Length: \(body.utf8.count)") }
-            return Self.send(socket, head.joined(separator: "\r\n") + "\r\n\r\n" + body)
+            return Self.send(socket, head.joined(separator: "\r\n") + "\r\n\r\n" + body) && readsBodies
         case .bytes(let bytes):
             _ = Self.send(socket, bytes)
             return false
@@ -179,7 +184,7 @@ package final class HTTPReceiver: @unchecked Sendable {
         }
     }
 
-    private static func request(
+    private func request(
         _ socket: Int32, _ pending: inout [UInt8]
     ) -> (line: String, fields: [String: String], body: [UInt8])? {
         while true {
@@ -192,7 +197,7 @@ package final class HTTPReceiver: @unchecked Sendable {
                     fields[parts[0].lowercased()] =
                         parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
                 }
-                let length = fields["content-length"].flatMap { Int($0) } ?? 0
+                let length = readsBodies ? fields["content-length"].flatMap { Int($0) } ?? 0 : 0
                 if pending.count >= end.upperBound + length {
                     let body = Array(pending[end.upperBound..<(end.upperBound + length)])
                     pending.removeFirst(end.upperBound + length)

@@ -36,7 +36,7 @@ enum ImportRule {
         "SQLiteSource": ["ByteKit", "ChangeModel", "ConnectorKit", "CSQLite"],
         "FileSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLinux", "CZlib", "CZstd"],
         "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
-        "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl"],
+        "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl", "CLinux"],
         "Millrace": [
             "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI",
             "JSONSchema", "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration",

@@ -82,6 +82,37 @@ struct DeliveryTests {
         #expect(fields["authorization"] == "Basic " + Data("me:pa:ss".utf8).base64EncodedString())
     }
 
+    @Test func headersThatMillraceSetsByDefaultCanBeReplaced() async throws {
+        let fixture = try SinkFixture([
+            "headers": .map(["USER-AGENT": "shop", "accept": "text/plain", "Authorization": "Token t"])
+        ])
+        var settings = try SinkFixture.settings(fixture.receiver.port, ["headers": .map(["User-Agent": "shop"])])
+        settings.url = try #require(
+            WebhookURL("http://me%40x:pa%3Ass@localhost:\(fixture.receiver.port)/a/../b%20c/\u{e4}?q=1&r=%2F#part"))
+        #expect(try await settings.deliver() == .durable(before: 1))
+        try await fixture.deliver([SampleEvent(0, key: "a")])
+        let (first, second) = (fixture.receiver.requests[0], fixture.receiver.requests[1])
+        #expect(
+            first.line == "POST /b%20c/%c3%a4?q=1&r=%2F HTTP/1.1"
+                || first.line == "POST /b%20c/%C3%A4?q=1&r=%2F HTTP/1.1")
+        #expect(first.fields["host"] == "localhost:\(fixture.receiver.port)")
+        #expect(first.fields["authorization"] == "Basic " + Data("me@x:pa:ss".utf8).base64EncodedString())
+        #expect(first.fields["user-agent"] == "shop" && first.fields["accept"] == "*/*")
+        #expect(second.fields["user-agent"] == "shop" && second.fields["accept"] == "text/plain")
+        #expect(second.fields["authorization"] == "Token t")
+    }
+
+    @Test func largeEventsAreSentWhole() async throws {
+        let fixture = try SinkFixture(["secret": .text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")])
+        let lengths = [0, 1, 16 << 10, 16 << 10 + 1, 100_000, 8_000_000]
+        let events = lengths.enumerated().map { place, length in
+            SampleEvent(UInt64(place), key: "k\(place)", payload: String(repeating: "x\(place)", count: length / 2))
+        }
+        #expect(try await fixture.deliver(events).durableBefore == 6)
+        #expect(Set(fixture.receiver.requests.map(\.text)) == Set(events.map(\.payload)))
+        #expect(fixture.receiver.requests.count == 6)
+    }
+
     @Test func inBinaryModeAttributesAreHeadersAndDataIsTheBody() async throws {
         let fixture = try SinkFixture(["mode": .text("binary")])
         let attributes = "specversion:1.0\nid:shop-0\ndatacontenttype:application/json\nsubject:a \"b\" 100% ü\n"

@@ -159,7 +159,8 @@ struct FailureTests {
     }
 
     @Test func theWishForAPauseIsCapped() {
-        let outcome = Outcome(result: 0, status: 429, retryAfter: 1_000_000)
+        var outcome = Outcome(.answered, status: 429)
+        outcome.retryAfter = 1_000_000
         guard case .again(_, let pause) = WebhookFailure.verdict(outcome, origin: "http://x") else {
             Issue.record("not repeated")
             return
@@ -186,6 +187,43 @@ struct FailureTests {
         let receipt = try await fixture.deliver([SampleEvent(0, key: "a", payload: large), SampleEvent(1, key: "b")])
         #expect(receipt.rejected.map(\.code) == ["webhook.too_large"] && receipt.durableBefore == 2)
         #expect(fixture.receiver.requests.map(\.id) == ["shop-1"])
+    }
+
+    @Test func anAnswerBeforeTheRequestIsReadIsHeard() async throws {
+        let receiver = try HTTPReceiver(readsBodies: false) { $0.id == "shop-0" ? .status(413) : .status(204) }
+        let sink = WebhookSink(try SinkFixture.settings(receiver.port))
+        try await sink.open(SinkContext(name: "hooks", state: nil, nextOffset: 0) { _ in })
+        let large = String(repeating: "x", count: 12 << 20)
+        let receipt = try await sink.write(
+            .of([SampleEvent(0, key: "a", payload: large), SampleEvent(1, key: "b")]), .required)
+        #expect(receipt.rejected.map(\.offset) == [0] && receipt.durableBefore == 2)
+        await sink.close()
+    }
+
+    @Test func bytesBehindAnAnswerAreNoAnswerToTheNextRequest() async throws {
+        let fixture = try SinkFixture(["concurrency": .integer(1)]) {
+            $0.id == "shop-0"
+                ? .trickle("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 0) : .status(400)
+        }
+        let receipt = try await fixture.deliver((0..<2).map { SampleEvent($0, key: "a") })
+        #expect(receipt.rejected.map(\.offset) == [1] && fixture.receiver.connectionCount == 2)
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n", "webhook.throttled"),
+        ("220 mail.example ESMTP\r\n", "webhook.bad_response"), ("", "webhook.connection_lost"),
+    ])
+    func anEndpointThatSpeaksBeforeItIsAskedIsHeard(text: String, code: String) async throws {
+        let endpoint = try Front.greeting(text)
+        let failure = try await SinkFixture.settings(endpoint.port).trouble()
+        #expect(failure.code == code && failure.remedy == .retry, "\(failure)")
+    }
+
+    @Test func whatIsNotHTTPHasACodeOfItsOwn() async throws {
+        let fixture = try SinkFixture { _ in .bytes("220 mail.example ESMTP\r\n") }
+        let failure = try await SinkFixture.settings(fixture.receiver.port).trouble()
+        #expect(failure.code == "webhook.bad_response" && failure.remedy == .retry, "\(failure)")
+        #expect(!failure.message.contains("mail.example"))
     }
 
     @Test func anEventIsGivenUpWhenTheConfigurationSaysSo() async throws {

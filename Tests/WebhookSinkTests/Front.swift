@@ -39,6 +39,9 @@ final class Front: Sendable {
     /// A proxy: one that wants a user (`name:password`), or refuses everything with a status.
     static func proxy(_ rule: String = "") throws -> Front { try Front(["proxy", rule]) }
 
+    /// Says something on each connection, without being asked.
+    static func greeting(_ text: String) throws -> Front { try Front(["greeting", text]) }
+
     /// What it said, without its port.
     var lines: [String] { process.outputText.split(separator: "\n").dropFirst().map(String.init) }
 }

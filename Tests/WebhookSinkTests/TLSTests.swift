@@ -21,6 +21,9 @@ struct TLSTests {
         #expect(Set(receiver.requests.map(\.id)).count == 40 && receiver.requests.count == 40)
         #expect(receiver.requests.allSatisfy { $0.line == "POST /hooks HTTP/1.1" })
         #expect(receiver.connectionCount <= 8)
+        // The endpoint would rather speak HTTP/2.
+        let agreed = Set(front.lines.map { $0.split(separator: " ")[2] })
+        #expect(agreed == ["http/1.1"], "\(front.lines)")
     }
 
     @Test func withoutItTheEndpointIsNotBelieved() async throws {
@@ -56,13 +59,17 @@ struct TLSTests {
         #expect(front.lines.contains { $0.hasPrefix("accepted") && $0.hasSuffix(" client") }, "\(front.lines)")
     }
 
-    @Test(arguments: ["1.2"])
+    @Test(arguments: ["", "1.2"])
     func anEndpointThatWantsAClientCertificateSaysSo(version: String) async throws {
         let front = try Front.tls(authority, before: receiver, wantsClients: true, version: version)
         let failure = try await authority.settings(front.port).trouble()
         #expect(failure.code == "webhook.tls" && failure.remedy == .retry, "\(failure)")
         #expect(failure.hint?.contains("tls.certificate") == true, "\(failure)")
         #expect(receiver.connectionCount == 0)
+        let found = await WebhookDoctor.findings(try authority.settings(front.port))
+        #expect(found.map(\.code).contains("webhook.tls"), "\(found.map(\.message))")
+        let fine = await WebhookDoctor.findings(try authority.settings(front.port, client: "client"))
+        #expect(fine.map(\.code).contains("webhook.reachable"), "\(fine)")
     }
 
     @Test func filesThatCannotBeUsedStopTheSink() async throws {

@@ -26,7 +26,7 @@ struct WebhookSettingsTests {
 
     @Test func messagesShowTheOriginAlone() throws {
         let url = try #require(WebhookURL("https://me:top@partner.example:8443/hooks/T0KEN?key=1"))
-        #expect(url.origin == "https://partner.example:8443" && url.hasUser && url.port == 8443)
+        #expect(url.origin == "https://partner.example:8443" && url.credentials == "me:top" && url.port == 8443)
         #expect(WebhookURL("http://[::1]/x")?.origin == "http://[::1]")
     }
 

@@ -1,9 +1,10 @@
 """Stands before a plain HTTP receiver on this machine, for the tests of the webhook sink.
 
-front.py tls CERTIFICATE KEY PORT [CLIENT-AUTHORITY [VERSION]]: ends TLS and passes on what comes to 127.0.0.1:PORT. With
-an authority it wants a certificate of its from clients; VERSION is the highest of TLS (1.2).
+front.py tls CERTIFICATE KEY PORT [CLIENT-AUTHORITY [VERSION]]: ends TLS and passes on what comes to 127.0.0.1:PORT.
+With an authority it wants a certificate of its from clients; VERSION is the highest of TLS (1.2).
 front.py proxy [USER:PASSWORD | STATUS]: an HTTP proxy that serves CONNECT and whole addresses, wants this user, or
 refuses everything with a status.
+front.py greeting TEXT: says this on each connection, without being asked, and nothing else.
 
 Prints its port first, and then a line for each thing that a test may want to know.
 """
@@ -12,6 +13,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from urllib.parse import urlsplit
 
 
@@ -46,7 +48,7 @@ def join(client, server):
 def tls(certificate, key, port, authority=None, version=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
     if authority:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(authority)
@@ -55,9 +57,12 @@ def tls(certificate, key, port, authority=None, version=None):
 
     def serve(client):
         try:
-            client = context.wrap_socket(client, server_side=True)
+            client = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+            client.do_handshake()
         except OSError as error:
             say(f"refused {error}")
+            # What was said against the client must come before the end, as it does over a real network.
+            time.sleep(0.5)
             client.close()
             return
         peer = client.getpeercert() if authority else None
@@ -110,8 +115,22 @@ def proxy(rule=""):
     return serve
 
 
+def greeting(text):
+    def serve(client):
+        try:
+            client.sendall(text.encode())
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+        except OSError:
+            pass
+        client.close()
+
+    return serve
+
+
 def main():
-    serve = {"tls": tls, "proxy": proxy}[sys.argv[1]](*sys.argv[2:])
+    serve = {"tls": tls, "proxy": proxy, "greeting": greeting}[sys.argv[1]](*sys.argv[2:])
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     say(listener.getsockname()[1])
     while True:

@@ -1,0 +1,195 @@
+internal import CLibCurl
+internal import ConnectorKit
+private import Glibc
+
+/// Sends requests over connections that are kept, and gives back how they ended. Belongs to the courier's thread.
+///
+/// There are as many connections as requests were on their way at once. libcurl's multi interface makes them, see
+/// libcurl-multi(3); it has nothing to do while they work.
+@safe final class HTTPClient {
+    typealias Instant = ContinuousClock.Instant
+
+    /// A request that is at its end.
+    struct End {
+        var delivery: Delivery
+        var outcome: Outcome
+    }
+
+    private let settings: WebhookSettings
+    private let head: RequestHead
+    private let poller: Poller
+    private let multi: UnsafeMutableRawPointer
+    private let buffer: UnsafeMutableRawBufferPointer
+    private var connections: [Connection] = []
+    /// Places of connections that are there and have nothing to do, the last used one last.
+    private var idle: [Int] = []
+    /// Places of those that are to be made anew.
+    private var closed: [Int] = []
+    /// How many libcurl is making.
+    private var connectingCount = 0
+    private var ends = Queue<End>()
+    /// No request must be at its end before; nil when none is on its way.
+    private(set) var nextDeadline: Instant?
+
+    /// So much of a response is read at once.
+    private static let bufferBytes = 64 << 10
+
+    /// A client without connections. `contentType` is that of the body of requests that do not bring their own.
+    init(_ settings: WebhookSettings, contentType: String?) throws(ConnectorFailure) {
+        head = try RequestHead(settings, contentType: contentType)
+        poller = try Poller()
+        guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
+        unsafe self.multi = multi
+        self.settings = settings
+        unsafe buffer = .allocate(byteCount: Self.bufferBytes, alignment: 16)
+    }
+
+    deinit {
+        for connection in connections { unsafe curl_multi_remove_handle(multi, connection.handle) }
+        unsafe curl_multi_cleanup(multi)
+        unsafe buffer.deallocate()
+    }
+
+    /// Ends a wait from any thread.
+    var waker: Waker { poller.waker }
+
+    /// The requests that are on their way.
+    var deliveries: some Sequence<Delivery> { connections.lazy.compactMap(\.delivery) }
+
+    /// Sends a request. How it ended is in ``popEnd()`` later.
+    func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
+        let connection = try freeConnection()
+        let deadline = now + settings.timeout
+        try connection.begin(delivery, head, timestamp: time(nil), deadline: deadline)
+        nextDeadline = nextDeadline ?? deadline
+        if connection.socket >= 0 {
+            proceed(connection, unsafe connection.send(buffer))
+        } else {
+            connect(connection)
+        }
+    }
+
+    /// The next request that is at its end.
+    func popEnd() -> End? { ends.popFirst() }
+
+    /// Waits until something happens, somebody calls the waker or so many milliseconds are over, and goes on with what
+    /// is on its way.
+    func wait(milliseconds: Int32) {
+        if connectingCount > 0 { goOnConnecting() }
+        let pause = ends.isEmpty ? milliseconds : 0
+        if connectingCount > 0 {
+            var others = curl_waitfd(fd: poller.descriptor, events: Int16(CURL_WAIT_POLLIN), revents: 0)
+            unsafe curl_multi_poll(multi, &others, 1, pause, nil)
+            goOnConnecting()
+        }
+        poller.wait(milliseconds: connectingCount > 0 ? 0 : pause) { ready in
+            let place = Int(ready.token & 0xFFFF_FFFF)
+            // What was closed since may be told once more.
+            guard place < connections.count, connections[place].token == ready.token, connections[place].socket >= 0
+            else { return }
+            goOn(connections[place], ready)
+        }
+        endLate()
+    }
+
+    private func goOn(_ connection: Connection, _ ready: Poller.Ready) {
+        if connection.delivery == nil {
+            // Nothing was asked: the endpoint ends the connection, or something is wrong with it.
+            if case .waits = unsafe connection.receive(buffer) { return }
+            idle.removeAll { $0 == connection.place }
+            close(connection)
+            closed.append(connection.place)
+            return
+        }
+        if ready.canReceive {
+            let step = unsafe connection.receive(buffer)
+            proceed(connection, step)
+            guard case .waits = step else { return }
+        }
+        if ready.canSend { proceed(connection, unsafe connection.send(buffer)) }
+    }
+
+    private func proceed(_ connection: Connection, _ step: Connection.Step) {
+        switch step {
+        case .waits:
+            let isSending = !connection.isSent
+            guard isSending != connection.isWatchedForSending else { return }
+            connection.isWatchedForSending = isSending
+            poller.watch(connection.socket, token: connection.token, isNew: false, isSending: isSending)
+        case .ended(let outcome): end(connection, outcome)
+        case .stale:
+            close(connection)
+            connection.beginAgain()
+            connect(connection)
+        }
+    }
+
+    private func end(_ connection: Connection, _ outcome: Outcome) {
+        let delivery = connection.finish()
+        if outcome.isReusable {
+            idle.append(connection.place)
+        } else {
+            close(connection)
+            closed.append(connection.place)
+        }
+        if let delivery { ends.append(End(delivery: delivery, outcome: outcome)) }
+    }
+
+    /// Ends requests that took too long.
+    private func endLate() {
+        guard let earliest = nextDeadline else { return }
+        let now = Instant.now
+        if now < earliest { return }
+        nextDeadline = nil
+        for connection in connections {
+            guard let deadline = connection.deadline else { continue }
+            if deadline <= now {
+                end(connection, Outcome(.timedOut))
+            } else {
+                nextDeadline = min(nextDeadline ?? deadline, deadline)
+            }
+        }
+    }
+
+    // MARK: Connections
+
+    private func freeConnection() throws(ConnectorFailure) -> Connection {
+        if let place = idle.popLast() ?? closed.popLast() { return connections[place] }
+        let connection = try Connection(settings, place: connections.count)
+        connections.append(connection)
+        return connection
+    }
+
+    private func connect(_ connection: Connection) {
+        connection.willConnect()
+        connectingCount += 1
+        guard unsafe curl_multi_add_handle(multi, connection.handle) == CURLM_OK else {
+            end(connection, Outcome(.notConnected(CURLE_FAILED_INIT.rawValue)))
+            return
+        }
+    }
+
+    private func close(_ connection: Connection) {
+        if connection.isConnecting { connectingCount -= 1 }
+        connection.willClose()
+        unsafe curl_multi_remove_handle(multi, connection.handle)
+    }
+
+    private func goOnConnecting() {
+        var running: Int32 = 0
+        unsafe curl_multi_perform(multi, &running)
+        var left: Int32 = 0
+        while let message = unsafe curl_multi_info_read(multi, &left) {
+            let (handle, result) = unsafe (message.pointee.easy_handle, curl_message_result(message))
+            guard let handle = unsafe handle, let connection = unsafe Connection.of(handle), connection.isConnecting
+            else { continue }
+            connectingCount -= 1
+            if let outcome = connection.didConnect(result) {
+                end(connection, outcome)
+            } else {
+                poller.watch(connection.socket, token: connection.token, isNew: true, isSending: false)
+                proceed(connection, unsafe connection.send(buffer))
+            }
+        }
+    }
+}
