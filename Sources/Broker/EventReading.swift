@@ -14,6 +14,8 @@ package struct EventReading {
     private var clearing: Clearing
     private let encoder: ClearedEncoder
     private var current: ClearedBatch?
+    /// True when events are read alone, and not as parts of transactions.
+    private let isAside: Bool
     /// The offset of the next change to look at.
     package private(set) var next: UInt64
 
@@ -26,12 +28,15 @@ package struct EventReading {
     /// A reading that begins at an offset.
     package init(_ origin: EventOrigin, _ view: EventView, from offset: UInt64) throws(ConnectorFailure) {
         self.view = view
+        isAside = origin.debezium.lines == .event
+        var debezium = origin.debezium
+        if view.format == .debezium { debezium.database = origin.database() ?? "" }
         clearing = try Clearing(
             view.clearance, rules: origin.sensitivity, schemas: SchemaFolder(directory: origin.schemasDirectory),
             entryCountMax: Self.relationCountMax)
         encoder = ClearedEncoder(
             pipelineName: origin.pipelineName, sourceKind: origin.sourceKind, format: view.format,
-            debezium: origin.debezium, planCountMax: Self.relationCountMax)
+            debezium: debezium, planCountMax: Self.relationCountMax)
         next = offset
     }
 
@@ -72,9 +77,9 @@ package struct EventReading {
         guard let cleared = current else { return nil }
         let first = cleared.logged.firstOffset
         do throws(EncodingFailure) {
-            let (records, index) = try encoder.encode(cleared, from: Int(next - first), bytesMax: bytesMax) { table in
-                view.includes(schema: table.schema, table: table.name)
-            }
+            let (records, index) = try encoder.encode(
+                cleared, from: Int(next - first), bytesMax: bytesMax, isAside: isAside
+            ) { table in view.includes(schema: table.schema, table: table.name) }
             next = first + UInt64(index)
             if next >= cleared.logged.nextOffset { current = nil }
             return records

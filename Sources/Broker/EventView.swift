@@ -18,9 +18,9 @@ package struct EventView: Sendable, Equatable {
         self.clearance = clearance
     }
 
-    /// The forms that readers may ask for: those in which each event is one value of JSON, because readers go on behind
-    /// an event.
-    package static let formats = [EventFormat.cloudEvents, .row]
+    /// The forms that readers may ask for: those in which each event can be one value of JSON, because readers go on
+    /// behind an event.
+    package static let formats = [EventFormat.cloudEvents, .row, .debezium]
 
     /// True when the events of a table are seen.
     package func includes(schema: String, table: String) -> Bool {
@@ -53,6 +53,8 @@ package struct EventOrigin: Sendable {
     package var schemasDirectory: String
     /// How records of Debezium's format are spelled.
     package var debezium = DebeziumOptions()
+    /// The name of the source's database, for formats that tell it; nil while it is not known.
+    package var database: @Sendable () -> String? = { nil }
 
     /// An origin of its parts.
     package init(pipelineName: String, sourceKind: String, sensitivity: SensitivityRules, schemasDirectory: String) {

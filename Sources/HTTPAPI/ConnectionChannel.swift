@@ -44,8 +44,13 @@ struct ConnectionChannel: HTTPChannelHandler {
         (.init(level: .tcp, name: .init(rawValue: keepAliveIdle)), 30),
         (.init(level: .tcp, name: .init(rawValue: keepAliveInterval)), 10),
         (.init(level: .tcp, name: .init(rawValue: keepAliveCount)), 3),
+        // The system holds no more for a client that takes its time, so that what it takes shows at once: with buffers
+        // of megabytes, a slow reader seems to take nothing for minutes.
+        (.init(level: .tcp, name: .init(rawValue: unsentBytes)), 128 << 10),
     ]
     /// TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT of tcp(7): after how many seconds of silence a sign of life is asked
     /// for, how many seconds later again, and how often.
     private static let (keepAliveIdle, keepAliveInterval, keepAliveCount): (CInt, CInt, CInt) = (4, 5, 6)
+    /// TCP_NOTSENT_LOWAT: how many bytes wait for being sent at most.
+    private static let unsentBytes: CInt = 25
 }

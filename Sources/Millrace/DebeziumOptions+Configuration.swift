@@ -17,6 +17,13 @@ extension DebeziumOptions {
         version = Version.text
     }
 
+    /// For readers over HTTP: all records of an event in one line.
+    static var forReaders: DebeziumOptions {
+        var options = forPrinting
+        options.lines = .event
+        return options
+    }
+
     /// For commands that print records: everything about them.
     static var forPrinting: DebeziumOptions {
         var options = DebeziumOptions(SettingValues())

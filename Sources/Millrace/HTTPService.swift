@@ -1,5 +1,7 @@
 import Broker
+import ChangeModel
 import ConnectorKit
+import EventFormat
 import EventLog
 import HTTPAPI
 import Logging
@@ -22,14 +24,15 @@ struct HTTPService {
         var limits = EventDesk.Limits()
         limits.streamCountMax = server.streamCountMax
         limits.heartbeat = server.heartbeat
+        let origin = Self.origin(of: project, log)
         let eventDesk = EventDesk(
-            project.eventOrigin, limits: limits, feed: { pipeline.feed },
+            origin, limits: limits, feed: { pipeline.feed },
             makeReader: { () throws(ConnectorFailure) in try log.makeReader() })
         let clearance = server.clearance ?? project.sensitivity.commands
         let events = EventsAPI(eventDesk, clearance: clearance)
         let subscriptions = SubscriptionsAPI(
             SubscriptionDesk(
-                project.eventOrigin, log, clearance: clearance, countMax: server.subscriptionCountMax,
+                origin, log, clearance: clearance, countMax: server.subscriptionCountMax,
                 patience: server.stallTime, feed: { pipeline.feed }), events, waitingMax: server.streamCountMax
         ) {
             do throws(ConnectorFailure) {
@@ -54,6 +57,21 @@ struct HTTPService {
         self.init(
             server, service.routes + events.routes + subscriptions.routes, store, project.configuration.name, counts,
             logger)
+    }
+
+    /// What readers over HTTP are told. Which database it is, the log knows once it has a source.
+    private static func origin(of project: Project, _ log: EventLog) -> EventOrigin {
+        var origin = project.eventOrigin
+        origin.debezium = .forReaders
+        let isPostgres = project.configuration.sourceKind == "postgres"
+        let known = Mutex<String?>(nil)
+        origin.database = {
+            known.withLock { known in
+                if known == nil { known = try? log.makeReader().statistics().source?.fingerprint["database"] }
+                return isPostgres ? known : "main"
+            }
+        }
+        return origin
     }
 
     /// The listener of `millrace schema serve`: the registry and the program's health.

@@ -37,11 +37,12 @@ package final class ClearedEncoder {
 
     /// Encodes changes of a batch from `index` on; see `EventEncoder`.
     package func encode(
-        _ cleared: ClearedBatch, from index: Int, upTo end: Int = .max, bytesMax: Int, including: (Relation) -> Bool
+        _ cleared: ClearedBatch, from index: Int, upTo end: Int = .max, bytesMax: Int, isAside: Bool = false,
+        including: (Relation) -> Bool
     ) throws(EncodingFailure) -> (records: RecordBatch, nextIndex: Int) {
         let logged = cleared.logged
         return try encoder.encode(
             logged.batch, versions: logged.versions, firstOffset: logged.firstOffset, from: index, upTo: end,
-            bytesMax: bytesMax, including: including)
+            bytesMax: bytesMax, isAside: isAside, including: including)
     }
 }

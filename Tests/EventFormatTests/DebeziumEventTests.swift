@@ -87,6 +87,26 @@ struct DebeziumEventTests {
         #expect(batch.topics.map(\.name) == ["shop.public.orders"])
     }
 
+    @Test func allRecordsOfAnEventAreOneLineForReadersWhoGoOnBehindIt() throws {
+        let changes = [
+            SampleChange.update(.key, from: ["1", nil, nil], to: ["2", "b", nil]), .delete(.key, ["2", nil, nil]),
+            .insert(["3", nil, nil]),
+        ]
+        var options = Self.recordLines
+        let alone = try encode(changes, of: orders, format: .debezium, debezium: options).lines.map(timeless)
+        options.lines = .event
+        let batch = try encode(changes, of: orders, format: .debezium, debezium: options)
+        #expect(
+            batch.lines.map(timeless) == [
+                "[" + alone[0...2].joined(separator: ",") + "]", "[" + alone[3...4].joined(separator: ",") + "]",
+                "[" + alone[5] + "]",
+            ])
+        #expect(batch.records.map { batch.text($0.id) }.allSatisfy { $0.hasPrefix("shop-") && $0.utf8.count == 30 })
+        #expect(batch.records.map { batch.text($0.key) } == ["2", "2", "3"])
+        #expect(batch.records.map { batch.text($0.previousKey) } == ["1", "", ""])
+        #expect(batch.records.map(\.offset) == [100, 101, 102])
+    }
+
     @Test func whereOnlyValuesAreSeenNothingElseIsWritten() throws {
         let changes = [
             SampleChange.update(.key, from: ["1", nil, nil], to: ["2", "b", nil]), .insert(["3", nil, nil]),

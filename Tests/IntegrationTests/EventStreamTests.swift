@@ -1,4 +1,5 @@
 import Foundation
+import JSONText
 import ProgramTesting
 import Testing
 
@@ -65,6 +66,35 @@ struct EventStreamTests {
         let limited = try unchunked(try client.ask("GET", "/v1/events?limit=1&places=true").body)
         #expect(limited.hasPrefix(#"{"place":"0."#) && limited.contains(#","offset":0,"event":{"specversion""#))
         #expect(limited.split(separator: "\n").count == 1)
+        process.send(SIGTERM)
+        #expect(try process.finish().exitCode == 143)
+    }
+
+    @Test func recordsOfDebeziumAreAnArrayForEachEvent() throws {
+        let (process, client) = try run()
+        try sql("INSERT INTO orders VALUES (1, 'new'); UPDATE orders SET id = 2; DELETE FROM orders")
+        let all = try lines(client, "?format=debezium", 3, process)
+        let events = try all.map { try #require(try JSONValue(parsing: String($0)).array) }
+        #expect(events.map { $0.map { $0["value"]?["op"]?.string } } == [["c"], ["d", nil, "c"], ["d", nil]])
+        #expect(events.joined().allSatisfy { $0["topic"]?.string == "shop.main.orders" })
+        #expect(events.joined().map { $0["key"]?["id"]?.compactText } == ["1", "1", "1", "2", "2", "2"])
+        #expect(events[0][0]["value"]?["source"]?["db"]?.string == "main")
+        let tail = try program.run("tail", "--format", "debezium").output.split(separator: "\n")
+            .map { try JSONValue(parsing: String($0)) }
+        #expect(tail.count == 6)
+        for (mine, theirs) in zip(events.joined(), tail) {
+            for member in ["topic", "key", "headers"] { #expect(mine[member] == theirs[member]) }
+            for member in ["before", "after", "source", "transaction", "op"] {
+                #expect(mine["value"]?[member] == theirs["value"]?[member], "\(member)")
+            }
+        }
+        let limited = try unchunked(try client.ask("GET", "/v1/events?format=debezium&from=1&limit=1").body)
+        #expect(try JSONValue(parsing: limited).array?.count == 3, "the three records of the change of the key")
+        #expect(try client.ask("PUT", "/v1/subscriptions/lake", #"{"format": "debezium"}"#).status == 201)
+        let pulled = try JSONValue(
+            parsing: try unchunked(try client.ask("POST", "/v1/subscriptions/lake/pull", #"{"wait": "20s"}"#).body))
+        let pulledEvents = pulled["events"]?.array ?? []
+        #expect(!pulledEvents.isEmpty && pulledEvents[0]["event"]?.array?.count == 1, "\(pulled.compactText)")
         process.send(SIGTERM)
         #expect(try process.finish().exitCode == 143)
     }

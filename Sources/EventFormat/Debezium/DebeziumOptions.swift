@@ -25,6 +25,8 @@ package struct DebeziumOptions: Sendable, Hashable {
         case value
         /// Topic, key, headers and value of each record.
         case record
+        /// An array of the same for each event: for readers who go on behind an event, which may be several records.
+        case event
     }
 
     package var decimals = Decimals.precise

@@ -12,6 +12,8 @@ struct DebeziumState: ~Copyable {
     let milliseconds: Int64
     /// The headers of the present record: members of an object where they are part of the payload, lines otherwise.
     var headers = OutputBuffer(capacity: 128)
+    /// The topic of the records that the present array has; nil while it has none.
+    var arrayTopic: Int?
 
     /// `now` counts nanoseconds since 1970.
     init(options: DebeziumOptions, count: TransactionCount?, now: Int64) {

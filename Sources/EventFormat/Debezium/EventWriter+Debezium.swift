@@ -8,6 +8,20 @@ extension EventWriter {
         _ context: DebeziumContext, _ plan: ColumnPlan, _ images: RowImages, _ body: RawSpan
     ) throws(EncodingFailure.Reason) {
         guard let parts = plan.debezium else { return }
+        guard isArrayLine else { return try appendRecords(context, plan, parts, images, body) }
+        let start = output.count
+        debezium.arrayTopic = nil
+        output.append(UInt8(ascii: "["))
+        try appendRecords(context, plan, parts, images, body)
+        guard let topic = debezium.arrayTopic else { return output.truncate(to: start) }
+        output.append(UInt8(ascii: "]"))
+        // Keys and id are those of the last record, which has the event's.
+        addRecord(from: start, at: context.offset, context.change, context.info, topic: topic)
+    }
+
+    private mutating func appendRecords(
+        _ context: DebeziumContext, _ plan: ColumnPlan, _ parts: DebeziumPlan, _ images: RowImages, _ body: RawSpan
+    ) throws(EncodingFailure.Reason) {
         if let outbox = plan.outbox { return try appendDebeziumOutbox(context, plan, parts, outbox, images, body) }
         switch context.change.operation {
         case .begin, .commit: try appendBoundary(context, plan, parts, images, body)

@@ -5,7 +5,9 @@ internal import ConnectorKit
 /// The frame of a record: id, key, headers and the end.
 extension EventWriter {
     /// True when a line has topic, key and headers beside the value.
-    var isRecordLine: Bool { form == .line && debezium.options.lines == .record }
+    var isRecordLine: Bool { form == .line && debezium.options.lines != .value }
+    /// True when all records of an event are in one line.
+    var isArrayLine: Bool { form == .line && debezium.options.lines == .event }
     /// True when nobody sees keys and headers, so that they are not written.
     var isValueAlone: Bool { form == .line && debezium.options.lines == .value }
 
@@ -16,7 +18,11 @@ extension EventWriter {
         let start = looseTexts.count
         looseTexts.append(plan.bytes(plan.idPrefix))
         looseTexts.append(contentsOf: sequence)
-        looseTexts.append(part.suffix)
+        if isArrayLine {
+            if debezium.arrayTopic != nil { output.append(UInt8(ascii: ",")) }
+        } else {
+            looseTexts.append(part.suffix)
+        }
         texts.id = TextPlace(start..<looseTexts.count, isLoose: true)
         return output.count
     }
@@ -129,6 +135,10 @@ extension EventWriter {
     mutating func endRecord(from start: Int, _ context: DebeziumContext) throws(EncodingFailure.Reason) {
         if isRecordLine { output.append(UInt8(ascii: "}")) }
         if output.count &+ looseTexts.count >= Int(UInt32.max) { throw .tooLarge }
+        if isArrayLine {
+            debezium.arrayTopic = context.topic
+            return
+        }
         addRecord(from: start, at: context.offset, context.change, context.info, topic: context.topic)
     }
 }
