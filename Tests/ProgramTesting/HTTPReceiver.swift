@@ -88,14 +88,19 @@ package final class HTTPReceiver: @unchecked Sendable {
             throw ChildFailure(description: "cannot listen on port \(wanted): \(String(cString: strerror(errno)))")
         }
         port = Int(in_port_t(bigEndian: address.sin_port))
+        // Who accepts closes the socket: were it closed beside the call, its number might be another receiver's by then,
+        // whose connections would be taken away.
         Thread.detachNewThread { [weak self, listener] in
             while true {
                 let connection = accept(listener, nil, nil)
-                guard connection >= 0, let self, self.takes(connection) else {
-                    if connection >= 0 { close(connection) }
-                    return
+                if connection < 0 {
+                    // After the end of stop(), and not before.
+                    if errno == EINVAL { break }
+                } else if self?.takes(connection) != true {
+                    close(connection)
                 }
             }
+            close(listener)
         }
     }
 
@@ -115,9 +120,7 @@ package final class HTTPReceiver: @unchecked Sendable {
             defer { state.isStopped = true }
             return state.isStopped
         }
-        if wasStopped { return }
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
+        if !wasStopped { shutdown(listener, Int32(SHUT_RDWR)) }
     }
 
     private func takes(_ socket: Int32) -> Bool {
