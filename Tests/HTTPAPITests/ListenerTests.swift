@@ -356,7 +356,7 @@ struct ListenerTests {
         connection.send("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await place.ended.waitForOne()
         // What lies in the system's buffers would seem taken, and a slow reader to take nothing until they are empty.
-        #expect(place.flooded.value <= 2)
+        #expect(place.flooded.value <= 3)
         #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
         await place.listener.stop(within: .seconds(60))
     }
