@@ -88,8 +88,8 @@ package final class HTTPReceiver: @unchecked Sendable {
             throw ChildFailure(description: "cannot listen on port \(wanted): \(String(cString: strerror(errno)))")
         }
         port = Int(in_port_t(bigEndian: address.sin_port))
-        // Who accepts closes the socket: were it closed beside the call, its number might be another receiver's by then,
-        // whose connections would be taken away.
+        // Who accepts closes the socket: were it closed beside the call, its number might be another receiver's by
+        // then, whose connections would be taken away.
         Thread.detachNewThread { [weak self, listener] in
             while true {
                 let connection = accept(listener, nil, nil)
