@@ -26,13 +26,13 @@ extension OutputBuffer {
     /// Appends the headers of attributes (lines of `name:value`), names and values each with a zero byte behind it, and
     /// tells where they begin.
     mutating func append(attributeHeaders lines: RawSpan, _ each: (_ name: Int, _ value: Int) -> Void) {
-        for (name, value) in lines.attributes {
+        lines.forEachAttribute { name, value in
             let nameStart = count
             append("ce-")
-            append(lines.extracting(name))
+            append(name)
             append(0)
             let valueStart = count
-            append(headerValue: lines.extracting(value))
+            append(headerValue: value)
             append(0)
             each(nameStart, valueStart)
         }
@@ -41,15 +41,14 @@ extension OutputBuffer {
     /// Appends the headers of a record that has some of its own, under their names, its key, and the mark of a record
     /// without value; otherwise as ``append(attributeHeaders:_:)``. Values are JSON in ASCII.
     mutating func append(headersOf record: Record, _ batch: RecordBatch, _ each: (_ name: Int, _ value: Int) -> Void) {
-        let lines = batch.bytes(record.headers)
-        for (name, value) in lines.attributes {
+        batch.bytes(record.headers).forEachAttribute { name, value in
             let start = count
-            append(lines.extracting(name))
+            append(name)
             append(0)
-            append(value: lines.extracting(value), of: start, each)
+            append(value: value, of: start, each)
         }
-        let start = count
         if !record.keyDocument.isEmpty {
+            let start = count
             append("Debezium-Key\0")
             append(value: batch.bytes(record.keyDocument), of: start, each)
         }
@@ -68,27 +67,4 @@ extension OutputBuffer {
     }
 
     private static let truth = Array("true".utf8)
-}
-
-extension RawSpan {
-    /// Where names and values of lines `name:value` are.
-    fileprivate var attributes: [(name: Range<Int>, value: Range<Int>)] {
-        var attributes: [(name: Range<Int>, value: Range<Int>)] = []
-        var position = 0
-        while position < byteCount {
-            let line = run(from: position, until: 10)
-            let name = run(from: position, until: UInt8(ascii: ":"))
-            position = line.upperBound + 1
-            guard name.upperBound < line.upperBound else { continue }
-            attributes.append((name, (name.upperBound + 1)..<line.upperBound))
-        }
-        return attributes
-    }
-
-    /// The bytes from a place up to the next `end`, or to the end.
-    fileprivate func run(from start: Int, until end: UInt8) -> Range<Int> {
-        var place = start
-        while place < byteCount, unsafe unsafeLoad(fromByteOffset: place, as: UInt8.self) != end { place += 1 }
-        return start..<place
-    }
 }

@@ -42,8 +42,6 @@ struct LaneSchedule {
 
     /// How many lanes there are.
     var laneCount: Int { lanes.count }
-    /// How many topics there are.
-    var topicCount: Int { gates.count }
     /// True when a record may go.
     var hasReady: Bool { !ready.isEmpty }
 

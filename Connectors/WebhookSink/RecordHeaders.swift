@@ -55,23 +55,6 @@ package struct RecordHeaders: Sendable, Equatable {
     }
 }
 
-extension RawSpan {
-    /// Gives the lines `name:value` of attributes or headers to `body`.
-    func forEachAttribute(_ body: (_ name: RawSpan, _ value: RawSpan) -> Void) {
-        var start = 0
-        while start < byteCount {
-            var end = start
-            var colon = -1
-            while end < byteCount, byte(end) != 10 {
-                if colon < 0, byte(end) == UInt8(ascii: ":") { colon = end }
-                end += 1
-            }
-            if colon > start { body(extracting(start..<colon), extracting((colon + 1)..<end)) }
-            start = end + 1
-        }
-    }
-}
-
 extension OutputBuffer {
     /// The bytes as a list.
     var list: [UInt8] {

@@ -109,8 +109,10 @@ package struct Pipeline: Sendable {
         guard try await syncEarlierWork(patience) else { return }
         let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
         feedSlot.value = feed
+        // Stages are not cancelled with this task: what they wait for when they end would end at once, undone.
+        let stages = Task { await runStages(feed, untilCaughtUp, patience) }
         let failure = await withTaskCancellationHandler {
-            await runStages(feed, untilCaughtUp, patience)
+            await stages.value
         } onCancel: {
             stop.request()
         }

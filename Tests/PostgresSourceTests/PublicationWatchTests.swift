@@ -13,7 +13,7 @@ struct PublicationWatchTests {
 
     /// Takes batches until the condition holds.
     private func take(_ reader: SourceReader, until what: String, _ isThere: () throws -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(120)
         while try !isThere() {
             try #require(ContinuousClock.now < deadline, "\(what) never happened; \(reader.notices.all)")
             try await reader.take(within: .milliseconds(20))
@@ -22,7 +22,7 @@ struct PublicationWatchTests {
 
     /// Takes batches until the source fails.
     private func failure(of reader: SourceReader) async -> ConnectorFailure? {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(120)
         do {
             while ContinuousClock.now < deadline { try await reader.take(within: .milliseconds(20)) }
             return nil

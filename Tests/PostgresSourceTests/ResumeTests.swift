@@ -257,7 +257,7 @@ struct ResumeTests {
         for length in lengths {
             _ = try client.execute("INSERT INTO public.t VALUES (\(length), repeat('x', \(length)))")
             // Long before a keepalive could push it.
-            let deadline = ContinuousClock.now + .seconds(20)
+            let deadline = ContinuousClock.now + .seconds(120)
             var count = 0
             while count == 0, ContinuousClock.now < deadline {
                 count += try await source.nextBatch(until: deadline).changeCount
@@ -285,7 +285,7 @@ struct ResumeTests {
         for (id, length) in [1, 8_000, 16_300, 16_400, 20_000, 33_000, 100_000, 5_000_000].enumerated() {
             _ = try client.execute("INSERT INTO public.t VALUES (\(id), repeat('x', \(length)))")
             // Each row must come by itself, without a later one that pushes it.
-            let deadline = ContinuousClock.now + .seconds(20)
+            let deadline = ContinuousClock.now + .seconds(120)
             while lengths.count <= id, ContinuousClock.now < deadline {
                 lengths += try await source.nextBatch(until: deadline).seen.map { $0.after[1]?.utf8.count ?? -1 }
             }

@@ -27,7 +27,7 @@ final class Front: Sendable {
 
     /// Ends TLS before a receiver.
     static func tls(
-        _ authority: Authority, certificate: String = "local", before receiver: HTTPReceiver,
+        _ authority: CertificateAuthority, certificate: String = "local", before receiver: HTTPReceiver,
         wantsClients: Bool = false, version: String = ""
     ) throws -> Front {
         try Front([
@@ -46,33 +46,7 @@ final class Front: Sendable {
     var lines: [String] { process.outputText.split(separator: "\n").dropFirst().map(String.init) }
 }
 
-/// An authority with certificates for servers and a client, in a folder.
-struct Authority {
-    let folder: TemporaryFolder
-
-    init() throws {
-        folder = try TemporaryFolder()
-        let script = """
-            cd \(folder.url.path)
-            openssl req -new -x509 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
-            openssl req -new -x509 -nodes -days 2 -subj /CN=other -keyout other.key -out other.crt
-            issue() {
-                openssl req -new -nodes -subj "/CN=$1" -keyout "$1.key" -out "$1.csr"
-                printf 'subjectAltName=%s\\n' "$2" >"$1.ext"
-                openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days "$3" \\
-                    -extfile "$1.ext" -out "$1.crt"
-            }
-            issue local DNS:localhost 2
-            issue elsewhere DNS:elsewhere.example 2
-            issue expired DNS:localhost -1
-            issue client DNS:client 2
-            """
-        let made = try runProgram("/bin/sh", ["-euc", script])
-        guard made.exitCode == 0 else { throw ChildFailure(description: made.errors) }
-    }
-
-    func path(_ name: String) -> String { folder.path(name) }
-
+extension CertificateAuthority {
     /// The settings of an endpoint behind TLS; with `client`, that certificate is shown.
     func settings(
         _ port: Int, ca: String? = "ca.crt", client: String? = nil, _ more: [String: SettingValue] = [:]

@@ -24,7 +24,7 @@ struct ProxyTests {
     }
 
     @Test func aTunnelIsAskedForWithTLS() async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let front = try Front.tls(authority, before: receiver)
         let proxy = try Front.proxy("me:secret")
         let address = SettingValue.text("http://me:secret@127.0.0.1:\(proxy.port)")
@@ -35,7 +35,7 @@ struct ProxyTests {
 
     @Test(arguments: ["407", "403", "502"])
     func aProxyThatRefusesATunnelIsNamed(status: String) async throws {
-        let authority = try Authority()
+        let authority = try CertificateAuthority()
         let proxy = try Front.proxy(status == "407" ? "me:secret" : status)
         let address = SettingValue.text("http://127.0.0.1:\(proxy.port)")
         let failure = try await authority.settings(receiver.port, ["proxy": address]).trouble()

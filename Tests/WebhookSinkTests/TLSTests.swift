@@ -6,11 +6,11 @@ import Testing
 
 /// Certificates: whom the sink believes, what it shows, and what it says when that does not fit.
 struct TLSTests {
-    private let authority: Authority
+    private let authority: CertificateAuthority
     private let receiver: HTTPReceiver
 
     init() throws {
-        authority = try Authority()
+        authority = try CertificateAuthority()
         receiver = try HTTPReceiver { _ in .status(200, body: "fine") }
     }
 
