@@ -1,3 +1,5 @@
+import Foundation
+
 /// A Swift file taken apart into code, comments and string literals, well enough for rules: it knows nested comments,
 /// raw and multi-line strings and interpolations, and does not know regex literals.
 struct SwiftText {
@@ -66,7 +68,14 @@ struct SwiftText {
             }
         }
 
+        /// True for bytes that may begin a comment or a string, or count for the depth.
+        private static func isOfInterest(_ byte: UInt8) -> Bool {
+            byte == 0x22 || byte == 0x23 || byte == 0x28 || byte == 0x29 || byte == 0x2F
+        }
+
         private mutating func scanCode(_ depth: Int, _ text: inout SwiftText) {
+            while at < bytes.count, !Self.isOfInterest(bytes[at]) { at += 1 }
+            guard at < bytes.count else { return }
             if starts("//", at: at) {
                 skip(to: bytes[at...].firstIndex(of: 0x0A) ?? bytes.count, &text)
             } else if starts("/*", at: at) {
@@ -156,11 +165,30 @@ extension SwiftText {
     static func occurrences(of token: String, in bytes: [UInt8]) -> [Int] {
         let wanted = Array(token.utf8)
         guard let first = wanted.first, let last = wanted.last, bytes.count >= wanted.count else { return [] }
-        return (0...bytes.count - wanted.count).filter { start in
-            guard bytes[start] == first, bytes[start...].starts(with: wanted) else { return false }
+        var found: [Int] = []
+        var from = 0
+        while let start = place(of: wanted, in: bytes, from: from) {
+            from = start + 1
             let end = start + wanted.count
-            if isWordByte(first), start > 0, isWordByte(bytes[start - 1]) { return false }
-            return !(isWordByte(last) && end < bytes.count && isWordByte(bytes[end]))
+            if isWordByte(first), start > 0, isWordByte(bytes[start - 1]) { continue }
+            if isWordByte(last), end < bytes.count, isWordByte(bytes[end]) { continue }
+            found.append(start)
+        }
+        return found
+    }
+
+    /// Where `wanted` stands next: every rule looks through the whole repository, so the C library looks.
+    private static func place(of wanted: [UInt8], in bytes: [UInt8], from: Int) -> Int? {
+        bytes.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, let first = wanted.first else { return nil }
+            var place = from
+            while place + wanted.count <= bytes.count,
+                let hit = memchr(start + place, Int32(first), bytes.count - wanted.count + 1 - place)
+            {
+                if memcmp(hit, wanted, wanted.count) == 0 { return UnsafeRawPointer(hit) - start }
+                place = UnsafeRawPointer(hit) - start + 1
+            }
+            return nil
         }
     }
 }

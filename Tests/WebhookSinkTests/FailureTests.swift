@@ -203,7 +203,7 @@ struct FailureTests {
     @Test func bytesBehindAnAnswerAreNoAnswerToTheNextRequest() async throws {
         let fixture = try SinkFixture(["concurrency": .integer(1)]) {
             $0.id == "shop-0"
-                ? .trickle("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 0) : .status(400)
+                ? .status(204, body: "HTTP/1.1 204 No Content\r\n\r\n") : .status(400)
         }
         let receipt = try await fixture.deliver((0..<2).map { SampleEvent($0, key: "a") })
         #expect(receipt.rejected.map(\.offset) == [1] && fixture.receiver.connectionCount == 2)
