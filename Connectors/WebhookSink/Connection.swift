@@ -190,9 +190,9 @@ private import Glibc
     }
 
     /// The request is at its end.
-    func finish() -> Delivery? {
+    func finish(at now: Instant) -> Delivery? {
         deadline = nil
-        idleSince = .now
+        idleSince = now
         return delivery.take()
     }
 

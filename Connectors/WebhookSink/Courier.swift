@@ -99,8 +99,9 @@ final class Courier {
 
     /// Settles what came back, and sends what may go.
     private func work() throws(ConnectorFailure) {
+        let arrival = ContinuousClock.now
         while let end = client.popEnd() {
-            if !hasFailed { settle(end.delivery, end.outcome) }
+            if !hasFailed { settle(end.delivery, end.outcome, arrival) }
         }
         if hasFailed { return }
         // Not after each: what has come back and is not settled may have failed before.
@@ -247,28 +248,36 @@ final class Courier {
 
     /// The next request; nil when its records turned out to be rejected.
     private func nextDelivery() throws(ConnectorFailure) -> Delivery? {
-        var byteCount = 2
+        guard let ticket = schedule.take(), let item = items[ticket] else { return nil }
+        if holds.holds(item.record, of: item.batch, number: item.number) {
+            let behind = RejectedRecord.behind(item.record)
+            reject([ticket], (behind.code, behind.message))
+            return nil
+        }
+        let first = RequestWriter.Part(ticket: ticket, batch: item.batch, record: item.record)
+        let delivery =
+            try batchRecordsMax > 1
+            ? writer.delivery(ofBatch: first, followers(of: first)) : writer.delivery(of: first)
+        guard delivery.body.count <= settings.requestBytesMax else {
+            reject(delivery.tickets, WebhookFailure.tooLarge(delivery.body.count, settings.requestBytesMax))
+            return nil
+        }
+        return delivery
+    }
+
+    /// The records that go with one in the same request.
+    private func followers(of first: RequestWriter.Part) -> [RequestWriter.Part] {
+        var byteCount = 3 + Int(first.record.payload.length)
         let bytesMax = min(settings.batchBytesMax, settings.requestBytesMax)
-        let tickets = schedule.take(upTo: batchRecordsMax) { [items, holds] ticket in
+        if byteCount > bytesMax { return [] }
+        let tickets = schedule.takeFollowers(of: first.ticket, upTo: batchRecordsMax - 1) { [items, holds] ticket in
             guard let item = items[ticket] else { return false }
             byteCount += Int(item.record.payload.length) + 1
             return byteCount <= bytesMax && !holds.holds(item.record, of: item.batch, number: item.number)
         }
-        guard let tickets, let first = tickets.first, let item = items[first] else { return nil }
-        if holds.holds(item.record, of: item.batch, number: item.number) {
-            let behind = RejectedRecord.behind(item.record)
-            reject([first], (behind.code, behind.message))
-            return nil
-        }
-        let parts = tickets.compactMap { ticket in
+        return tickets.compactMap { ticket in
             items[ticket].map { RequestWriter.Part(ticket: ticket, batch: $0.batch, record: $0.record) }
         }
-        guard let delivery = try writer.delivery(of: parts) else { return nil }
-        guard delivery.body.count <= settings.requestBytesMax else {
-            reject(tickets, WebhookFailure.tooLarge(delivery.body.count, settings.requestBytesMax))
-            return nil
-        }
-        return delivery
     }
 
     private func send(_ delivery: Delivery, _ now: Instant) throws(ConnectorFailure) {
@@ -279,12 +288,12 @@ final class Courier {
 
     // MARK: Settling
 
-    private func settle(_ delivery: Delivery, _ outcome: Outcome) {
+    private func settle(_ delivery: Delivery, _ outcome: Outcome, _ now: Instant) {
         if outcome.status > 0 { Self.answered.reached() }
-        let now = ContinuousClock.now
         switch WebhookFailure.verdict(outcome, origin: settings.url.origin) {
         case .accepted:
-            finish(delivery.tickets, rejected: nil)
+            finish(delivery.ticket, rejected: nil)
+            for ticket in delivery.followers { finish(ticket, rejected: nil) }
             batchRecordsMax = min(batchRecordsMax * 2, settings.mode == .batch ? settings.batchRecordsMax : 1)
             works(now)
         case .rejected(let code, let message):
@@ -311,7 +320,7 @@ final class Courier {
     private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
         delivery.failureCount += 1
         let hasOpened = circuit.failed(
-            delivery.tickets.first ?? 0, at: now, pause: pause, random: .random(in: 0...1, using: &random))
+            delivery.ticket, at: now, pause: pause, random: .random(in: 0...1, using: &random))
         defer {
             if hasOpened || delivery.failureCount >= Self.reportedFailures || toldAt != nil { tell(failure, now) }
         }
@@ -334,11 +343,11 @@ final class Courier {
     /// A request was refused for good. Of several events the first half is sent by itself, until the one is found that
     /// is refused.
     private func refused(_ delivery: Delivery, _ code: String, _ message: String) {
-        guard delivery.tickets.count > 1 else {
+        guard !delivery.followers.isEmpty else {
             reject(delivery.tickets, (code, message))
             return
         }
-        batchRecordsMax = max(delivery.tickets.count / 2, 1)
+        batchRecordsMax = max((delivery.followers.count + 1) / 2, 1)
         schedule.giveBack(delivery.tickets)
     }
 
@@ -346,14 +355,12 @@ final class Courier {
         for ticket in tickets {
             if let item = items[ticket] { holds.insert(item.record, of: item.batch) }
         }
-        finish(tickets, rejected: reason)
+        for ticket in tickets { finish(ticket, rejected: reason) }
     }
 
-    private func finish(_ tickets: [Int], rejected reason: (code: String, message: String)?) {
-        for ticket in tickets {
-            if let item = items[ticket] { window.finish(item.number, rejected: reason) }
-            items[ticket] = nil
-        }
-        schedule.finish(tickets)
+    private func finish(_ ticket: Ticket, rejected reason: (code: String, message: String)?) {
+        if let item = items[ticket] { window.finish(item.number, rejected: reason) }
+        items[ticket] = nil
+        schedule.finish(ticket)
     }
 }

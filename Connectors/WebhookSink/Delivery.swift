@@ -3,10 +3,11 @@ internal import ConnectorKit
 
 /// A request from its first attempt to its end. Its body and id never change.
 final class Delivery {
-    /// The records in it, in the order of their lane.
-    let tickets: [LaneSchedule.Ticket]
+    /// The first record in it, and those of its lane that follow it there.
+    let ticket: LaneSchedule.Ticket
+    let followers: [LaneSchedule.Ticket]
     /// Its `webhook-id`.
-    let id: [UInt8]
+    let id: RequestID
     /// What the body lies in.
     let content: FrozenBytes
     /// Where the body lies.
@@ -21,12 +22,17 @@ final class Delivery {
     var notBefore: ContinuousClock.Instant?
 
     init(
-        tickets: [LaneSchedule.Ticket], id: [UInt8], content: FrozenBytes, body: Range<Int>, headers: [[UInt8]] = []
+        _ ticket: LaneSchedule.Ticket, _ followers: [LaneSchedule.Ticket] = [], id: RequestID, content: FrozenBytes,
+        body: Range<Int>, headers: [[UInt8]] = []
     ) {
-        self.tickets = tickets
+        self.ticket = ticket
+        self.followers = followers
         self.id = id
         self.content = content
         self.body = body
         self.headers = headers
     }
+
+    /// All records in it, in the order of their lane.
+    var tickets: [LaneSchedule.Ticket] { [ticket] + followers }
 }

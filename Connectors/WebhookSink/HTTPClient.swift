@@ -29,6 +29,8 @@ private import Glibc
     /// How many libcurl is making.
     private var connectingCount = 0
     private var ends = Queue<End>()
+    /// What time it was when something last happened.
+    private var now = Instant.now
     /// No request must be at its end before; nil when none is on its way.
     private(set) var nextDeadline: Instant?
 
@@ -64,6 +66,7 @@ private import Glibc
 
     /// Sends a request. How it ended is in ``popEnd()`` later.
     func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
+        self.now = now
         let connection = try freeConnection()
         let deadline = now + settings.timeout
         try connection.begin(delivery, head, timestamp: time(nil), deadline: deadline)
@@ -89,11 +92,14 @@ private import Glibc
             unsafe curl_multi_poll(multi, &others, 1, pause, nil)
             goOnConnecting()
         }
-        poller.wait(milliseconds: connectingCount > 0 ? 0 : pause) { ready in
+        let readyCount = poller.wait(milliseconds: connectingCount > 0 ? 0 : pause)
+        now = .now
+        for number in 0..<readyCount {
+            guard let ready = poller.ready(number) else { continue }
             let place = Int(ready.token & 0xFFFF_FFFF)
             // What was closed since may be told once more.
             guard place < connections.count, connections[place].token == ready.token, connections[place].socket >= 0
-            else { return }
+            else { continue }
             goOn(connections[place], ready)
         }
         endLate()
@@ -132,7 +138,7 @@ private import Glibc
     }
 
     private func end(_ connection: Connection, _ outcome: Outcome) {
-        let delivery = connection.finish()
+        let delivery = connection.finish(at: now)
         if outcome.isReusable {
             idle.append(connection.place)
         } else {
@@ -144,9 +150,7 @@ private import Glibc
 
     /// Ends requests that took too long.
     private func endLate() {
-        guard let earliest = nextDeadline else { return }
-        let now = Instant.now
-        if now < earliest { return }
+        guard let earliest = nextDeadline, earliest <= now else { return }
         nextDeadline = nil
         for connection in connections {
             guard let deadline = connection.deadline else { continue }

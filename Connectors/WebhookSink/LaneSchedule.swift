@@ -92,14 +92,17 @@ struct LaneSchedule {
         gates[topic].insideStandForTopic = waiting[ticket].standsForTopic
     }
 
-    /// Takes a record that may go for a request, and records of its lane that may follow it in the same request, as
-    /// long as `accepts` takes them; it is asked about the first one too, which is taken in any case. Nil when none may
-    /// go.
-    mutating func take(upTo count: Int, accepts: (Ticket) -> Bool) -> [Ticket]? {
-        guard let first = ready.popFirst() else { return nil }
-        waiting[first].isTaken = true
-        var taken = [first]
-        guard accepts(first), count > 1 else { return taken }
+    /// Takes a record that may go for a request. Nil when none may go.
+    mutating func take() -> Ticket? {
+        guard let ticket = ready.popFirst() else { return nil }
+        waiting[ticket].isTaken = true
+        return ticket
+    }
+
+    /// Takes up to `count` records of the lane of a taken one that may follow it in the same request, as long as
+    /// `accepts` takes them.
+    mutating func takeFollowers(of first: Ticket, upTo count: Int, accepts: (Ticket) -> Bool) -> [Ticket] {
+        var taken: [Ticket] = []
         let lane = lanes[waiting[first].lane]
         var place = 1
         while taken.count < count, place < lane.count {
@@ -121,15 +124,13 @@ struct LaneSchedule {
         }
     }
 
-    /// Records of a request are done, in their order; others may go now.
-    mutating func finish(_ tickets: some Sequence<Ticket>) {
-        for ticket in tickets {
-            let item = waiting[ticket]
-            leave(item.lane)
-            if item.otherLane >= 0 { leave(item.otherLane) }
-            leaveTopic(item.topic)
-            free.append(ticket)
-        }
+    /// A record is done, of a request the first one first; others may go now.
+    mutating func finish(_ ticket: Ticket) {
+        let item = waiting[ticket]
+        leave(item.lane)
+        if item.otherLane >= 0 { leave(item.otherLane) }
+        leaveTopic(item.topic)
+        free.append(ticket)
     }
 
     /// The first record of a lane is done.

@@ -20,6 +20,7 @@ private import Glibc
     let waker: Waker
 
     private let events: UnsafeMutableBufferPointer<epoll_event>
+    private var readyCount = 0
     private static let eventsMax = 256
 
     init() throws(ConnectorFailure) {
@@ -56,16 +57,21 @@ private import Glibc
         unsafe epoll_ctl(descriptor, what, socket, &event)
     }
 
-    /// Waits until something is ready, somebody wakes it or so many milliseconds are over; `body` is called with each
-    /// connection that is ready.
-    func wait(milliseconds: Int32, _ body: (Ready) -> Void) {
-        let count = unsafe epoll_wait(descriptor, events.baseAddress, Int32(Self.eventsMax), milliseconds)
-        for place in 0..<max(Int(count), 0) {
-            let (token, flags) = unsafe (events[place].data.u64, events[place].events)
-            if token == .max { continue }
-            let receives = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
-            body(Ready(token: token, canSend: flags & EPOLLOUT.rawValue != 0, canReceive: flags & receives != 0))
-        }
+    /// Waits until something is ready, somebody wakes it or so many milliseconds are over. Gives how many things there
+    /// are for ``ready(_:)``.
+    func wait(milliseconds: Int32) -> Int {
+        readyCount = max(
+            unsafe Int(epoll_wait(descriptor, events.baseAddress, Int32(Self.eventsMax), milliseconds)), 0)
+        return readyCount
+    }
+
+    /// A connection that was ready at the last wait; nil for a call of ``Waker/wake()``.
+    func ready(_ place: Int) -> Ready? {
+        guard place < readyCount else { return nil }
+        let (token, flags) = unsafe (events[place].data.u64, events[place].events)
+        if token == .max { return nil }
+        let receives = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
+        return Ready(token: token, canSend: flags & EPOLLOUT.rawValue != 0, canReceive: flags & receives != 0)
     }
 }
 

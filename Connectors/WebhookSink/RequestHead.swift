@@ -44,7 +44,9 @@ final class RequestHead {
     func append(_ delivery: Delivery, timestamp: Int, to output: inout OutputBuffer) throws(ConnectorFailure) {
         output.append(start)
         output.append("webhook-id: ")
-        output.append(delivery.id)
+        signed.removeAll()
+        try delivery.id.append(to: &signed)
+        output.append(contentsOf: signed)
         output.append("\r\nwebhook-timestamp: ")
         output.append(decimal: timestamp)
         for header in delivery.headers {
@@ -53,8 +55,6 @@ final class RequestHead {
             for byte in header { output.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
         }
         if !signer.isEmpty {
-            signed.removeAll()
-            signed.append(delivery.id)
             signed.append(UInt8(ascii: "."))
             signed.append(decimal: timestamp)
             signed.append(UInt8(ascii: "."))

@@ -54,7 +54,13 @@ extension OutputBuffer {
     /// Appends bytes as base64 (RFC 4648, section 4) with padding.
     public mutating func append(base64 span: RawSpan) {
         reserve((span.byteCount + 2) / 3 * 4)
-        var reader = ByteReader(span)
+        var place = 0
+        while place &+ 8 <= span.byteCount {
+            let word = unsafe span.unsafeLoadUnaligned(fromUncheckedByteOffset: place, as: UInt64.self)
+            store(base64Digits(of: UInt64(bigEndian: word) &>> 16).bigEndian)
+            place &+= 6
+        }
+        var reader = ByteReader(span.extracting(place..<span.byteCount))
         while reader.remaining >= 3 {
             guard let a = reader.byte(), let b = reader.byte(), let c = reader.byte() else { return }
             append(base64Group: UInt32(a) << 16 | UInt32(b) << 8 | UInt32(c))
@@ -114,14 +120,7 @@ extension OutputBuffer {
 
     @inline(__always)
     private mutating func append(base64Group group: UInt32) {
-        var word: UInt32 = 0
-        var place: UInt32 = 0
-        while place < 4 {
-            let digit = base64Digit(UInt8(truncatingIfNeeded: group &>> (18 &- 6 &* place)) & 63)
-            word |= UInt32(digit) &<< (place &* 8)
-            place &+= 1
-        }
-        store(word.littleEndian)
+        store(UInt32(truncatingIfNeeded: base64Digits(of: UInt64(group))).bigEndian)
     }
 }
 
@@ -147,13 +146,18 @@ func hexValue(_ digit: UInt8) -> UInt8 {
     }
 }
 
+/// The eight digits of base64 of the lower 48 bits, the first in the upper byte: groups of six bits are spread to bytes,
+/// and each gets the distance to its digit, which changes at 26 (`a`), 52 (`0`), 62 (`+`) and 63 (`/`).
 @inline(__always)
-private func base64Digit(_ value: UInt8) -> UInt8 {
-    switch value {
-    case 0..<26: 65 &+ value
-    case 26..<52: 71 &+ value
-    case 52..<62: value &- 4
-    case 62: 43
-    default: 47
-    }
+private func base64Digits(of bits: UInt64) -> UInt64 {
+    var word = (bits &>> 24) &<< 32 | bits & 0xFF_FFFF
+    word = (word & 0x00FF_F000_00FF_F000) &<< 4 | word & 0x0000_0FFF_0000_0FFF
+    word = (word & 0x0FC0_0FC0_0FC0_0FC0) &<< 2 | word & 0x003F_003F_003F_003F
+    let one: UInt64 = 0x0101_0101_0101_0101
+    // The upper bit of a byte is set where its value is not less than the limit.
+    let from26 = ((word &+ one &* (128 - 26)) &>> 7) & one
+    let from52 = ((word &+ one &* (128 - 52)) &>> 7) & one
+    let from62 = ((word &+ one &* (128 - 62)) &>> 7) & one
+    let from63 = ((word &+ one &* (128 - 63)) &>> 7) & one
+    return word &+ one &* 65 &+ from26 &* 6 &- from52 &* 75 &- from62 &* 15 &+ from63 &* 3
 }

@@ -15,7 +15,10 @@ struct ConnectionReuseTests {
         for number in 0..<3 {
             let content = FrozenBytes(copying: Array("{}".utf8).rawBytes)
             try client.send(
-                Delivery(tickets: [], id: Array("event-\(number)".utf8), content: content, body: 0..<2), at: .now)
+                Delivery(
+                    0, id: .made(FrozenBytes(copying: Array("event-\(number)".utf8).rawBytes)), content: content,
+                    body: 0..<2),
+                at: .now)
             var end: HTTPClient.End?
             while end == nil {
                 client.wait(milliseconds: 100)
