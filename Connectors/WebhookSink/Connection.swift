@@ -170,7 +170,7 @@ private import Glibc
 
     /// Takes a request, which is sent once there is a connection.
     func begin(
-        _ delivery: Delivery, _ head: RequestHead, timestamp: Int, deadline: Instant
+        _ delivery: Delivery, _ head: inout RequestHead, timestamp: Int, deadline: Instant
     ) throws(ConnectorFailure) {
         self.delivery = delivery
         self.deadline = deadline

@@ -4,8 +4,9 @@ internal import ConnectorKit
 
 /// Sends requests: the one thread that has the connections, with many requests on their way.
 ///
-/// Everything in here belongs to that thread; see ``Mailbox`` for what others see.
-final class Courier {
+/// Everything in here belongs to that thread; see ``Mailbox`` for what others see. It has one owner, so that nothing is
+/// asked per request about who else has it.
+struct Courier: ~Copyable {
     typealias Instant = ContinuousClock.Instant
     private typealias Ticket = LaneSchedule.Ticket
 
@@ -28,7 +29,7 @@ final class Courier {
 
     private let settings: WebhookSettings
     private let mailbox: Mailbox
-    private let client: HTTPClient
+    private var client: HTTPClient
     private let writer: RequestWriter
     private var random = SystemRandomNumberGenerator()
 
@@ -80,7 +81,7 @@ final class Courier {
     }
 
     /// Works until the mailbox is closed.
-    func run() {
+    mutating func run() {
         mailbox.begins(client.waker)
         while true {
             let orders = mailbox.collect()
@@ -98,7 +99,7 @@ final class Courier {
     }
 
     /// Settles what came back, and sends what may go.
-    private func work() throws(ConnectorFailure) {
+    private mutating func work() throws(ConnectorFailure) {
         let arrival = ContinuousClock.now
         while let end = client.popEnd() {
             if !hasFailed { settle(end.delivery, end.outcome, arrival) }
@@ -122,7 +123,7 @@ final class Courier {
         }
     }
 
-    private func publish() {
+    private mutating func publish() {
         holds.forget(before: window.firstNumber)
         mailbox.publish(
             .init(
@@ -131,14 +132,14 @@ final class Courier {
             rejected: window.takeRejected(), at: .now)
     }
 
-    private func fail(_ failure: ConnectorFailure) {
+    private mutating func fail(_ failure: ConnectorFailure) {
         hasFailed = true
         mailbox.fail(failure)
     }
 
     /// Waits until something happens on a connection, somebody puts something in the mailbox, or it is time for
     /// something.
-    private func wait(until deadline: Instant?) {
+    private mutating func wait(until deadline: Instant?) {
         let now = ContinuousClock.now
         var end = now + Self.sleep
         if let deadline { end = min(end, deadline) }
@@ -157,14 +158,14 @@ final class Courier {
 
     // MARK: Taking records
 
-    private func add(_ letter: Mailbox.Letter) {
+    private mutating func add(_ letter: Mailbox.Letter) {
         pending.append(PendingBatch(letter: letter))
         pendingCount += letter.batch.records.count
         pendingBytes += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
     }
 
     /// Takes records as long as the window has room: what is in it may be sent, and comes again after a crash.
-    private func fillWindow() throws(ConnectorFailure) {
+    private mutating func fillWindow() throws(ConnectorFailure) {
         while let first = pending.first {
             let batch = first.letter.batch
             let numbers = first.topics ?? begin(first.letter)
@@ -192,13 +193,13 @@ final class Courier {
             && window.byteCount < settings.windowBytesMax
     }
 
-    private func begin(_ letter: Mailbox.Letter) -> [Int] {
+    private mutating func begin(_ letter: Mailbox.Letter) -> [Int] {
         holds.took(window.nextNumber, knowing: letter.namedRejections)
         if topics.count > Self.topicsMax { forgetTopics() }
-        return letter.batch.topics.map(topicNumber)
+        return letter.batch.topics.map { topicNumber($0) }
     }
 
-    private func take(_ record: Record, of batch: RecordBatch, _ topics: [Int]) throws(ConnectorFailure) {
+    private mutating func take(_ record: Record, of batch: RecordBatch, _ topics: [Int]) throws(ConnectorFailure) {
         let end = Int(record.payload.offset) + Int(record.payload.length)
         guard Int(record.topic) < topics.count, end <= batch.body.count else { throw WebhookFailure.badBatch }
         let topic = topics[Int(record.topic)]
@@ -212,7 +213,7 @@ final class Courier {
         if ticket == items.count { items.append(item) } else { items[ticket] = item }
     }
 
-    private func topicNumber(_ topic: Topic) -> Int {
+    private mutating func topicNumber(_ topic: Topic) -> Int {
         if let number = topics[topic] { return number }
         let number = schedule.addTopic()
         topics[topic] = number
@@ -220,7 +221,7 @@ final class Courier {
     }
 
     /// Numbers of topics are given anew once nothing is on its way; until then they only grow.
-    private func forgetTopics() {
+    private mutating func forgetTopics() {
         guard window.count == 0 else { return }
         topics.removeAll()
         schedule.removeTopics()
@@ -228,7 +229,7 @@ final class Courier {
 
     // MARK: Sending
 
-    private func sendWaiting(_ now: Instant) throws(ConnectorFailure) {
+    private mutating func sendWaiting(_ now: Instant) throws(ConnectorFailure) {
         var place = 0
         while place < waiting.count, circuit.admits(at: now) {
             if let due = waiting[place].notBefore, due > now {
@@ -239,7 +240,7 @@ final class Courier {
         }
     }
 
-    private func sendReady(_ now: Instant) throws(ConnectorFailure) {
+    private mutating func sendReady(_ now: Instant) throws(ConnectorFailure) {
         while schedule.hasReady, circuit.admits(at: now) {
             guard let delivery = try nextDelivery() else { continue }
             try send(delivery, now)
@@ -247,7 +248,7 @@ final class Courier {
     }
 
     /// The next request; nil when its records turned out to be rejected.
-    private func nextDelivery() throws(ConnectorFailure) -> Delivery? {
+    private mutating func nextDelivery() throws(ConnectorFailure) -> Delivery? {
         guard let ticket = schedule.take(), let item = items[ticket] else { return nil }
         if holds.holds(item.record, of: item.batch, number: item.number) {
             let behind = RejectedRecord.behind(item.record)
@@ -266,7 +267,7 @@ final class Courier {
     }
 
     /// The records that go with one in the same request.
-    private func followers(of first: RequestWriter.Part) -> [RequestWriter.Part] {
+    private mutating func followers(of first: RequestWriter.Part) -> [RequestWriter.Part] {
         var byteCount = 3 + Int(first.record.payload.length)
         let bytesMax = min(settings.batchBytesMax, settings.requestBytesMax)
         if byteCount > bytesMax { return [] }
@@ -280,7 +281,7 @@ final class Courier {
         }
     }
 
-    private func send(_ delivery: Delivery, _ now: Instant) throws(ConnectorFailure) {
+    private mutating func send(_ delivery: Delivery, _ now: Instant) throws(ConnectorFailure) {
         delivery.firstAttempt = delivery.firstAttempt ?? now
         try client.send(delivery, at: now)
         circuit.sends()
@@ -288,7 +289,7 @@ final class Courier {
 
     // MARK: Settling
 
-    private func settle(_ delivery: Delivery, _ outcome: Outcome, _ now: Instant) {
+    private mutating func settle(_ delivery: Delivery, _ outcome: Outcome, _ now: Instant) {
         if outcome.status > 0 { Self.answered.reached() }
         switch WebhookFailure.verdict(outcome, origin: settings.url.origin) {
         case .accepted:
@@ -306,7 +307,7 @@ final class Courier {
     }
 
     /// The endpoint takes requests: what waits because it did not need not wait any longer.
-    private func works(_ now: Instant) {
+    private mutating func works(_ now: Instant) {
         if circuit.succeeded() {
             for delivery in waiting { delivery.notBefore = now }
         }
@@ -317,7 +318,7 @@ final class Courier {
         !waiting.isEmpty || client.deliveries.contains { $0.failureCount > 0 }
     }
 
-    private func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
+    private mutating func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
         delivery.failureCount += 1
         let hasOpened = circuit.failed(
             delivery.ticket, at: now, pause: pause, random: .random(in: 0...1, using: &random))
@@ -334,7 +335,7 @@ final class Courier {
     }
 
     /// Tells the pipeline that requests fail, now and then until all of them are at their end.
-    private func tell(_ failure: ConnectorFailure, _ now: Instant) {
+    private mutating func tell(_ failure: ConnectorFailure, _ now: Instant) {
         if let toldAt, now - toldAt < Self.reportInterval { return }
         toldAt = now
         report(failure, nextAttempt(now).map { max($0 - now, .zero) })
@@ -342,7 +343,7 @@ final class Courier {
 
     /// A request was refused for good. Of several events the first half is sent by itself, until the one is found that
     /// is refused.
-    private func refused(_ delivery: Delivery, _ code: String, _ message: String) {
+    private mutating func refused(_ delivery: Delivery, _ code: String, _ message: String) {
         guard !delivery.followers.isEmpty else {
             reject(delivery.tickets, (code, message))
             return
@@ -351,14 +352,14 @@ final class Courier {
         schedule.giveBack(delivery.tickets)
     }
 
-    private func reject(_ tickets: [Int], _ reason: (code: String, message: String)) {
+    private mutating func reject(_ tickets: [Int], _ reason: (code: String, message: String)) {
         for ticket in tickets {
             if let item = items[ticket] { holds.insert(item.record, of: item.batch) }
         }
         for ticket in tickets { finish(ticket, rejected: reason) }
     }
 
-    private func finish(_ ticket: Ticket, rejected reason: (code: String, message: String)?) {
+    private mutating func finish(_ ticket: Ticket, rejected reason: (code: String, message: String)?) {
         if let item = items[ticket] { window.finish(item.number, rejected: reason) }
         items[ticket] = nil
         schedule.finish(ticket)

@@ -6,7 +6,7 @@ private import Glibc
 ///
 /// There are as many connections as requests were on their way at once. libcurl's multi interface makes them, see
 /// libcurl-multi(3); it has nothing to do while they work.
-@safe final class HTTPClient {
+@safe struct HTTPClient: ~Copyable {
     typealias Instant = ContinuousClock.Instant
 
     /// A request that is at its end.
@@ -17,7 +17,7 @@ private import Glibc
 
     private let settings: WebhookSettings
     private let idleMax: Duration
-    private let head: RequestHead
+    private var head: RequestHead
     private let poller: Poller
     private let multi: UnsafeMutableRawPointer
     private let buffer: UnsafeMutableRawBufferPointer
@@ -43,12 +43,14 @@ private import Glibc
     init(
         _ settings: WebhookSettings, contentType: String?, idleMax: Duration = .seconds(118)
     ) throws(ConnectorFailure) {
-        self.idleMax = idleMax
-        head = try RequestHead(settings, contentType: contentType)
-        poller = try Poller()
+        let head = try RequestHead(settings, contentType: contentType)
+        let poller = try Poller()
         guard let multi = unsafe curl_multi_init() else { throw WebhookFailure.client("begin") }
+        self.head = head
+        self.poller = poller
         unsafe self.multi = multi
         self.settings = settings
+        self.idleMax = idleMax
         unsafe buffer = .allocate(byteCount: Self.bufferBytes, alignment: 16)
     }
 
@@ -65,11 +67,11 @@ private import Glibc
     var deliveries: some Sequence<Delivery> { connections.lazy.compactMap(\.delivery) }
 
     /// Sends a request. How it ended is in ``popEnd()`` later.
-    func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
+    mutating func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
         self.now = now
         let connection = try freeConnection()
         let deadline = now + settings.timeout
-        try connection.begin(delivery, head, timestamp: time(nil), deadline: deadline)
+        try connection.begin(delivery, &head, timestamp: time(nil), deadline: deadline)
         nextDeadline = nextDeadline ?? deadline
         if connection.socket >= 0, connection.idleSince + idleMax > now {
             proceed(connection, unsafe connection.send(buffer))
@@ -80,11 +82,11 @@ private import Glibc
     }
 
     /// The next request that is at its end.
-    func popEnd() -> End? { ends.popFirst() }
+    mutating func popEnd() -> End? { ends.popFirst() }
 
     /// Waits until something happens, somebody calls the waker or so many milliseconds are over, and goes on with what
     /// is on its way.
-    func wait(milliseconds: Int32) {
+    mutating func wait(milliseconds: Int32) {
         if connectingCount > 0 { goOnConnecting() }
         let pause = ends.isEmpty ? milliseconds : 0
         if connectingCount > 0 {
@@ -105,7 +107,7 @@ private import Glibc
         endLate()
     }
 
-    private func goOn(_ connection: Connection, _ ready: Poller.Ready) {
+    private mutating func goOn(_ connection: Connection, _ ready: Poller.Ready) {
         if connection.delivery == nil {
             // Nothing was asked: the endpoint ends the connection, or something is wrong with it.
             if case .waits = unsafe connection.receive(buffer) { return }
@@ -122,7 +124,7 @@ private import Glibc
         if ready.canSend { proceed(connection, unsafe connection.send(buffer)) }
     }
 
-    private func proceed(_ connection: Connection, _ step: Connection.Step) {
+    private mutating func proceed(_ connection: Connection, _ step: Connection.Step) {
         switch step {
         case .waits:
             let isSending = !connection.isSent
@@ -137,7 +139,7 @@ private import Glibc
         }
     }
 
-    private func end(_ connection: Connection, _ outcome: Outcome) {
+    private mutating func end(_ connection: Connection, _ outcome: Outcome) {
         let delivery = connection.finish(at: now)
         if outcome.isReusable {
             idle.append(connection.place)
@@ -149,7 +151,7 @@ private import Glibc
     }
 
     /// Ends requests that took too long.
-    private func endLate() {
+    private mutating func endLate() {
         guard let earliest = nextDeadline, earliest <= now else { return }
         nextDeadline = nil
         for connection in connections {
@@ -164,14 +166,14 @@ private import Glibc
 
     // MARK: Connections
 
-    private func freeConnection() throws(ConnectorFailure) -> Connection {
+    private mutating func freeConnection() throws(ConnectorFailure) -> Connection {
         if let place = idle.popLast() ?? closed.popLast() { return connections[place] }
         let connection = try Connection(settings, place: connections.count)
         connections.append(connection)
         return connection
     }
 
-    private func connect(_ connection: Connection) {
+    private mutating func connect(_ connection: Connection) {
         connection.willConnect()
         connectingCount += 1
         guard unsafe curl_multi_add_handle(multi, connection.handle) == CURLM_OK else {
@@ -180,13 +182,13 @@ private import Glibc
         }
     }
 
-    private func close(_ connection: Connection) {
+    private mutating func close(_ connection: Connection) {
         if connection.isConnecting { connectingCount -= 1 }
         connection.willClose()
         unsafe curl_multi_remove_handle(multi, connection.handle)
     }
 
-    private func goOnConnecting() {
+    private mutating func goOnConnecting() {
         var running: Int32 = 0
         unsafe curl_multi_perform(multi, &running)
         var left: Int32 = 0

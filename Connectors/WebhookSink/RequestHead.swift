@@ -2,7 +2,7 @@ internal import ByteKit
 internal import ConnectorKit
 
 /// Writes the heads of requests, as HTTP/1.1 has them (RFC 9112): what all have in common is made once.
-final class RequestHead {
+struct RequestHead: ~Copyable {
     private let signer: Signer
     /// The request line and the headers that all requests have.
     private let start: [UInt8]
@@ -41,7 +41,7 @@ final class RequestHead {
     }
 
     /// Appends the head of an attempt: with the time of it, and signatures made anew.
-    func append(_ delivery: Delivery, timestamp: Int, to output: inout OutputBuffer) throws(ConnectorFailure) {
+    mutating func append(_ delivery: Delivery, timestamp: Int, to output: inout OutputBuffer) throws(ConnectorFailure) {
         output.append(start)
         output.append("webhook-id: ")
         signed.removeAll()

@@ -44,7 +44,7 @@ package actor WebhookSink: EventSink {
         startThread(name: "webhook") { [settings, contentType] in
             Self.blockBrokenPipeSignal()
             do throws(ConnectorFailure) {
-                let courier = try Courier(settings, contentType: contentType, mailbox: mailbox, context)
+                var courier = try Courier(settings, contentType: contentType, mailbox: mailbox, context)
                 courier.run()
             } catch {
                 mailbox.fail(error)

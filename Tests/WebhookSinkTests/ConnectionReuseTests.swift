@@ -3,14 +3,14 @@ import ProgramTesting
 import Testing
 
 @testable import WebhookSink
-@testable import class WebhookSink.HTTPClient
+@testable import struct WebhookSink.HTTPClient
 
 /// Connections that are kept between requests.
 struct ConnectionReuseTests {
     @Test(arguments: [(Duration.zero, 3), (.seconds(600), 1)])
     func aConnectionThatWasLeftForLongIsMadeAnew(idleMax: Duration, connectionCount: Int) throws {
         let receiver = try HTTPReceiver { _ in .status(204) }
-        let client = try HTTPClient(
+        var client = try HTTPClient(
             SinkFixture.settings(receiver.port), contentType: "application/json", idleMax: idleMax)
         for number in 0..<3 {
             let content = FrozenBytes(copying: Array("{}".utf8).rawBytes)
