@@ -318,7 +318,8 @@ struct Courier: ~Copyable {
         !waiting.isEmpty || client.deliveries.contains { $0.failureCount > 0 }
     }
 
-    private mutating func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant) {
+    private mutating func failed(_ delivery: Delivery, _ failure: ConnectorFailure, _ pause: Duration?, _ now: Instant)
+    {
         delivery.failureCount += 1
         let hasOpened = circuit.failed(
             delivery.ticket, at: now, pause: pause, random: .random(in: 0...1, using: &random))
