@@ -133,9 +133,9 @@ let package = Package(
         .executableTarget(
             name: "Millrace",
             dependencies: [
-                "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI", "JSONSchema",
-                "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry", "Sensitivity",
-                "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", "WebhookSink",
+                "Broker", "ByteKit", "CLinux", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "HTTPAPI",
+                "JSONSchema", "JSONText", "Masking", "Outbox", "Pipeline", "PipelineConfiguration", "SchemaRegistry",
+                "Sensitivity", "Verification", "PostgresSource", "SQLiteSource", "FileSink", "NATSSink", "WebhookSink",
                 arguments, logging,
             ],
             swiftSettings: house),

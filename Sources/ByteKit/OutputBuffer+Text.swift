@@ -146,8 +146,8 @@ func hexValue(_ digit: UInt8) -> UInt8 {
     }
 }
 
-/// The eight digits of base64 of the lower 48 bits, the first in the upper byte: groups of six bits are spread to bytes,
-/// and each gets the distance to its digit, which changes at 26 (`a`), 52 (`0`), 62 (`+`) and 63 (`/`).
+/// The eight digits of base64 of the lower 48 bits, the first in the upper byte: groups of six bits are spread to
+/// bytes, and each gets the distance to its digit, which changes at 26 (`a`), 52 (`0`), 62 (`+`) and 63 (`/`).
 @inline(__always)
 private func base64Digits(of bits: UInt64) -> UInt64 {
     var word = (bits &>> 24) &<< 32 | bits & 0xFF_FFFF

@@ -1,6 +1,6 @@
-/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2) and renameat2(2), declared as glibc does
-   for 64 bits, and O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including their headers
-   would make their types those of this module. epoll(7) and eventfd(2) are nobody else's. */
+/* What Linux has beyond POSIX and Swift's Glibc leaves out: sync_file_range(2), renameat2(2) and mallopt(3), declared
+   as glibc does for 64 bits, and O_DIRECT of open(2), which has a value of its own on some kinds of processor. Including
+   their headers would make their types those of this module. epoll(7) and eventfd(2) are nobody else's. */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #if defined(__aarch64__) || defined(__arm__)
@@ -15,3 +15,5 @@ extern int sync_file_range(int descriptor, long offset, long count, unsigned int
 /* With RENAME_KEEP an existing file of the new name is an error (EEXIST) instead of lost. */
 enum { RENAME_KEEP = 1 };
 extern int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path, unsigned int flags);
+enum { MALLOC_TRIM_THRESHOLD = -1, MALLOC_MMAP_THRESHOLD = -3 };
+extern int mallopt(int parameter, int value);

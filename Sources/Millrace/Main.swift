@@ -12,6 +12,7 @@ enum Main {
     static func main() async {
         // A reader that went away (`millrace tail | head`) must be a failed write, not a signal.
         signal(SIGPIPE, SIG_IGN)
+        Allocator.keepBatches()
         do {
             var command = try MillraceCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }

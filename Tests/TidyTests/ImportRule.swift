@@ -38,8 +38,8 @@ enum ImportRule {
         "NATSSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CNATS"],
         "WebhookSink": ["ByteKit", "ChangeModel", "ConnectorKit", "CLibCrypto", "CLibCurl", "CLinux"],
         "Millrace": [
-            "Broker", "ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink", "HTTPAPI",
-            "JSONSchema", "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration",
+            "Broker", "ByteKit", "CLinux", "ChangeModel", "ConnectorKit", "EventFormat", "EventLog", "FileSink",
+            "HTTPAPI", "JSONSchema", "JSONText", "Masking", "NATSSink", "Outbox", "Pipeline", "PipelineConfiguration",
             "PostgresSource", "SQLiteSource",
             "SchemaRegistry", "Sensitivity", "Verification", "WebhookSink",
             "ArgumentParser", "Logging", "Foundation",
