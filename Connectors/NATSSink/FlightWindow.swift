@@ -159,19 +159,35 @@ struct FlightWindow {
     /// Notes that an entry was refused, and will be sent again.
     mutating func setWaiting(_ number: Int) { entries[number].standing = .waiting }
 
-    /// Moves the front behind everything that is stored or rejected.
+    /// Moves the front behind everything that is stored or rejected. An event that is several records stays until all
+    /// of them are: the cursor passes it whole, and after a restart its first records are known from the stream.
     mutating func advance() {
-        while let first = entries.first, first.standing == .stored || first.standing == .rejected {
-            let number = entries.start
-            durableBefore = record(number).offset &+ 1
-            if first.standing == .stored { durableSequence = max(durableSequence, first.sequence) }
-            if let rejection = pendingRejections.removeValue(forKey: number) { rejections.append(rejection) }
-            entries.removeFirst()
+        while let end = endOfDoneEvent {
+            durableBefore = record(entries.start).offset &+ 1
+            while entries.start < end, let first = entries.first {
+                if first.standing == .stored { durableSequence = max(durableSequence, first.sequence) }
+                if let rejection = pendingRejections.removeValue(forKey: entries.start) {
+                    rejections.append(rejection)
+                }
+                entries.removeFirst()
+            }
         }
         while let first = batches.first, first.end <= entries.start {
             durableBefore = max(durableBefore, first.records.nextOffset)
             batches.removeFirst()
         }
+    }
+
+    /// The number behind the first event's records when all of them are stored or rejected; nil when not.
+    private var endOfDoneEvent: Int? {
+        guard let batch = entries.first?.batch else { return nil }
+        let offset = record(entries.start).offset
+        var number = entries.start
+        while number < entries.end, entries[number].batch == batch, record(number).offset == offset {
+            guard entries[number].standing == .stored || entries[number].standing == .rejected else { return nil }
+            number += 1
+        }
+        return number
     }
 
     /// True while a rejection was not taken.

@@ -196,6 +196,18 @@ private import Glibc
         return delivery.take()
     }
 
+    /// True when nothing came since the last answer. What comes unasked must not be taken for the answer to the next
+    /// request; an endpoint that sends it later still cannot be told from one that answers.
+    var isSilent: Bool {
+        var byte: UInt8 = 0
+        if isPlain {
+            let count = unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+            return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)
+        }
+        var count = 0
+        return unsafe curl_easy_recv(handle, &byte, 1, &count) == CURLE_AGAIN
+    }
+
     /// True when all of the request is sent.
     var isSent: Bool { sentCount == request.count + bodyCount }
 

@@ -73,7 +73,7 @@ private import Glibc
         let deadline = now + settings.timeout
         try connection.begin(delivery, &head, timestamp: time(nil), deadline: deadline)
         nextDeadline = nextDeadline ?? deadline
-        if connection.socket >= 0, connection.idleSince + idleMax > now {
+        if connection.socket >= 0, connection.idleSince + idleMax > now, connection.isSilent {
             proceed(connection, unsafe connection.send(buffer))
         } else {
             if connection.socket >= 0 { close(connection) }

@@ -8,7 +8,13 @@ extension ChangeBatch {
     public func selecting(
         _ indices: [Int], checkpoint: SourceCheckpoint
     ) throws(ChangeBatchError) -> ChangeBatch {
-        var builder = ChangeBatchBuilder(capacity: min(body.count, 1 << 20))
+        var byteCount = 0
+        for index in indices {
+            let change = change(at: index)
+            byteCount += Int(change.before.length) + Int(change.after.length)
+        }
+        // What one change needs may be kept for long: it must not hold room for a whole batch.
+        var builder = ChangeBatchBuilder(capacity: min(byteCount + 256, 1 << 20))
         var transactionPlaces = [UInt32?](repeating: nil, count: transactionCount)
         var relationPlaces = [UInt32?](repeating: nil, count: relations.count)
         for index in indices {

@@ -14,7 +14,8 @@ extension DeliveryStage {
     mutating func readHolds(_ encoder: ClearedEncoder) async throws(ConnectorFailure) {
         holds.removeAll()
         var last: Int64 = 0
-        while let stored = try await log.deadLetter(of: subject, after: last) {
+        // There may be very many. One that stops delivers nothing any more, whatever it knows.
+        while !stop.isRequested, let stored = try await log.deadLetter(of: subject, after: last) {
             last = stored.id
             try hold(stored.letter, encoder)
         }
@@ -118,6 +119,7 @@ extension DeliveryStage {
     mutating func carryOut(
         _ request: OperatorRequest, _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> Ending? {
+        let start = ContinuousClock.now
         do throws(ConnectorFailure) {
             try await flush(&turn, encoder)
             switch request.action {
@@ -137,9 +139,18 @@ extension DeliveryStage {
             }
             return nil
         } catch {
-            desk.postpone(request)
+            if let trouble, patience.limit == nil, patience.isOver(for: trouble, since: start) {
+                desk.answer(request, RequestOutcome(isDone: false, text: Self.notNow(plan.name, error)))
+            } else {
+                desk.postpone(request)
+            }
             throw error
         }
+    }
+
+    private static func notNow(_ sink: String, _ failure: ConnectorFailure) -> String {
+        "sink \(sink) does not get on, so nothing else was given to it: [\(failure.code)] \(failure.message); "
+            + "ask again once it does"
     }
 
     /// Moves the cursor as somebody asked, while the sink is closed.
@@ -208,20 +219,20 @@ extension DeliveryStage {
         return course.outcome(of: plan.name)
     }
 
-    /// Has the sink take records and all that it took before. One that tries by itself is waited for as long as the
-    /// patience lasts.
+    /// Has the sink take records and all that it took before. One that tries by itself is not waited for for ever.
     private mutating func giveWhole(_ records: RecordBatch) async throws(ConnectorFailure) -> DeliveryReceipt {
-        guard let limit = patience.limit, let trouble, plan.sink.deliversByItself else {
-            return try await give(records, .required)
-        }
+        guard let trouble, plan.sink.deliversByItself else { return try await give(records, .required) }
+        let start = ContinuousClock.now
         let writing = Task { [plan, stop] in await Self.write(records, .required, to: plan.sink, stop) }
-        let watching = Task {
-            while !Task.isCancelled, !trouble.lasts(for: limit) { try? await Task.sleep(for: Self.idleInterval) }
+        let watching = Task { [patience] in
+            while !Task.isCancelled, !patience.isOver(for: trouble, since: start) {
+                try? await Task.sleep(for: Self.idleInterval)
+            }
             if !Task.isCancelled { writing.cancel() }
         }
         let written = await writing.value
         watching.cancel()
-        if case .failure = written, let failure = trouble.failure, trouble.lasts(for: limit) {
+        if case .failure = written, let failure = trouble.failure, patience.isOver(for: trouble, since: start) {
             patience.spend()
             throw failure
         }

@@ -39,6 +39,8 @@ package struct DeliveryStage {
     static let unflushedBytesMax = 32 << 20
     /// How many bytes of records are encoded at a time.
     static let batchBytesMax = 1 << 20
+    /// How many events that wait behind refused ones are remembered before the cursor passes them.
+    static let heldBackMax = 4096
     /// How long the log may be silent before the stage looks whether it should end.
     static let idleInterval = Duration.milliseconds(250)
     /// How often a stage whose sink does not work looks for requests.
@@ -164,6 +166,7 @@ package struct DeliveryStage {
             if let request = desk.next(for: plan.name) {
                 let ending = try await carryOut(request, &turn, encoder)
                 if let ending { return ending }
+                if stop.isRequested { break }
             }
             try await step(&turn, encoder)
             guard let end = end() else { continue }
@@ -208,7 +211,8 @@ package struct DeliveryStage {
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        guard !turn.isFull, let all = try await nextRecords(&turn, encoder) else {
+        let hasRoom = !turn.isFull && turn.heldBack.count < Self.heldBackMax
+        guard hasRoom, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
             try await attend(&turn, encoder)
             if turn.unflushedSince == nil { patience.gotOn() }

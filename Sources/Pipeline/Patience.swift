@@ -18,6 +18,16 @@ struct Patience: Sendable {
         return isSpent || ContinuousClock.now - failingSince >= limit
     }
 
+    /// True when a sink that tries by itself is not waited for any longer to do what somebody asked for at `start`. A
+    /// run that is to end waits as long as for everything; a service goes on with what else there is.
+    func isOver(for trouble: SinkTrouble, since start: ContinuousClock.Instant) -> Bool {
+        if let limit { return trouble.lasts(for: limit) }
+        return trouble.failure != nil && ContinuousClock.now - start >= Self.requestLimit
+    }
+
+    /// How long a service waits for a sink that does not get on.
+    private static let requestLimit = Duration.seconds(10)
+
     /// Something failed.
     mutating func failed() { failingSince = failingSince ?? .now }
 

@@ -105,18 +105,25 @@ package struct Pipeline: Sendable {
     /// A run that is to end has `patience`: capture that fails for so long without getting on fails for good, and so
     /// does a sink once everything is captured.
     package func run(untilCaughtUp: Bool, patience: Duration? = nil) async throws(ConnectorFailure) {
-        let patience = untilCaughtUp ? patience : nil
-        guard try await syncEarlierWork(patience) else { return }
-        let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
-        feedSlot.value = feed
-        // Stages are not cancelled with this task: what they wait for when they end would end at once, undone.
-        let stages = Task { await runStages(feed, untilCaughtUp, patience) }
+        // What runs is not cancelled with this task: what it waits for when it ends would end at once, undone.
+        let run = Task { await runToTheEnd(untilCaughtUp, untilCaughtUp ? patience : nil) }
         let failure = await withTaskCancellationHandler {
-            await stages.value
+            await run.value
         } onCancel: {
             stop.request()
         }
         if let failure { throw failure }
+    }
+
+    private func runToTheEnd(_ untilCaughtUp: Bool, _ patience: Duration?) async -> ConnectorFailure? {
+        do throws(ConnectorFailure) {
+            guard try await syncEarlierWork(patience) else { return nil }
+            let feed = LogFeed(nextOffset: try await parts.log.statistics().nextOffset)
+            feedSlot.value = feed
+            return await runStages(feed, untilCaughtUp, patience)
+        } catch {
+            return error
+        }
     }
 
     /// A process that was killed may have appended what no sync covered, and some of it must be durable before any

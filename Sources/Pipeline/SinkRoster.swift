@@ -7,8 +7,12 @@ final class SinkRoster: Sendable {
         var wanted: [String: SinkPlan] = [:]
         /// Those that deliver now.
         var running: [String: StopSignal] = [:]
-        /// Those that have to begin anew once they ended.
+        /// Those that were asked to end, and have not.
+        var ending: Set<String> = []
+        /// Those that ended and begin anew in a moment.
         var restarts: Set<String> = []
+        /// True once all were asked to end: none begins any more.
+        var isStopped = false
         /// Those that were there at the start, and never ended since.
         var originals: Set<String> = []
     }
@@ -33,6 +37,7 @@ final class SinkRoster: Sendable {
     func starting() -> [(plan: SinkPlan, stop: StopSignal)] {
         state.withLock { state in
             var starting: [(plan: SinkPlan, stop: StopSignal)] = []
+            if state.isStopped { return starting }
             for (name, plan) in state.wanted.sorted(by: { $0.key < $1.key }) where state.running[name] == nil {
                 let stop = StopSignal()
                 state.running[name] = stop
@@ -47,20 +52,30 @@ final class SinkRoster: Sendable {
     func replace(by plans: [SinkPlan], changed: Set<String>) {
         let ending = state.withLock { state in
             state.wanted = Dictionary(plans.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-            state.restarts = changed.filter { state.wanted[$0] != nil && state.running[$0] != nil }
-            return state.running.filter { state.wanted[$0.key] == nil || changed.contains($0.key) }.map(\.value)
+            let ending = state.running.filter { state.wanted[$0.key] == nil || changed.contains($0.key) }
+            state.ending.formUnion(ending.keys)
+            state.restarts.formIntersection(state.wanted.keys)
+            return ending.map(\.value)
         }
         for stop in ending { stop.request() }
     }
 
-    /// A sink ended. True when it was one of the start's; and whether it has to begin anew.
+    /// A sink ended. True when it was one of the start's; and whether it has to begin anew: one that was asked to end
+    /// and is wanted all the same, by that request or by a later one.
     func ended(_ name: String) -> (wasOriginal: Bool, restarts: Bool) {
         state.withLock { state in
             state.running[name] = nil
+            if state.ending.remove(name) != nil, state.wanted[name] != nil { state.restarts.insert(name) }
             return (state.originals.remove(name) != nil, state.restarts.contains(name))
         }
     }
 
-    /// Asks all of them to end.
-    func stopAll() { for stop in state.withLock({ Array($0.running.values) }) { stop.request() } }
+    /// Asks all of them to end, for good.
+    func stopAll() {
+        let running = state.withLock { state in
+            state.isStopped = true
+            return Array(state.running.values)
+        }
+        for stop in running { stop.request() }
+    }
 }

@@ -40,6 +40,24 @@ struct SmallPartsTests {
         #expect(window.entries.count == 3 && heldMax <= 8, "\(heldMax)")
     }
 
+    @Test func theCursorPassesAnEventOfSeveralRecordsWholeAndNotAfterTheFirst() {
+        var window = FlightWindow(durableBefore: 0, floor: 0)
+        // A change of a key, as Debezium has it: the end of one row, and the beginning of another.
+        let parts = numbered(0..<3)
+        var records = parts.records
+        records[2].offset = 1
+        let batch = RecordBatch(body: parts.body, records: records, topics: parts.topics, nextOffset: 2)
+        let number = window.beginBatch(batch, subjects: [])
+        for index in 0..<3 { window.append(FlightWindow.Entry(batch: number, index: index, size: 20)) }
+        window.setStored(0, 11)
+        window.setStored(1, 12)
+        window.advance()
+        #expect(window.durableBefore == 1 && window.floor == 11)
+        window.setStored(2, 13)
+        window.advance()
+        #expect(window.durableBefore == 2 && window.floor == 13)
+    }
+
     // MARK: Settings
 
     private func problem(_ more: [String: SettingValue], servers: [String] = ["h"]) -> SettingProblem? {
