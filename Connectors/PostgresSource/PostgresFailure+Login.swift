@@ -52,7 +52,7 @@ extension PostgresFailure {
         let place = message.contains("rejects") ? "above the line that rejects it" : "at the server"
         let encryption =
             message.hasSuffix("no encryption") ? "; if it has hostssl lines, add sslmode=require to the URL" : ""
-        return "add to pg_hba.conf \(place): \(line), then SELECT pg_reload_conf();\(encryption)"
+        return "add to pg_hba.conf \(place): \(line), then SELECT pg_reload_conf()\(encryption)"
     }
 
     /// A name as pg_hba.conf takes it: keywords and anything unusual in quotes.

@@ -61,7 +61,7 @@ extension Project {
 
     /// The same as sentences.
     private func words(_ status: PostgresStatus) -> [String] {
-        guard status.exists else { return ["slot \(status.slot) does not exist; millrace run makes it"] }
+        guard status.exists else { return ["slot \(status.slot) does not exist; a first millrace run makes it, a later one says what to do"] }
         if let reason = status.lostBecause {
             return ["slot \(status.slot) is LOST (\(reason)): millrace run --recover snapshot"]
         }
