@@ -63,7 +63,7 @@ struct ConnectionTests {
         Case(
             url: "user=scram password=right sslmode=disable", code: "postgres.authentication",
             message: "no pg_hba.conf entry",
-            hint: "host postgres scram 127.0.0.1/32 scram-sha-256, then SELECT pg_reload_conf();; if it has hostssl"),
+            hint: "host postgres scram 127.0.0.1/32 scram-sha-256, then SELECT pg_reload_conf(); if it has hostssl"),
         Case(
             url: "user=nobody password=secret", code: "postgres.authentication", message: "no pg_hba.conf entry",
             hint: "hostssl postgres nobody 127.0.0.1/32 scram-sha-256"),
