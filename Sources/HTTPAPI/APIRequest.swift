@@ -16,6 +16,8 @@ package struct APIRequest: Sendable, Equatable {
     package var query: [String: String] = [:]
     /// The parameters that came more than once.
     package var repeated: Set<String> = []
+    /// True when there were parameters with escapes that are none or that are no UTF-8.
+    package var hasUnreadableParameters = false
     /// The body.
     package var body: [UInt8] = []
     /// The kinds of content that the client takes, as it says them.
@@ -36,8 +38,8 @@ package struct APIRequest: Sendable, Equatable {
     /// Reads a request's target (RFC 9112, section 3.2.1), such as `/subjects/a%2Fb/versions?deleted=true`. One slash
     /// at the end is passed over.
     ///
-    /// Throws 400 for a path with escapes that are none or that are no UTF-8. Parameters with such escapes are passed
-    /// over: what nobody asks for does no harm.
+    /// Throws 400 for a path with escapes that are none or that are no UTF-8. Parameters with such escapes are left out,
+    /// and ``hasUnreadableParameters`` says so.
     package init(_ method: Method, target: String) throws(HTTPProblem) {
         self.method = method
         let halves = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -56,13 +58,18 @@ package struct APIRequest: Sendable, Equatable {
         guard halves.count == 2 else { return }
         for pair in halves[1].split(separator: "&") {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = percentDecoded(sides[0], plusIsSpace: true) else { continue }
+            guard let name = percentDecoded(sides[0], plusIsSpace: true) else {
+                hasUnreadableParameters = true
+                continue
+            }
             guard query[name] == nil else {
                 repeated.insert(name)
                 continue
             }
-            guard let value = percentDecoded(sides.count == 2 ? sides[1] : "", plusIsSpace: true)
-            else { continue }
+            guard let value = percentDecoded(sides.count == 2 ? sides[1] : "", plusIsSpace: true) else {
+                hasUnreadableParameters = true
+                continue
+            }
             query[name] = value
         }
     }

@@ -151,6 +151,9 @@ extension APIRequest {
             let known = names.isEmpty ? "there are none here" : "there are \(names.sorted().joined(separator: ", "))"
             throw HTTPProblem(400, "\"\(name)\" is no parameter of this path: \(known)")
         }
+        if hasUnreadableParameters {
+            throw HTTPProblem(400, "a parameter holds a % that begins no escape of UTF-8 text")
+        }
         if let name = repeated.min() { throw HTTPProblem(400, "the parameter \"\(name)\" comes more than once") }
     }
 

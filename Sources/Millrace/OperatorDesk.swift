@@ -18,7 +18,7 @@ struct OperatorDesk {
             if let outcome = box.takeAnswer(to: request.id) {
                 guard outcome.isDone else {
                     throw ConnectorFailure(
-                        "run.request_refused", .stop, "the request was refused: \(outcome.text)",
+                        "run.request_refused", .stop, "the request was not carried out, or not whole: \(outcome.text)",
                         exitCode: 1)
                 }
                 Terminal.printLine(outcome.text)

@@ -15,6 +15,9 @@ final class SignalWatcher: Sendable {
         return number == 0 ? nil : number
     }
 
+    /// Has a SIGHUP do nothing before ``start(onReload:onRequest:)``: it asks for what is about to be done anyway.
+    static func ignoreReloads() { signal(SIGHUP, SIG_IGN) }
+
     /// Begins to watch. `onRequest` runs once, on a thread of its own, at the first signal, `onReload` at each SIGHUP;
     /// without it, SIGHUP is left as it is. Call once in a process.
     func start(onReload: (@Sendable () -> Void)? = nil, onRequest: @escaping @Sendable () -> Void) {

@@ -26,10 +26,15 @@ struct APIRequestTests {
         let request = try APIRequest(.get, target: "/x?a=1&b=x%20y+z&a=2&c&=d&bad=%zz&deleted=True&limit=-1&e=f=g")
         #expect(
             request.query == ["a": "1", "b": "x y z", "c": "", "": "d", "deleted": "True", "limit": "-1", "e": "f=g"])
+        #expect(request.hasUnreadableParameters && request.repeated == ["a"])
         #expect(request.flag("deleted") && !request.flag("a") && !request.flag("missing"))
         #expect(request.number("limit") == -1 && request.number("b") == nil && request.number("missing") == nil)
         #expect(try !APIRequest(.get, target: "/x?normalize=False").flag("normalize"))
         #expect(try APIRequest(.get, target: "/x?").query.isEmpty)
+        for target in ["/x?tables=%zz", "/x?tables=a%", "/x?%FF=1", "/x?tables=%FF"] {
+            #expect(try APIRequest(.get, target: target).hasUnreadableParameters, "\(target)")
+        }
+        #expect(try !APIRequest(.get, target: "/x?tables=a%2A").hasUnreadableParameters)
         #expect(try APIRequest(.get, target: "/x?a?b=c").query == ["a?b": "c"])
     }
 }

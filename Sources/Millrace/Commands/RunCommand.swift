@@ -45,6 +45,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        SignalWatcher.ignoreReloads()
         let project = try Project.load(shared.config)
         if recover != nil, case .sqlite = project.source {
             throw ValidationError("--recover is for a PostgreSQL source: SQLite reads lost tables anew by itself")
