@@ -38,8 +38,8 @@ package struct APIRequest: Sendable, Equatable {
     /// Reads a request's target (RFC 9112, section 3.2.1), such as `/subjects/a%2Fb/versions?deleted=true`. One slash
     /// at the end is passed over.
     ///
-    /// Throws 400 for a path with escapes that are none or that are no UTF-8. Parameters with such escapes are left out,
-    /// and ``hasUnreadableParameters`` says so.
+    /// Throws 400 for a path with escapes that are none or that are no UTF-8. Parameters with such escapes are left
+    /// out, and ``hasUnreadableParameters`` says so.
     package init(_ method: Method, target: String) throws(HTTPProblem) {
         self.method = method
         let halves = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)

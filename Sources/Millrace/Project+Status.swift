@@ -61,7 +61,9 @@ extension Project {
 
     /// The same as sentences.
     private func words(_ status: PostgresStatus) -> [String] {
-        guard status.exists else { return ["slot \(status.slot) does not exist; a first millrace run makes it, a later one says what to do"] }
+        guard status.exists else {
+            return ["slot \(status.slot) does not exist; a first millrace run makes it, a later one says what to do"]
+        }
         if let reason = status.lostBecause {
             return ["slot \(status.slot) is LOST (\(reason)): millrace run --recover snapshot"]
         }
