@@ -78,18 +78,39 @@ struct RequestWriter: Sendable {
 extension OutputBuffer {
     /// Appends printable ASCII as it is, and the rest, quotes and percent signs as `%XX`; dots too with `encodesDot`.
     mutating func append(percentEncoding text: RawSpan, encodesDot: Bool) {
-        var start = 0
-        for place in 0..<text.byteCount {
+        var (start, place) = (0, 0)
+        while place < text.byteCount {
+            if place &+ 8 <= text.byteCount {
+                let word = unsafe text.unsafeLoadUnaligned(fromUncheckedByteOffset: place, as: UInt64.self)
+                if isPlain(word, encodesDot) {
+                    place &+= 8
+                    continue
+                }
+            }
             let byte = text.byte(place)
             let isPlain =
                 (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "%")
                 && !(encodesDot && byte == UInt8(ascii: "."))
-            if isPlain { continue }
-            append(text.extracting(start..<place))
-            append(UInt8(ascii: "%"))
-            append(hex: UInt64(byte), width: 2)
-            start = place + 1
+            if !isPlain {
+                append(text.extracting(start..<place))
+                append(UInt8(ascii: "%"))
+                append(hex: UInt64(byte), width: 2)
+                start = place &+ 1
+            }
+            place &+= 1
         }
         append(text.extracting(start..<text.byteCount))
     }
+}
+
+/// True when all eight bytes are printable ASCII that stands as it is. False may be wrong: the bytes are looked at one
+/// by one then.
+@inline(__always)
+private func isPlain(_ word: UInt64, _ encodesDot: Bool) -> Bool {
+    let (ones, high): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+    /// The upper bit of each byte that is below `limit`, and perhaps of others behind one.
+    func below(_ limit: UInt64, _ word: UInt64) -> UInt64 { (word &- ones &* limit) & ~word & high }
+    func equal(_ byte: UInt8) -> UInt64 { below(1, word ^ ones &* UInt64(byte)) }
+    let others = equal(UInt8(ascii: "\"")) | equal(UInt8(ascii: "%")) | equal(0x7F)
+    return word & high == 0 && below(0x21, word) | others == 0 && (!encodesDot || equal(UInt8(ascii: ".")) == 0)
 }

@@ -355,8 +355,8 @@ struct ListenerTests {
         let connection = try HTTPConnection(port: port)
         connection.send("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await place.ended.waitForOne()
-        // What lies in the system's buffers would seem taken, and a slow reader to take nothing until they are empty.
-        #expect(place.flooded.value <= 3)
+        // The flood has no end. What it was asked for lies in the system's buffers, which may grow to some 40 MiB.
+        #expect(place.flooded.value <= 48)
         #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
         await place.listener.stop(within: .seconds(60))
     }
