@@ -149,7 +149,7 @@ extension DeliveryStage {
     }
 
     private static func notNow(_ sink: String, _ failure: ConnectorFailure) -> String {
-        "sink \(sink) does not get on, so nothing else was given to it: [\(failure.code)] \(failure.message); "
+        "sink \(sink) does not get on, and what waits for it waits on: [\(failure.code)] \(failure.message); "
             + "ask again once it does"
     }
 
