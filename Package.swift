@@ -140,14 +140,17 @@ let package = Package(
             ],
             swiftSettings: house),
 
-        .testTarget(name: "ByteKitTests", dependencies: ["ByteKit"], swiftSettings: house),
-        .testTarget(name: "ChangeModelTests", dependencies: ["ByteKit", "ChangeModel"], swiftSettings: house),
+        .testTarget(name: "ByteKitTests", dependencies: ["ByteKit", "ConnectorTesting"], swiftSettings: house),
+        .testTarget(
+            name: "ChangeModelTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorTesting"], swiftSettings: house
+        ),
         .testTarget(
             name: "ConnectorKitTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting"],
             swiftSettings: house),
         .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: house),
         .testTarget(
-            name: "JSONSchemaTests", dependencies: ["ByteKit", "JSONSchema", "JSONText"], exclude: ["Suite"],
+            name: "JSONSchemaTests", dependencies: ["ByteKit", "ConnectorTesting", "JSONSchema", "JSONText"],
+            exclude: ["Suite"],
             swiftSettings: house),
         .testTarget(
             name: "SchemaRegistryTests",
@@ -157,10 +160,11 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "EventFormatTests",
-            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventFormat", "JSONText"],
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "ConnectorTesting", "EventFormat", "JSONText"],
             swiftSettings: house),
         .testTarget(
-            name: "EventLogTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", grdb],
+            name: "EventLogTests",
+            dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "EventLog", "ProgramTesting", grdb],
             swiftSettings: house),
         .testTarget(
             name: "MaskingTests", dependencies: ["ByteKit", "ChangeModel", "ConnectorKit", "Masking"],
@@ -197,7 +201,8 @@ let package = Package(
             dependencies: ["ConnectorKit", "HTTPAPI", "JSONText", "ProgramTesting", "SchemaRegistry", logging],
             swiftSettings: house),
         .testTarget(
-            name: "PipelineConfigurationTests", dependencies: ["ConnectorKit", "PipelineConfiguration"],
+            name: "PipelineConfigurationTests",
+            dependencies: ["ConnectorKit", "ConnectorTesting", "PipelineConfiguration"],
             swiftSettings: house),
         .testTarget(
             name: "PostgresSourceTests",

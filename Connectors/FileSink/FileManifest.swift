@@ -40,21 +40,31 @@ struct FileManifest {
     /// Puts lines behind what the state lists, as far as they are not there already, and makes them durable.
     ///
     /// Of a manifest that somebody took away since, a new one is begun with those lines whose files are still there.
+    /// One that a sink of the same name in another pipeline wrote to since is never cut: what is missing comes behind.
     static func append(
-        _ lines: [(text: String, isThere: Bool)], to manifest: FileState.Manifest, _ fault: FileFault?
+        _ lines: [(text: String, isThere: Bool)], to manifest: FileState.Manifest, _ mark: WriterMark,
+        _ fault: FileFault?
     ) throws(ConnectorFailure) {
         let path = manifest.path
         guard !fault.strikes(.open) else { throw FileFailure.system("open", path, errno) }
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o666)
         guard descriptor >= 0 else { throw FileFailure.system("open", path, errno) }
         defer { close(descriptor) }
+        guard lockFile(descriptor) else { throw FileFailure.inUse(path) }
         var info = stat()
         guard unsafe fstat(descriptor, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
         let isNew = manifest.inode == 0
         let isSame =
             isNew || UInt64(info.st_dev) == manifest.device && UInt64(info.st_ino) == manifest.inode
-        let place = isSame && info.st_size >= manifest.length ? manifest.length : info.st_size
-        var wanted = Array(lines.filter { isSame || $0.isThere }.map(\.text).joined().utf8)
+        let isShared = mark.owner(of: descriptor) == .other
+        let place = isSame && !isShared && info.st_size >= manifest.length ? manifest.length : info.st_size
+        var missing = lines.filter { isSame || $0.isThere }.map(\.text)
+        if isShared {
+            let known = try bytes(from: 0, count: info.st_size, of: descriptor, path)
+            let texts = Set(known.split(separator: 10).map { String(decoding: $0, as: UTF8.self) + "\n" })
+            missing.removeAll { texts.contains($0) }
+        }
+        var wanted = Array(missing.joined().utf8)
         if place > 0, try byte(at: place - 1, of: descriptor, path) != 10 { wanted.insert(10, at: 0) }
         let present = try bytes(from: place, count: info.st_size - place, of: descriptor, path)
         let common = zip(present, wanted).prefix { $0 == $1 }.count
@@ -67,6 +77,7 @@ struct FileManifest {
         guard !fault.strikes(.sync), fdatasync(descriptor) == 0 else {
             throw FileFailure.system("sync", path, errno)
         }
+        mark.put(on: descriptor)
     }
 
     private static func byte(at place: Int, of descriptor: Int32, _ path: String) throws(ConnectorFailure) -> UInt8 {

@@ -10,9 +10,20 @@ package struct FileSettings: Sendable, Equatable {
     package var compression: Compression
     /// How many parts `{partition}` has.
     package var partitionCount: Int
+    /// The pipeline that the sink belongs to.
+    let pipelineName: String
 
     /// What must be the same for a file that was begun earlier to be gone on with.
     var signature: String { "\(rotation == nil ? "" : "rotated ")\(compression.name) \(partitionCount) \(path.text)" }
+
+    /// True when both have the same template, as far as its spelling tells, and it names no device.
+    package func hasPath(of other: FileSettings) -> Bool {
+        guard !path.text.hasPrefix("/dev/") || path.text.hasPrefix("/dev/shm/") else { return false }
+        return path.normalText == other.path.normalText
+    }
+
+    /// True when no two tables have a file in common.
+    package var hasFilePerTable: Bool { path.parts.contains(.table) || path.parts.contains(.topic) }
 
     /// The settings that may stand under `file:`.
     package static let table: [Setting] = [
@@ -64,6 +75,7 @@ package struct FileSettings: Sendable, Equatable {
 
     /// Settings from checked values.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {
+        self.pipelineName = pipelineName
         guard let text = values.text("path") else {
             throw SettingProblem("path", "path is missing", hint: "write path: out/{table}.jsonl")
         }

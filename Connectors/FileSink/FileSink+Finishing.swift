@@ -113,7 +113,7 @@ extension FileSink {
         for manifest in manifests {
             let lines = entries.filter { FileManifest.path(inFolderOf: $0.path, sink: context.name) == manifest.path }
                 .map { (text: FileManifest.line($0), isThere: isThere($0, at: $0.part?.finalPath ?? "")) }
-            try FileManifest.append(lines, to: manifest, fault)
+            try FileManifest.append(lines, to: manifest, mark, fault)
         }
         try syncFolders(
             Set(manifests.filter { $0.inode == 0 }.compactMap { FileFolders.folders(of: $0.path).first }))

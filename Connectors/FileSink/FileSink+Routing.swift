@@ -112,7 +112,7 @@ extension FileSink {
             if !headerLine.isEmpty, try !FileNames.begins(candidate, with: headerLine, isCompressed: pool != nil) {
                 continue
             }
-            let file = OutputFile(path: candidate, header: header, pool: pool, fault: fault)
+            let file = OutputFile(path: candidate, header: header, mark, pool, fault)
             files[candidate] = file
             return file
         }
@@ -142,7 +142,7 @@ extension FileSink {
                 finalPath: finalPath, lane: lane, signature: settings.signature, begunAt: clock.wall(),
                 periodEnd: settings.path.hasDate || settings.path.hasHour ? period.end : nil,
                 lastWrite: clock.steady())
-            let file = OutputFile(path: path, header: header, part: part, pool: pool, fault: fault)
+            let file = OutputFile(path: path, header: header, part: part, mark, pool, fault)
             files[path] = file
             lanes[key] = file
             return file

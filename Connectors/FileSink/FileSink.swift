@@ -29,6 +29,8 @@ package actor FileSink: EventSink {
     let fault: FileFault?
     let pool: CompressorPool?
     var context: SinkContext?
+    /// What tells our files from those of other sinks.
+    private(set) var mark: WriterMark
     /// All files that the state knows or will know, by their present path.
     var files: [String: OutputFile] = [:]
     /// With rotation: the file that takes what comes next, by ``laneKey(_:_:)``.
@@ -63,6 +65,7 @@ package actor FileSink: EventSink {
         self.clock = clock
         self.fault = fault
         pool = settings.compression == .none ? nil : CompressorPool(settings.compression)
+        mark = WriterMark(log: "", pipeline: settings.pipelineName, sink: "")
     }
 
     /// Cuts the files back to what the cursor covers, and completes what was being finished.
@@ -71,9 +74,10 @@ package actor FileSink: EventSink {
         blockBrokenPipeSignal()
         let state = if let bytes = context.state { try FileState(decoding: bytes) } else { FileState() }
         coveredBefore = state.coveredBefore
+        mark = WriterMark(log: context.log, pipeline: settings.pipelineName, sink: context.name)
         do {
             for entry in state.entries where entry.part?.finishedAt == nil {
-                guard let file = try OutputFile.recover(entry, pool, fault) else { continue }
+                guard let file = try OutputFile.recover(entry, mark, pool, fault) else { continue }
                 files[file.path] = file
                 if entry.part != nil { place(file, isReplay: context.nextOffset < state.coveredBefore) }
             }
@@ -157,6 +161,7 @@ package actor FileSink: EventSink {
             unsyncedFolders.formUnion(FileFolders.folders(of: file.path))
         }
         try await context.saveState(state.encoded)
+        for file in newFiles { file.putMark() }
         Self.listed.reached()
     }
 

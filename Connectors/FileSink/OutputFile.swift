@@ -9,6 +9,8 @@ final class OutputFile {
     let path: String
     /// Where compressors come from; nil for files that are not compressed.
     let pool: CompressorPool?
+    /// Whose file it is once the state tells of it.
+    let mark: WriterMark
     let fault: FileFault?
     /// Open, or -1.
     var descriptor: Int32 = -1
@@ -50,22 +52,27 @@ final class OutputFile {
     var isSealed = false
 
     /// A file that the state says nothing about.
-    init(path: String, header: UInt32 = 0, part: RotatedPart? = nil, pool: CompressorPool?, fault: FileFault?) {
+    init(
+        path: String, header: UInt32 = 0, part: RotatedPart? = nil, _ mark: WriterMark, _ pool: CompressorPool?,
+        _ fault: FileFault?
+    ) {
         self.path = path
         self.header = header
         self.part = part
+        self.mark = mark
         self.pool = pool
         self.fault = fault
     }
 
-    /// A file as the state tells it, after ``recover(_:_:_:)``.
-    private init(_ entry: FileState.Entry, pool: CompressorPool?, fault: FileFault?) {
+    /// A file as the state tells it, after ``recover(_:_:_:_:)``.
+    private init(_ entry: FileState.Entry, _ mark: WriterMark, _ pool: CompressorPool?, _ fault: FileFault?) {
         path = entry.path
         header = entry.header
         part = entry.part
         (extent, covered) = (entry.extent, entry.extent)
         (device, inode) = (entry.device, entry.inode)
         isListed = true
+        self.mark = mark
         self.pool = pool
         self.fault = fault
     }
@@ -126,44 +133,57 @@ final class OutputFile {
 
     /// Cuts a file back to what the cursor covers: what lies behind will be written again.
     ///
-    /// Nil when the file is not the one that was written: it is missing, another file has its name, or it is shorter
-    /// than what was durable. Then somebody moved, rotated or cut it. What they left is theirs: it is not touched, and
-    /// delivery goes on behind it, because stopping would not bring anything back. Nil too for a file to be finished of
-    /// which nothing is covered: it is removed.
+    /// Nil when the file is not the one that was written: it is missing, another file has its name, it is shorter than
+    /// what was durable, or another sink took it up. Then somebody moved, rotated or cut it. What they left is theirs:
+    /// it is not touched, and delivery goes on behind it, because stopping would not bring anything back. Nil too for a
+    /// file to be finished of which nothing is covered: it is removed.
+    ///
+    /// Throws `file.in_use` when it would have to be cut while somebody else has it.
     static func recover(
-        _ entry: FileState.Entry, _ pool: CompressorPool?, _ fault: FileFault?
+        _ entry: FileState.Entry, _ mark: WriterMark, _ pool: CompressorPool?, _ fault: FileFault?
     ) throws(ConnectorFailure) -> OutputFile? {
         var info = stat()
         guard unsafe stat(entry.path, &info) == 0 else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
             throw FileFailure.system("look at", entry.path, errno)
         }
-        guard info.isRegular, UInt64(info.st_dev) == entry.device, UInt64(info.st_ino) == entry.inode,
-            info.st_size >= entry.extent.length
-        else { return nil }
-        if entry.part != nil, entry.extent.recordCount == 0 {
-            guard !fault.strikes(.cut), unsafe unlink(entry.path) == 0 || errno == ENOENT else {
-                throw FileFailure.system("remove", entry.path, errno)
-            }
-            return nil
-        }
-        if info.st_size > entry.extent.length {
-            guard !fault.strikes(.cut), unsafe truncate(entry.path, entry.extent.length) == 0 else {
-                throw FileFailure.system("cut back", entry.path, errno)
-            }
-        }
-        let file = OutputFile(entry, pool: pool, fault: fault)
-        try file.restoreEnding()
-        return file
+        guard entry.isTold(by: info), mark.owner(ofPath: entry.path) != .other else { return nil }
+        let file = OutputFile(entry, mark, pool, fault)
+        let isEmptyPart = entry.part != nil && entry.extent.recordCount == 0
+        if !isEmptyPart, info.st_size == entry.extent.length, entry.extent.ending.isEmpty { return file }
+        return try file.restore(entry, isEmptyPart) ? file : nil
     }
 
-    /// Puts back the ending of a compressed stream, which was being written over.
-    private func restoreEnding() throws(ConnectorFailure) {
-        let ending = extent.ending
-        guard !ending.isEmpty else { return }
+    /// Has the file end as the state tells, while nobody else may write to it. False when it is not ours any more, or
+    /// was removed.
+    private func restore(_ entry: FileState.Entry, _ isEmptyPart: Bool) throws(ConnectorFailure) -> Bool {
         let opened = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard opened >= 0 else { throw FileFailure.system("open", path, errno) }
         defer { _ = Glibc.close(opened) }
+        guard lockFile(opened) else { throw FileFailure.inUse(path) }
+        var info = stat()
+        guard unsafe fstat(opened, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
+        // Somebody may have had it until now.
+        guard entry.isTold(by: info), mark.owner(of: opened) != .other else { return false }
+        if isEmptyPart {
+            guard !fault.strikes(.cut), unsafe unlink(path) == 0 || errno == ENOENT else {
+                throw FileFailure.system("remove", path, errno)
+            }
+            return false
+        }
+        if info.st_size > extent.length {
+            guard !fault.strikes(.cut), ftruncate(opened, extent.length) == 0 else {
+                throw FileFailure.system("cut back", path, errno)
+            }
+        }
+        try restoreEnding(opened)
+        return true
+    }
+
+    /// Puts back the ending of a compressed stream, which was being written over.
+    private func restoreEnding(_ opened: Int32) throws(ConnectorFailure) {
+        let ending = extent.ending
+        guard !ending.isEmpty else { return }
         var found = [UInt8](repeating: 0, count: ending.count)
         let place = extent.length - ending.count
         guard unsafe pread(opened, &found, found.count, place) == found.count else {
@@ -195,9 +215,17 @@ final class OutputFile {
             isListed = true
             return
         }
-        try lock()
+        guard lockFile(descriptor) else {
+            close()
+            throw FileFailure.inUse(path)
+        }
+        // Whoever had it until now may have written to it.
+        guard unsafe fstat(descriptor, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
+        let owner = mark.owner(of: descriptor)
         let isSame =
-            isListed && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode && info.st_size >= extent.length
+            isListed && owner != .other && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode
+            && info.st_size == extent.length
+        if isSame, owner == .nobody { mark.put(on: descriptor) }
         if !isSame {
             if part != nil, isListed || info.st_size > 0 { throw FileFailure.changedOutside(path) }
             isListed = false
@@ -248,19 +276,26 @@ final class OutputFile {
         return opened
     }
 
-    /// Keeps other sinks out while the file is open; a file system without locks is taken as it is.
-    ///
-    /// A process that is just ending, or that was just forked from this one, may have the lock for a moment.
-    private func lock() throws(ConnectorFailure) {
-        for _ in 0..<Self.lockAttempts {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return }
-            usleep(20_000)
+    /// Marks the file as ours, once the state tells of it; it may have been closed again by then.
+    func putMark() {
+        if isStream { return }
+        if isOpen { return mark.put(on: descriptor) }
+        let opened = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
+        guard opened >= 0 else { return }
+        var info = stat()
+        if unsafe fstat(opened, &info) == 0, UInt64(info.st_dev) == device, UInt64(info.st_ino) == inode {
+            mark.put(on: opened)
         }
-        close()
-        throw FileFailure.inUse(path)
+        _ = Glibc.close(opened)
     }
+}
 
-    private static let lockAttempts = 25
+extension FileState.Entry {
+    /// True when a file is the one that this tells of, with all that was durable in it.
+    fileprivate func isTold(by info: stat) -> Bool {
+        info.isRegular && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode
+            && info.st_size >= extent.length
+    }
 }
 
 extension stat {

@@ -28,13 +28,13 @@ import Glibc
 
     private func set(_ settings: NATSSettings, _ server: ServerAddress) throws(ConnectorFailure) {
         let options = unsafe handle
-        let answer = settings.answerTimeout.milliseconds
+        let answer = Int64(settings.answerTimeout.milliseconds)
         let steps: [natsStatus] = unsafe [
             natsOptions_SetURL(options, "nats://\(server.name)"),
             natsOptions_SetName(options, "millrace"),
             natsOptions_SetAllowReconnect(options, false),
             natsOptions_SetIgnoreDiscoveredServers(options, true),
-            natsOptions_SetTimeout(options, settings.connectTimeout.milliseconds),
+            natsOptions_SetTimeout(options, Int64(settings.connectTimeout.milliseconds)),
             // A server that takes nothing must not hold the thread for ever.
             natsOptions_SetWriteDeadline(options, answer),
             // One message at a time is sent at once; else the client gathers some for a millisecond.
@@ -118,9 +118,4 @@ import Glibc
     init(_ text: String) { unsafe start = strdup(text) }
 
     deinit { unsafe free(start) }
-}
-
-extension Duration {
-    /// In whole milliseconds, for the client.
-    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

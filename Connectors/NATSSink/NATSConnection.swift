@@ -54,7 +54,7 @@ import Glibc
     ) throws(ConnectorFailure) -> (OpaquePointer, OpaquePointer, String) {
         var options = unsafe jsOptions()
         unsafe jsOptions_Init(&options)
-        unsafe options.Wait = settings.connectTimeout.milliseconds
+        unsafe options.Wait = Int64(settings.connectTimeout.milliseconds)
         let domain = settings.domain.map(CText.init)
         if let domain { unsafe options.Domain = UnsafePointer(domain.start) }
         var context: OpaquePointer?
@@ -177,7 +177,7 @@ import Glibc
     /// The next answer with the number of its message; nil when there is none for so long.
     func nextAnswer(within limit: Duration) throws(ConnectorFailure) -> (number: UInt64, answer: PublishAnswer)? {
         var message: OpaquePointer?
-        let status = unsafe natsSubscription_NextMsg(&message, inbox, max(0, limit.milliseconds))
+        let status = unsafe natsSubscription_NextMsg(&message, inbox, Int64(limit.milliseconds))
         if status == NATS_TIMEOUT {
             if let refusal = refusal() { throw refusal }
             return nil
@@ -234,9 +234,9 @@ import Glibc
         unsafe config.SubjectsLen = 1
         unsafe config.Replicas = Int64(new.replicas)
         unsafe config.Storage = new.isInMemory ? js_MemoryStorage : js_FileStorage
-        unsafe config.MaxAge = new.ageMax.map { $0.milliseconds * 1_000_000 } ?? 0
+        unsafe config.MaxAge = new.ageMax.map { Int64($0.milliseconds) * 1_000_000 } ?? 0
         unsafe config.MaxBytes = new.bytesMax.map(Int64.init) ?? -1
-        unsafe config.Duplicates = new.duplicateWindow.milliseconds * 1_000_000
+        unsafe config.Duplicates = Int64(new.duplicateWindow.milliseconds) * 1_000_000
         var code = jsErrCode(0)
         var subjects: [UnsafePointer<CChar>?] = unsafe [UnsafePointer(subject.start)]
         let status = unsafe subjects.withUnsafeMutableBufferPointer { subjects in
@@ -258,7 +258,7 @@ import Glibc
         let question = "{\"seq\":\(sequence),\"next_by_subj\":\"\(pattern.text)\"}"
         let status = unsafe natsConnection_RequestString(
             &answer, handle, "\(requestFront)STREAM.MSG.GET.\(settings.stream)", question,
-            settings.connectTimeout.milliseconds)
+            Int64(settings.connectTimeout.milliseconds))
         guard status == NATS_OK, let answer = unsafe answer else { throw asking(status, jsErrCode(0)) }
         defer { unsafe natsMsg_Destroy(answer) }
         let bytes = unsafe Self.bytes(of: answer)

@@ -14,7 +14,12 @@ enum NATSFailure {
             return ConnectorFailure(
                 "nats.auth_failed", .stop, about, setting: "servers",
                 hint: "check user, password, token, nkey or credentials against the server's configuration")
-        case NATS_SSL_ERROR, NATS_SECURE_CONNECTION_REQUIRED, NATS_SECURE_CONNECTION_WANTED:
+        case NATS_SECURE_CONNECTION_WANTED:
+            return ConnectorFailure(
+                "nats.tls_failed", .stop, "cannot connect to \(server.name): the server offers no TLS",
+                setting: "tls",
+                hint: "have the server offer TLS, or write nats:// in its address and take tls out of the settings")
+        case NATS_SSL_ERROR, NATS_SECURE_CONNECTION_REQUIRED:
             return ConnectorFailure(
                 "nats.tls_failed", .stop, about, setting: "tls",
                 hint: "the server's certificate must be for \(server.host) and be signed by tls.ca, or by an authority "
@@ -86,6 +91,17 @@ enum NATSFailure {
                 "nats.stream_unknown", .retry, "the server did not say what the stream \(name) is like: \(words)",
                 setting: "stream", hint: "a cluster without a leader cannot: see nats server report jetstream")
         }
+    }
+
+    /// The stream was there, with messages of the sink, and is gone.
+    static func vanished(_ settings: NATSSettings) -> ConnectorFailure {
+        let name = settings.stream
+        return ConnectorFailure(
+            "nats.stream_vanished", .retry, "the stream \(name) is gone, and the events that the sink published to it",
+            setting: "stream",
+            hint: "millrace replay SINK --from earliest makes it anew and publishes what the log still has; to go on "
+                + "without the events before, make it: nats stream add \(name) --subjects "
+                + "'\(settings.subject.pattern.text)' --defaults")
     }
 
     static func sealed(_ settings: NATSSettings) -> ConnectorFailure {

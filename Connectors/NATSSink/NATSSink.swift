@@ -42,9 +42,12 @@ package actor NATSSink: EventSink {
         if context.state != nil { isEstablished = true }
         do {
             let connection = try connect()
-            let stream = try StreamPreparation(settings, connection).facts()
+            let state: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
+            // A cursor that was moved (`millrace replay`) is a decision about what is gone.
+            let isGoingOn = state.map { $0.cursor == context.nextOffset && $0.floor > 0 } ?? false
+            let stream = try StreamPreparation(settings, connection).facts(hadMessages: isGoingOn)
             let session = PublishingSession(settings, connection, contentType: contentType)
-            if let state = try session.begin(context, stream) { try await context.saveState(state.encoded) }
+            if let news = session.begin(context, state, stream) { try await context.saveState(news.encoded) }
             try session.readTail(stream)
             self.session = session
             isEstablished = true

@@ -59,11 +59,10 @@ final class PublishingSession {
 
     /// Begins at the cursor. A state that has to be stored before anything is published, when the one that is given
     /// belongs to another cursor or to another stream.
-    func begin(_ context: SinkContext, _ facts: StreamFacts) throws(ConnectorFailure) -> SinkState? {
+    func begin(_ context: SinkContext, _ stored: SinkState?, _ facts: StreamFacts) -> SinkState? {
         sinkName = context.name
         told = context.nextOffset
         stream = facts
-        let stored: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
         if let stored, stored.cursor == context.nextOffset, stored.streamCreated == facts.created,
             stored.floor <= facts.lastSequence
         {

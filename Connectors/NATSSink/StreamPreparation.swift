@@ -10,18 +10,20 @@ struct StreamPreparation {
         self.connection = connection
     }
 
-    /// The stream as it is now. Throws when it cannot be published to.
-    func facts() throws(ConnectorFailure) -> StreamFacts {
-        let facts = try existing()
+    /// The stream as it is now. Throws when it cannot be published to. One that `hadMessages` of ours and is missing is
+    /// not made anew, since nobody would notice what is gone with it.
+    func facts(hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
+        let facts = try existing(hadMessages)
         if let problem = facts.problem(for: settings) { throw problem }
         return facts
     }
 
-    private func existing() throws(ConnectorFailure) -> StreamFacts {
+    private func existing(_ hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
         do throws(ConnectorFailure) {
             return try connection.streamFacts()
         } catch {
             guard error.code == "nats.stream_missing", let new = settings.newStream else { throw error }
+            if hadMessages { throw NATSFailure.vanished(settings) }
             try connection.makeStream(new)
             return try connection.streamFacts()
         }

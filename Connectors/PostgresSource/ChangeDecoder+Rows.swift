@@ -11,6 +11,7 @@ extension ChangeDecoder {
 
     mutating func take(_ insert: borrowing InsertMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: insert.relationID, insert.newTuple) else { return }
+        if relations[currentPlace].keyRound != keyRound { noteKey() }
         let after = copy(insert.newTuple)
         if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
             snapshots.inserted(builder.tuple(after), relation)
@@ -23,6 +24,7 @@ extension ChangeDecoder {
 
     mutating func take(_ update: borrowing UpdateMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: update.relationID, update.newTuple) else { return }
+        if relations[currentPlace].keyRound != keyRound { noteKey() }
         var before = ByteRange.empty
         if update.oldImage != .none {
             try checkWidth(update.oldTuple)
@@ -40,6 +42,7 @@ extension ChangeDecoder {
 
     mutating func take(_ delete: borrowing DeleteMessage) throws(WireError) {
         guard let place = try place(ofChangeIn: delete.relationID, delete.oldTuple) else { return }
+        if relations[currentPlace].keyRound != keyRound { noteKey() }
         let before = copy(delete.oldTuple)
         if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
             snapshots.deleted(builder.tuple(before), delete.oldImage, relation)
@@ -57,11 +60,27 @@ extension ChangeDecoder {
             if let snapshots, snapshots.isActive, let relation = relations[currentPlace].relation {
                 snapshots.truncated(relation)
             }
+            noteEmptied()
             builder.append(
                 RowChange(
                     operation: .truncate, relation: place.relation, transaction: place.transaction,
                     ordinal: place.ordinal, flags: truncate.flags))
         }
+    }
+
+    /// Takes note of the key under which rows of the current relation are told.
+    @inline(never)
+    private mutating func noteKey() {
+        relations[currentPlace].keyRound = keyRound
+        guard let relation = relations[currentPlace].relation else { return }
+        snapshots?.tells(relation, &progress)
+    }
+
+    /// Takes note that consumers are told to forget the current relation.
+    private mutating func noteEmptied() {
+        keyRound &+= 1
+        guard let relation = relations[currentPlace].relation else { return }
+        snapshots?.empties(relation, &progress)
     }
 
     /// Keeps a relation that was announced; one with the same oid is replaced.

@@ -17,6 +17,8 @@ extension ChangeDecoder {
     /// The next rows of the chunk whose place the stream has come to.
     mutating func tellChunk(_ source: some RelationSource) throws(ConnectorFailure) -> SnapshotTracker.Told {
         guard let snapshots else { return .nothing }
+        // The chunk may empty a table.
+        keyRound &+= 1
         return try snapshots.tell(&progress, source)
     }
 }

@@ -30,6 +30,8 @@ struct ChangeDecoder: ~Copyable {
     var announcedTypes: [TypeMessage] = []
     /// The place of the relation that the last row belonged to.
     var currentPlace = 0
+    /// Grows when it must be looked anew under which keys rows were told.
+    var keyRound = 1
     /// The context of the open transaction; empty without one. It does not stand in ``transaction`` because
     /// that is copied for each row.
     var context: [UInt8] = []
@@ -61,6 +63,8 @@ struct ChangeDecoder: ~Copyable {
         /// The relation's index in the batch of this number.
         var index: UInt32 = 0
         var batchNumber = 0
+        /// The ``keyRound`` in which it was noted under which key its rows are told.
+        var keyRound = 0
     }
 
     /// A decoder that continues from `progress`. `checksText`: the server may send text that is not UTF-8 (SQL_ASCII).

@@ -1,4 +1,5 @@
 internal import CLibPQ
+private import ConnectorKit
 private import Glibc
 
 /// Connecting to the first host that answers, of those that a URL names.

@@ -1,4 +1,5 @@
 internal import CLibPQ
+private import ConnectorKit
 private import Glibc
 
 /// A libpq connection: connects, runs short queries, and closes. Every wait has a limit.
@@ -83,11 +84,11 @@ private import Glibc
         let start = ContinuousClock.now
         while unsafe PQisBusy(handle) == 1 {
             let waited = start.duration(to: .now)
-            let isCancelled = Task.isCancelled
-            if waited >= limit || isCancelled || !whileWaiting(waited) {
+            let isTooLong = waited >= limit
+            if isTooLong || Task.isCancelled || !whileWaiting(waited) {
                 cancel()
                 isBroken = true
-                let reason = isCancelled ? "given up on request" : "no answer within \(waited.components.seconds) s"
+                let reason = isTooLong ? "no answer within \(limit.text)" : "given up on request"
                 throw ServerError(sqlState: nil, message: reason, isConnectionLost: true)
             }
             let milliseconds = min(250, (limit - waited).milliseconds + 1)
@@ -196,9 +197,6 @@ func withCStrings<R>(
 }
 
 extension Duration {
-    /// Whole milliseconds, cut off; never below zero.
-    var milliseconds: Int {
-        let (seconds, attoseconds) = components
-        return max(0, Int(clamping: seconds) &* 1000 &+ Int(attoseconds / 1_000_000_000_000_000))
-    }
+    /// Whole seconds, or milliseconds below the first.
+    fileprivate var text: String { self < .seconds(1) ? "\(milliseconds) ms" : "\(components.seconds) s" }
 }

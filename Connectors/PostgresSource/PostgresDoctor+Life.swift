@@ -49,6 +49,9 @@ extension Examination {
         let look = try PublicationLook(settings, side, version: facts.versionNumber, memory: memory)
         guard look.state.exists else { return add(PostgresFailure.publicationMissing(settings.publication)) }
         let review = look.review(memory)
+        for table in review.lacking {
+            add(.warning, "postgres.column_missing", PostgresFailure.lackingWarning(table))
+        }
         if review.isLoss {
             add(PostgresFailure.unpublished(review, settings))
         } else {

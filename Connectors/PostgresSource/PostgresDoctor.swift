@@ -121,7 +121,7 @@ extension Examination {
             add(.ok, code, "\(setting) = \(most), \(used) in use")
         } else {
             add(
-                .problem, code, "\(setting) = \(most), and all are in use",
+                .problem, code, "\(setting) = \(most), " + (most == 0 ? "which allows none" : "and all are in use"),
                 fix: "ALTER SYSTEM SET \(setting) = \(most + 10); then restart the server")
         }
     }
@@ -144,9 +144,10 @@ extension Examination {
 
 extension Examination {
     private mutating func lookAtTables(_ facts: ServerFacts) throws(ConnectorFailure) {
-        let selection: TableSelection
+        var selection: TableSelection
         do throws(ConnectorFailure) {
             selection = try TableSelection(settings, side)
+            selection.forgive(try SourceNotes(decoding: log?.checkpoint?.notes ?? []).publication)
         } catch {
             return add(error)
         }
@@ -155,8 +156,12 @@ extension Examination {
         let publication = try PublicationState(settings.publication, side)
         for table in selection.tables { look(at: table, facts, publication) }
         look(at: publication, selection, facts)
-        let (tables, version) = (selection.tables, facts.versionNumber)
-        if publication.needsReplicaIdentity, tables.contains(where: { !$0.hasReplicaIdentity }) {
+        let version = facts.versionNumber
+        let keyless = publication.needsReplicaIdentity ? selection.tables.filter { !$0.hasReplicaIdentity } : []
+        let isAnyRefused = keyless.contains { isRefused($0, publication) }
+        // Those that are left out stay out, as in a run.
+        let tables = isAnyRefused ? selection.tables : selection.tables.filter { !keyless.contains($0) }
+        if isAnyRefused {
             // What is to be published of each table cannot be said before they can be published at all.
             let plain = tables.filter { !publication.tables.contains($0.qualifiedName) }
                 .map { PublishedTable(schema: $0.schema, name: $0.name) }
@@ -168,6 +173,7 @@ extension Examination {
         do throws(ConnectorFailure) {
             let difference = try PublicationDifference(settings, tables, publication, version, side)
             lookAtOwners(tables, facts, publication, difference.steps.map(\.statement))
+            lookAtReadOnly(facts, isInTheWay: !difference.steps.isEmpty || tables.contains { $0.choice?.filter != nil })
             let isOurs = Self.unowned(tables, publication).isEmpty
             look(at: difference, publication, facts, isPossible: isOurs)
         } catch {
@@ -177,17 +183,43 @@ extension Examination {
 
     private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
         if publication.needsReplicaIdentity && !table.hasReplicaIdentity {
-            add(PostgresFailure.noReplicaIdentity([table]))
+            if isRefused(table, publication) {
+                add(PostgresFailure.noReplicaIdentity([table]))
+            } else {
+                let isPublished = publication.tables.contains(table.qualifiedName)
+                add(
+                    .warning, "postgres.no_replica_identity",
+                    PostgresFailure.keylessWarning(table, isPublished: isPublished))
+            }
         } else {
             add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
         }
-        let role = SQLText.identifier(facts.role)
-        if !table.isReadable {
+        if !table.isReadable || table.hidesRows {
             add(
                 settings.readsOldRows && settings.snapshotURL == nil ? .problem : .warning, "postgres.not_readable",
-                "role \(role) may not read \(table.qualifiedName), which a snapshot takes",
+                PostgresFailure.whyNotReadable([table], role: facts.role),
                 fix: PostgresFailure.readingGrants([table], to: facts.role))
         }
+    }
+
+    /// Sessions that may not write cannot make or change a publication, nor have a condition read by the server.
+    private mutating func lookAtReadOnly(_ facts: ServerFacts, isInTheWay: Bool) {
+        guard facts.isReadOnly, !facts.isInRecovery else { return }
+        add(
+            isInTheWay ? .problem : .warning, "postgres.read_only",
+            "default_transaction_read_only is on for role \"\(facts.role)\" in database \"\(facts.database)\", so that "
+                + "publications cannot be made or changed",
+            fix: facts.isReadOnlyByURL
+                ? "take default_transaction_read_only out of options=… in the URL, the service file or PGOPTIONS"
+                : "ALTER ROLE \(SQLText.identifier(facts.role)) IN DATABASE \(SQLText.identifier(facts.database)) "
+                    + "SET default_transaction_read_only = off;")
+    }
+
+    /// True when the next start would end because of a table without a replica identity.
+    private func isRefused(_ table: TableSelection.Table, _ publication: PublicationState) -> Bool {
+        settings.refusesKeyless(
+            table, isResuming: log?.checkpoint != nil,
+            isPublished: publication.tables.contains(table.qualifiedName))
     }
 
     /// One statement for all of them: a publication is made once, and by one role.

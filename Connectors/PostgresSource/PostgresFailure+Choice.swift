@@ -28,6 +28,13 @@ extension PostgresFailure {
             hint: "correct the name (capitals matter), or take it out", exitCode: 2)
     }
 
+    /// What is said of a table that has a column no more which is to be left out of it.
+    static func lackingWarning(_ lacking: PublicationReview.Lacking) -> String {
+        "table \(lacking.table.name) has no column \(lacking.columns.joined(separator: ", ")) any more, which "
+            + "exclude_columns in \(choicesSetting) names: take it out there if it was dropped. If it was renamed, it "
+            + "IS captured under its new name: put that in its place"
+    }
+
     static func columnsLackKey(_ table: TableSelection.Table, _ columns: [String]) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.columns_lack_key", .stop,

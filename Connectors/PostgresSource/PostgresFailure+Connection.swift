@@ -106,13 +106,16 @@ extension PostgresFailure {
 
     private static let hostAdvice = [
         Advice(
-            words: [
-                "session is read-only", "session is not read-only", "server is in hot standby",
-                "server is not in hot standby",
-            ],
-            code: "postgres.no_primary", remedy: .retry,
-            hint: "none of the hosts is what target_session_attrs asks for now; during a switch-over wait, otherwise "
-                + "promote one or add the primary's host to the URL"),
+            words: ["session is not read-only", "server is not in hot standby"], code: "postgres.no_primary",
+            remedy: .retry,
+            hint: "target_session_attrs asks for a standby, and none of the hosts is one now: add a standby's host to "
+                + "the URL, or take target_session_attrs out to read the primary"),
+        Advice(
+            words: ["session is read-only", "server is in hot standby"], code: "postgres.no_primary", remedy: .retry,
+            hint:
+                "target_session_attrs asks for a primary, and none of the hosts is one now that lets this role write: "
+                + "during a switch-over wait, otherwise promote one, add the primary's host to the URL, or look "
+                + "whether default_transaction_read_only is on for the role or the database"),
         Advice(
             words: ["could not translate host name"], code: "postgres.connection_failed", remedy: .retry,
             hint: "correct the host in the URL, or mend the name service; it is tried again"),

@@ -11,19 +11,33 @@ extension PostgresFailure {
     }
 
     static func notReadable(_ tables: [TableSelection.Table], role: String) -> ConnectorFailure {
-        let names = tables.map(\.qualifiedName).joined(separator: ", ")
-        return ConnectorFailure(
-            "postgres.not_readable", .stop, "role \"\(role)\" may not read \(names), which a snapshot takes",
-            setting: "source.postgres.snapshot",
+        ConnectorFailure(
+            "postgres.not_readable", .stop, whyNotReadable(tables, role: role), setting: "source.postgres.snapshot",
             hint: readingGrants(tables, to: role) + " Or set snapshot: never")
     }
 
-    /// The statements that let a role read tables.
-    static func readingGrants(_ tables: [TableSelection.Table], to role: String) -> String {
+    /// What keeps a role from reading all rows of tables.
+    static func whyNotReadable(_ tables: [TableSelection.Table], role: String) -> String {
+        let names = tables.filter { !$0.isReadable }.map(\.qualifiedName).joined(separator: ", ")
+        let hiding = tables.filter(\.hidesRows).map(\.qualifiedName).joined(separator: ", ")
+        let reasons = [
+            names.isEmpty ? nil : "role \"\(role)\" may not read \(names), which a snapshot takes",
+            hiding.isEmpty
+                ? nil : "row level security of \(hiding) hides rows from role \"\(role)\", and a snapshot takes all",
+        ]
+        return reasons.compactMap { $0 }.joined(separator: "; ")
+    }
+
+    /// The statements that let a role read tables with all their rows.
+    static func readingGrants(_ all: [TableSelection.Table], to role: String) -> String {
         let role = SQLText.identifier(role)
+        let bypass = all.contains(where: \.hidesRows) ? "ALTER ROLE \(role) BYPASSRLS;" : ""
+        let tables = all.filter { !$0.isReadable }
+        if tables.isEmpty { return bypass }
         let schemas = Set(tables.map(\.schema)).sorted().map { SQLText.identifier($0) }.joined(separator: ", ")
         return "GRANT USAGE ON SCHEMA \(schemas) TO \(role); "
             + "GRANT SELECT ON \(tables.map(\.identifier).joined(separator: ", ")) TO \(role);"
+            + (bypass.isEmpty ? "" : " " + bypass)
     }
 
     static func snapshotOnStandby() -> ConnectorFailure {

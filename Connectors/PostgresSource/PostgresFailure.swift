@@ -89,8 +89,10 @@ enum PostgresFailure {
                 hint: "millrace doctor names what is missing and how to make it again")
         case "25006":
             ConnectorFailure(
-                "postgres.read_only", .stop, "the server is read-only: \(message)", setting: url,
-                hint: "connect to the primary: add target_session_attrs=read-write to the URL")
+                "postgres.read_only", .stop, "the session may not write: \(message)", setting: url,
+                hint: "ALTER ROLE … IN DATABASE … SET default_transaction_read_only = off; where that is on "
+                    + "(millrace doctor prints the statement); on a standby connect to the primary: add "
+                    + "target_session_attrs=read-write to the URL")
         case "0A000":
             ConnectorFailure(
                 "postgres.unsupported", .stop, "the server cannot do this: \(message)",

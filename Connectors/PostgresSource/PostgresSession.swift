@@ -8,19 +8,22 @@ actor PostgresSession {
     private let settings: PostgresSettings
     private let notice: @Sendable (String) -> Void
     private let warning: @Sendable (String) -> Void
+    private let watchesKey: @Sendable (Relation) -> Bool
     private let side: SideConnection
     private let thread = BlockingThread(name: "pg-side")
     private let ended = Latch()
     private let streaming = Mutex<BatchMailbox?>(nil)
     private let reading = Mutex<SnapshotCrew?>(nil)
+    private let preparing = Mutex<ConnectorFailure?>(nil)
     private let watching = Mutex<Task<Void, Never>?>(nil)
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
     init(
         settings: PostgresSettings, notice: @escaping @Sendable (String) -> Void,
-        warning: @escaping @Sendable (String) -> Void
+        warning: @escaping @Sendable (String) -> Void, watchesKey: @escaping @Sendable (Relation) -> Bool
     ) {
+        self.watchesKey = watchesKey
         self.settings = settings
         self.notice = notice
         self.warning = warning
@@ -31,6 +34,9 @@ actor PostgresSession {
     nonisolated var crew: SnapshotCrew? { reading.withLock { $0 } }
     /// The stream's mailbox; nil before it runs.
     nonisolated var mailbox: BatchMailbox? { streaming.withLock { $0 } }
+
+    /// What the source waits for: in preparation, or for its snapshots; nil for nothing.
+    nonisolated var obstacle: ConnectorFailure? { preparing.withLock { $0 } ?? crew?.coordinator.obstacle }
 
     /// Where rows are read; nil before ``open(resumingAfter:of:recovers:)``.
     private var rowsPlace: SnapshotPlace?
@@ -43,6 +49,7 @@ actor PostgresSession {
     ) throws(ConnectorFailure) -> SourceIdentity {
         var preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
         preparation.recovery = Recovery(isAllowed: recovers)
+        preparation.waiting = { [weak self] failure in self?.waits(for: failure) }
         let facts = try preparation.checkServer()
         preparation.isStandby = facts.isInRecovery
         let replication = try preparation.connectReplication(facts)
@@ -59,6 +66,7 @@ actor PostgresSession {
             isResuming: checkpoint != nil, memory: notes.publication, version: facts.versionNumber)
         notes.publication = publication
         let confirmed = try preparation.prepareSlot(resumingAfter: checkpoint, facts, replication)
+        waits(for: nil)
         let senderTimeout = try preparation.senderTimeout(replication.connection)
         let start = LSN(max(checkpoint?.resume.value ?? 0, confirmed.value))
         let transport = transport(replication.connection)
@@ -71,10 +79,12 @@ actor PostgresSession {
             before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows,
             renewed: preparation.recovery.scope)
         notes.snapshot = snapshot
+        notes.keys.keep(Set(plan.tables.map(\.qualifiedName)))
         if !snapshot.isFinished && checkpoint != nil { try place.check() }
         guard let wakeUp = WakeUp(),
             let crew = SnapshotCrew(
-                snapshot, plan, settings, timeline: replication.timeline.number, streamWakeUp: wakeUp, notice: notice,
+                notes, plan, settings, timeline: replication.timeline.number,
+                readsByItself: settings.readsOldRows && place.isPossible, streamWakeUp: wakeUp, notice: notice,
                 warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         if checkpoint == nil { crew.coordinator.becomeStrict() }
@@ -87,7 +97,8 @@ actor PostgresSession {
                 decoder: ChangeDecoder(
                     progress: progress, slot: settings.slot, checksText: facts.holdsAnyBytes,
                     choice: settings.messages,
-                    snapshots: SnapshotTracker(coordinator: crew.coordinator, run: crew.run)),
+                    snapshots: SnapshotTracker(
+                        coordinator: crew.coordinator, run: crew.run, watchesKey: watchesKey)),
                 input: input, batchBytes: settings.batchBytes),
             feedback: FeedbackClock(
                 interval: settings.statusInterval, senderTimeout: senderTimeout, told: confirmed, now: .now),
@@ -101,6 +112,8 @@ actor PostgresSession {
         watch(crew, mailbox, publication, facts, replication)
         return identity
     }
+
+    private nonisolated func waits(for failure: ConnectorFailure?) { preparing.withLock { $0 = failure } }
 
     private func transport(_ connection: PostgresConnection) -> any ReplicationTransport {
         connection.isEncrypted || settings.readsThroughLibPQ

@@ -154,17 +154,16 @@ package struct PostgresSettings: Sendable {
 
     private static func lookAtConnections(_ values: SettingValues, _ check: inout SettingCheck) {
         let url = values.text("url") ?? ""
-        if url.isEmpty || !isConnectionString(url) {
+        if let problem = connectionProblem(url) {
             check.note(
                 SettingProblem(
-                    "url", "is no connection string that libpq understands",
+                    "url", problem,
                     hint: "write postgres://user@host:5432/database or host=… port=… dbname=… user=…"))
         }
-        if let other = values.text("snapshot_url"), other.isEmpty || !isConnectionString(other) {
+        if let other = values.text("snapshot_url"), let problem = connectionProblem(other) {
             check.note(
                 SettingProblem(
-                    "snapshot_url", "is no connection string that libpq understands",
-                    hint: "write it like url, or take it out unless url is a standby"))
+                    "snapshot_url", problem, hint: "write it like url, or take it out unless url is a standby"))
         }
     }
 
@@ -210,6 +209,14 @@ package struct PostgresSettings: Sendable {
             && !excluded.contains { $0.matches(schema: schema, table: table) }
     }
 
+    /// True when a table without a replica identity stops a start. At the first start every one does, and later one
+    /// that is named and new. A table that only a pattern matches is then left out with a warning, because whoever
+    /// makes one must not stop the capture of all others; so is one that is published already, whose damage is done.
+    func refusesKeyless(_ table: TableSelection.Table, isResuming: Bool, isPublished: Bool) -> Bool {
+        if !isResuming { return true }
+        return !isPublished && tables.contains { $0.isLiteral && $0.matches(schema: table.schema, table: table.name) }
+    }
+
     /// `millrace_` and the pipeline's name in the letters that a slot may have.
     private static func defaultName(_ pipelineName: String) -> String {
         let letters = pipelineName.lowercased().unicodeScalars.map { scalar -> Character in
@@ -241,9 +248,22 @@ package struct PostgresSettings: Sendable {
         ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "_"
     }
 
-    private static func isConnectionString(_ url: String) -> Bool {
-        guard let options = unsafe PQconninfoParse(url, nil) else { return false }
-        unsafe PQconninfoFree(options)
-        return true
+    /// Why a text is no connection string; nil when it is one. Of what libpq says only the name of a parameter that it
+    /// does not know is passed on: anything else may be a part of a password.
+    private static func connectionProblem(_ url: String) -> String? {
+        var words: UnsafeMutablePointer<CChar>?
+        let options = url.isEmpty ? nil : unsafe PQconninfoParse(url, &words)
+        if let options = unsafe options {
+            unsafe PQconninfoFree(options)
+            return nil
+        }
+        let said = unsafe words.map { unsafe String(cString: $0) } ?? ""
+        if let words = unsafe words { unsafe PQfreemem(words) }
+        for prefix in ["invalid URI query parameter: \"", "invalid connection option \""] where said.hasPrefix(prefix) {
+            let name = said.dropFirst(prefix.count).prefix { $0 != "\"" }
+            let isName = name.utf8.allSatisfy { (97...122).contains($0) || $0 == 95 }
+            if isName, !name.isEmpty { return "has a parameter \"\(name)\", which libpq does not know" }
+        }
+        return "is no connection string that libpq understands"
     }
 }

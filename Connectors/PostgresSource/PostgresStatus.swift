@@ -9,6 +9,8 @@ package struct PostgresStatus: Sendable, Equatable {
     package var exists: Bool
     /// The process that reads it now; nil for none.
     package var activeProcess: String?
+    /// True while the server makes it, which takes as long as transactions that were open before.
+    package var isBeingMade: Bool
     /// Up to here everything was confirmed.
     package var confirmed: LSN?
     /// The server keeps its WAL from here on.
@@ -35,6 +37,10 @@ package struct PostgresStatus: Sendable, Equatable {
     /// limit.
     package var secondsUntilLost: Int?
 
+    /// What the making of the slot, or the reading of old rows, may wait for: the oldest transaction, with what ends
+    /// it. Nil when nothing waits, or no transaction is older than a few seconds.
+    package var waitsFor: String?
+
     /// A table whose old rows are still to be read.
     package struct UnreadTable: Sendable, Equatable {
         /// `schema.table`.
@@ -59,25 +65,30 @@ package struct PostgresStatus: Sendable, Equatable {
 
     /// Losses that are farther away than this are not foretold.
     private static let forecastMax = 30 * 86_400
+    /// A transaction that is younger than this is nothing unusual.
+    private static let briefSeconds = 5
     /// How long the server is watched for its rate.
     private static let watchSeconds = 0.5
 
-    /// Asks the server over a connection of its own. `position` is what the log holds; nil leaves the lag out.
+    /// Asks the server over a connection of its own, about what the log holds: its checkpoint says where the lag begins
+    /// and which tables are still to be read. Nil leaves both out.
     package static func look(
-        _ settings: PostgresSettings, at position: ResumePosition?
+        _ settings: PostgresSettings, at checkpoint: SourceCheckpoint?
     ) async throws(ConnectorFailure) -> PostgresStatus {
-        try await Inspector().status(settings, position)
+        try await Inspector().status(settings, checkpoint)
     }
 
-    fileprivate init(_ settings: PostgresSettings, _ side: SideConnection, _ position: ResumePosition?)
+    fileprivate init(_ settings: PostgresSettings, _ side: SideConnection, _ checkpoint: SourceCheckpoint?)
         throws(ConnectorFailure)
     {
+        let position = checkpoint?.resume
         let end = try WALEnd(side).position
         let begin = ContinuousClock.now
         let state = try SlotState.find(settings.slot, side)
         slot = settings.slot
         exists = state != nil
         activeProcess = state?.activeProcess
+        isBeingMade = state.map { $0.plugin == "pgoutput" && $0.activeProcess != nil && $0.confirmed == nil } ?? false
         confirmed = state?.confirmed
         restart = state?.restart
         serverEnd = end
@@ -89,6 +100,12 @@ package struct PostgresStatus: Sendable, Equatable {
         let row = try side.query(Self.readerQuery, [settings.slot]).first
         confirmSeconds = state?.activeProcess == nil ? nil : row?.integer("lag") ?? 0
         inactiveSeconds = row?.integer("inactive")
+        if isBeingMade || !Self.unreadTables(checkpoint).isEmpty {
+            waitsFor = try TransactionHolder.oldest(side).flatMap { holder in
+                let isBrief = !isBeingMade && (holder.seconds ?? .max) < Self.briefSeconds
+                return isBrief ? nil : "\(holder.text): \(holder.fix)"
+            }
+        }
         guard let safeBytes, lostBecause == nil else { return }
         _ = try side.query("SELECT pg_catalog.pg_sleep(\(Self.watchSeconds))")
         let grown = Double(try WALEnd(side).position.value) - Double(end.value)
@@ -115,10 +132,10 @@ actor Inspector {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
     fileprivate func status(
-        _ settings: PostgresSettings, _ position: ResumePosition?
+        _ settings: PostgresSettings, _ checkpoint: SourceCheckpoint?
     ) throws(ConnectorFailure) -> PostgresStatus {
         let side = SideConnection(url: settings.url, applicationName: settings.applicationName)
-        return try PostgresStatus(settings, side, position)
+        return try PostgresStatus(settings, side, checkpoint)
     }
 
     /// The captured tables with their captured columns; nil when the server could not be asked.

@@ -46,6 +46,7 @@ package actor PostgresTableReader: TableReader {
         try reachEnd()
         return TableView(
             tables: tables.map(\.viewed), end: ResumePosition(end.value), tellsTablesApartByNumber: true,
+            snapshotsForgetOldKeys: true,
             contains: { transaction, identity in snapshot.contains(transaction, identity) },
             coverage: Self.coverage)
     }

@@ -10,7 +10,9 @@ struct PublicationLook {
     init(
         _ settings: PostgresSettings, _ side: SideConnection, version: Int, memory: PublicationMemory?
     ) throws(ConnectorFailure) {
-        selection = try TableSelection(settings, side)
+        var selection = try TableSelection(settings, side)
+        selection.forgive(memory)
+        self.selection = selection
         state = try PublicationState(settings.publication, side)
         let ids = Set(selection.tables.map(\.id)).union(memory?.tables.keys.map { $0 } ?? [])
         let rows = try side.query(
@@ -23,7 +25,27 @@ struct PublicationLook {
         }
         let all: Set<String> = ["insert", "update", "delete", "truncate"]
         now = PublicationReview.Now(
-            operations: all.subtracting(state.unpublished), names: names, memberships: memberships)
+            operations: all.subtracting(state.unpublished), names: names, memberships: memberships,
+            excluded: try Self.excluded(selection, side))
+    }
+
+    /// The columns that are to be left out and are there, by oid.
+    private static func excluded(
+        _ selection: TableSelection, _ side: SideConnection
+    ) throws(ConnectorFailure) -> [UInt32: Set<String>] {
+        let choosing = selection.tables.filter { !($0.choice?.excludedColumns ?? []).isEmpty }
+        if choosing.isEmpty { return [:] }
+        let names = Set(choosing.flatMap { $0.choice?.excludedColumns ?? [] }).sorted().map { SQLText.literal($0) }
+        let rows = try side.query(
+            """
+            SELECT a.attrelid AS oid, a.attname FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+                AND a.attname IN (\(names.joined(separator: ", ")))
+            """, ["{\(choosing.map { String($0.id) }.joined(separator: ","))}"])
+        var excluded: [UInt32: Set<String>] = [:]
+        for row in rows.all { excluded[UInt32(row.text("oid")) ?? 0, default: []].insert(row.text("attname")) }
+        for table in choosing { excluded[table.id]?.formIntersection(table.choice?.excludedColumns ?? []) }
+        return excluded
     }
 
     /// What became of it since `memory`.
@@ -32,7 +54,8 @@ struct PublicationLook {
             memory, now,
             wanted: selection.tables.map {
                 PublicationReview.Wanted(
-                    id: $0.id, name: $0.qualifiedName, hasReplicaIdentity: $0.hasReplicaIdentity)
+                    id: $0.id, name: $0.qualifiedName, hasReplicaIdentity: $0.hasReplicaIdentity,
+                    excluded: $0.choice?.excludedColumns ?? [])
             })
     }
 

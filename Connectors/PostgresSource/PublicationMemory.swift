@@ -12,6 +12,10 @@ struct PublicationMemory: Equatable {
         /// What made it a member: `r` and the oid of its own row, `s` and that of its schema's, or `a` and that of a
         /// publication for all tables.
         var memberships: Set<String>
+        /// Columns that are left out by their name, and that it had at that time.
+        var excluded: Set<String> = []
+        /// Such columns that it had before, and had no more.
+        var lacking: Set<String> = []
     }
 
     /// The operations that were published.
@@ -24,12 +28,21 @@ struct PublicationMemory: Equatable {
         self.operations = operations
         self.tables = tables
     }
+
+    /// Takes over which columns tables had once that are to be left out of them.
+    mutating func inherit(_ before: PublicationMemory?) {
+        for (id, table) in before?.tables ?? [:] {
+            guard let excluded = tables[id]?.excluded else { continue }
+            tables[id]?.lacking = table.excluded.union(table.lacking).subtracting(excluded)
+        }
+    }
 }
 
 // MARK: - Bytes
 
 extension PublicationMemory {
-    /// The bytes for the notes: the operations, then each table.
+    /// The bytes for the notes: the operations, then each table; then, of tables with columns that are left out, these,
+    /// which older versions did not write.
     var encoded: [UInt8] {
         var out = NoteWriter()
         Self.write(operations, &out)
@@ -38,6 +51,14 @@ extension PublicationMemory {
             out.number32(id)
             out.text(table.name)
             Self.write(table.memberships, &out)
+        }
+        let choosing = tables.filter { !$0.value.excluded.isEmpty || !$0.value.lacking.isEmpty }
+        if choosing.isEmpty { return out.bytes }
+        out.count(choosing.count)
+        for (id, table) in choosing.sorted(by: { $0.key < $1.key }) {
+            out.number32(id)
+            Self.write(table.excluded, &out)
+            Self.write(table.lacking, &out)
         }
         return out.bytes
     }
@@ -51,6 +72,15 @@ extension PublicationMemory {
             guard let id = reader.number32(), let name = reader.text(), let memberships = Self.readTexts(&reader)
             else { return nil }
             tables[id] = Table(name: name, memberships: memberships)
+        }
+        if reader.isAtEnd { return }
+        guard let count = reader.count() else { return nil }
+        for _ in 0..<count {
+            guard let id = reader.number32(), let excluded = Self.readTexts(&reader),
+                let lacking = Self.readTexts(&reader)
+            else { return nil }
+            tables[id]?.excluded = excluded
+            tables[id]?.lacking = lacking
         }
         guard reader.isAtEnd else { return nil }
     }

@@ -7,6 +7,8 @@ struct PublicationReview: Equatable {
         var name: String
         /// True when UPDATE and DELETE go on working once it is published.
         var hasReplicaIdentity: Bool
+        /// Columns that the configuration leaves out by their name.
+        var excluded: Set<String> = []
     }
 
     /// The publication and its tables as they are now.
@@ -17,6 +19,8 @@ struct PublicationReview: Equatable {
         var names: [UInt32: String]
         /// Their memberships, by oid; see ``PublicationMemory/Table/memberships``.
         var memberships: [UInt32: Set<String>]
+        /// Those of ``Wanted/excluded`` that the tables have, by oid.
+        var excluded: [UInt32: Set<String>] = [:]
     }
 
     /// A table that has another name now.
@@ -24,6 +28,14 @@ struct PublicationReview: Equatable {
         var old: String
         var new: String
         var isWanted: Bool
+    }
+
+    /// A table that had columns which are to be left out, and has them no more.
+    struct Lacking: Equatable {
+        var table: Wanted
+        var columns: [String]
+        /// True when it had one of them at the last look.
+        var isNews: Bool
     }
 
     /// Operations that were published and are not any more: a loss.
@@ -37,6 +49,8 @@ struct PublicationReview: Equatable {
     /// Names of tables that do not exist any more.
     var dropped: [String] = []
     var renamed: [Rename] = []
+    /// Wanted tables that lack columns which are to be left out of them.
+    var lacking: [Lacking] = []
     /// What to remember from now on, once ``missing`` was added and looked at again.
     var memory: PublicationMemory
 
@@ -57,7 +71,8 @@ struct PublicationReview: Equatable {
                 }
             }
         }
-        for table in wanted.sorted(by: { $0.name < $1.name }) {
+        // What is wanted was asked before: a table that is gone since is dropped, and not taken out.
+        for table in wanted.sorted(by: { $0.name < $1.name }) where now.names[table.id] != nil {
             let memberships = now.memberships[table.id] ?? []
             if needsIdentity && !table.hasReplicaIdentity { keyless.append(table) }
             if let known = memory?.tables[table.id], known.memberships.isDisjoint(with: memberships) {
@@ -65,9 +80,20 @@ struct PublicationReview: Equatable {
             } else if memberships.isEmpty {
                 if table.hasReplicaIdentity || !needsIdentity { missing.append(table) }
             } else {
-                self.memory.tables[table.id] = PublicationMemory.Table(name: table.name, memberships: memberships)
+                remember(table, memberships, now.excluded[table.id] ?? [], memory?.tables[table.id])
             }
         }
+    }
+
+    private mutating func remember(
+        _ table: Wanted, _ memberships: Set<String>, _ excluded: Set<String>, _ known: PublicationMemory.Table?
+    ) {
+        let before = (known?.excluded ?? []).union(known?.lacking ?? [])
+        let lacking = before.intersection(table.excluded).subtracting(excluded)
+        memory.tables[table.id] = PublicationMemory.Table(
+            name: table.name, memberships: memberships, excluded: excluded, lacking: lacking)
+        if lacking.isEmpty { return }
+        self.lacking.append(Lacking(table: table, columns: lacking.sorted(), isNews: lacking != known?.lacking))
     }
 
     /// True when something that was promised did not come, and never will.

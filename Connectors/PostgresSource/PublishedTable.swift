@@ -159,8 +159,9 @@ struct FilterCondition: Equatable {
         } catch {
             if error.code == "postgres.read_only" {
                 throw PostgresFailure.whereUnavailable(
-                    table, "the server is a standby, which cannot say what the condition means",
-                    hint: "take the condition out here: the one that the publication has on the primary holds")
+                    table, "the session may not write, so that the server cannot say what the condition means",
+                    hint: "on a standby take the condition out here: the one that the publication has on the primary "
+                        + "holds; on a primary default_transaction_read_only is on for the role or the database")
             }
             guard ["postgres.server_error", "postgres.unsupported"].contains(error.code) else { throw error }
             throw PostgresFailure.whereInvalid(table, error.message)

@@ -33,10 +33,19 @@ struct ReadableTable {
         return try ask(tableQuery, [settings.publication]).all.filter {
             settings.captures(schema: $0.text("schemaname"), table: $0.text("tablename"))
         }.map { row in
+            let (schema, table) = (row.text("schemaname"), row.text("tablename"))
+            let choice = settings.choices.choice(schema: schema, table: table)
+            let published = columns[row.text("oid")] ?? []
+            let captured = published.filter { choice?.keeps($0.name) ?? true }
             let relation = Relation(
-                sourceID: UInt32(row.text("oid")) ?? 0, schema: row.text("schemaname"), name: row.text("tablename"),
-                columns: columns[row.text("oid")] ?? [])
+                sourceID: UInt32(row.text("oid")) ?? 0, schema: schema, name: table, columns: numberingKey(in: captured)
+            )
             var viewed = ViewedTable(relation: relation)
+            let leftOut = published.map(\.name).filter { !(choice?.keeps($0) ?? true) }
+            if !leftOut.isEmpty {
+                viewed.remarks.append(
+                    "\(leftOut.joined(separator: ", ")) not compared: left out by \(PostgresFailure.choicesSetting)")
+            }
             if !row.flag("is_readable") { viewed.obstacle = "the role may not SELECT from it" }
             if row.flag("has_hidden_rows") { viewed.obstacle = "row security hides rows of it from the role" }
             if let filter = row["rowfilter"] {
@@ -69,7 +78,7 @@ struct ReadableTable {
                     typeID: UInt32(row.text("atttypid")) ?? 0, typeModifier: Int32(row.text("atttypmod")) ?? -1,
                     keyPosition: row.flag("is_key") ? 0 : nil, isNullable: !row.flag("attnotnull")))
         }
-        return columns.mapValues { numberingKey(in: $0) }
+        return columns
     }
 
     /// The key's columns are numbered in the order of the table, as in ``RelationCatalogue``.
@@ -97,9 +106,10 @@ struct ReadableTable {
     private static let columnQuery = """
         SELECT a.attrelid AS oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
             pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-            EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
-                AND i.indisvalid
-                AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) AS is_key
+            EXISTS (SELECT FROM pg_catalog.pg_index i
+                WHERE i.indrelid = c.oid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])
+                AND i.indisvalid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident
+                    WHEN 'd' THEN i.indisprimary AND i.indimmediate ELSE i.indisprimary END) AS is_key
         FROM pg_catalog.pg_publication_tables p
         JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename

@@ -27,6 +27,8 @@ struct Recovery {
     private(set) var scope = Scope.nothing
     /// True when the old slot is of no use any more.
     private(set) var needsNewSlot = false
+    /// What was said: publication and slot may meet the same loss.
+    private var said: [ConnectorFailure] = []
 
     /// A recovery that has found nothing yet.
     init(isAllowed: Bool) { self.isAllowed = isAllowed }
@@ -37,7 +39,8 @@ struct Recovery {
         _ warning: (String) -> Void
     ) throws(ConnectorFailure) {
         guard isAllowed else { throw loss }
-        warning("recovering from [\(loss.code)] \(loss.message)")
+        if !said.contains(loss) { warning("recovering from [\(loss.code)] \(loss.message)") }
+        said.append(loss)
         self.needsNewSlot = self.needsNewSlot || needsNewSlot
         switch (scope, tables) {
         case (.nothing, let tables?): scope = .tables(tables)

@@ -167,7 +167,8 @@ final class RelationCatalogue: RelationSource {
     private static let primaryKeyQuery = """
         SELECT a.attname FROM pg_catalog.pg_class c
         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid
-        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
+            AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])
         WHERE c.oid = $1::pg_catalog.oid
         """
 }

@@ -21,6 +21,9 @@ struct ServerFacts {
     var slotsUsed: Int
     var sendersMax: Int
     var sendersUsed: Int
+    /// True when sessions of the role begin as read-only ones; and when it is the connection itself that asks for it.
+    var isReadOnly: Bool
+    var isReadOnlyByURL: Bool
     /// max_slot_wal_keep_size in MiB; -1 for no limit.
     var slotKeepMebibytes: Int
 
@@ -42,6 +45,8 @@ struct ServerFacts {
         slotsUsed = row.integer("slots_used") ?? 0
         sendersMax = row.integer("senders_max") ?? 0
         sendersUsed = row.integer("senders_used") ?? 0
+        isReadOnly = row["read_only"] == "on"
+        isReadOnlyByURL = isReadOnly && row["read_only_source"] == "client"
         slotKeepMebibytes = row.integer("slot_keep") ?? -1
     }
 
@@ -69,6 +74,8 @@ struct ServerFacts {
             (SELECT count(*) FROM pg_replication_slots) AS slots_used,
             current_setting('max_wal_senders') AS senders_max,
             (SELECT count(*) FROM pg_stat_replication) AS senders_used,
+            current_setting('default_transaction_read_only') AS read_only,
+            (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only') AS read_only_source,
             (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS slot_keep
         FROM pg_database d WHERE d.datname = current_database()
         """

@@ -8,6 +8,8 @@ struct ServerPreparation {
     let side: SideConnection
     let notice: @Sendable (String) -> Void
     let warning: @Sendable (String) -> Void
+    /// Is told what the preparation waits for.
+    var waiting: @Sendable (ConnectorFailure) -> Void = { _ in }
     /// True on a standby, where nothing but the slot can be made.
     var isStandby = false
     /// What may be overcome, and was.
@@ -147,12 +149,13 @@ extension ServerPreparation {
             let difference = try PublicationDifference(settings, look.selection.tables, look.state, version, side)
             for line in difference.notices { notice(line) }
             try apply(difference.steps)
-            return try rememberedNow(version)
+            return try rememberedNow(version, memory)
         }
         try check(look.state, against: look.selection)
         let review = look.review(memory)
         if review.isLoss { try overcome(review) }
         announce(review)
+        for table in review.lacking { warning(PostgresFailure.lackingWarning(table)) }
         try leaveOutKeyless(review, look, isResuming)
         let keyless = Set(review.keyless.map(\.id))
         let difference = try PublicationDifference(
@@ -160,7 +163,7 @@ extension ServerPreparation {
         for line in difference.notices { notice(line) }
         if difference.steps.isEmpty && !review.isLoss { return review.memory }
         try apply(difference.steps, hasGap: isResuming)
-        return try rememberedNow(version)
+        return try rememberedNow(version, memory)
     }
 
     private mutating func overcome(_ review: PublicationReview) throws(ConnectorFailure) {
@@ -225,13 +228,17 @@ extension ServerPreparation {
         }
     }
 
-    private func rememberedNow(_ version: Int) throws(ConnectorFailure) -> PublicationMemory {
-        try PublicationLook(settings, side, version: version, memory: nil).review(nil).memory
+    private func rememberedNow(
+        _ version: Int, _ before: PublicationMemory?
+    ) throws(ConnectorFailure) -> PublicationMemory {
+        var now = try PublicationLook(settings, side, version: version, memory: before).review(nil).memory
+        now.inherit(before)
+        return now
     }
 
     /// At the first start, before anything is made: a slot that nobody reads would keep WAL.
     private func checkReadable(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
-        let unreadable = tables.filter { !$0.isReadable }
+        let unreadable = tables.filter { !$0.isReadable || $0.hidesRows }
         guard settings.readsOldRows, settings.snapshotURL == nil, !unreadable.isEmpty else { return }
         let role = try side.query("SELECT current_user AS role").first?.text("role") ?? ""
         throw PostgresFailure.notReadable(unreadable, role: role)
@@ -242,22 +249,18 @@ extension ServerPreparation {
         throw PostgresFailure.noReplicaIdentity(tables)
     }
 
-    /// At the first start, and for a table that is named, a missing replica identity is refused. Later a table that
-    /// only a pattern matches is left out with a warning: whoever makes one must not stop the capture of all others.
+    /// Refuses tables without a replica identity, or says that they are left out; see
+    /// ``PostgresSettings/refusesKeyless(_:isResuming:isPublished:)``.
     private func leaveOutKeyless(
         _ review: PublicationReview, _ look: PublicationLook, _ isResuming: Bool
     ) throws(ConnectorFailure) {
         let keyless = look.tables(review.keyless)
-        guard isResuming else { return try checkReplicaIdentity(keyless) }
         let isPublished = { (table: TableSelection.Table) in review.memory.tables[table.id] != nil }
-        try checkReplicaIdentity(keyless.filter { !isPublished($0) && isNamed($0) })
+        try checkReplicaIdentity(
+            keyless.filter { settings.refusesKeyless($0, isResuming: isResuming, isPublished: isPublished($0)) })
         for table in keyless {
             warning(PostgresFailure.keylessWarning(table, isPublished: isPublished(table)))
         }
-    }
-
-    private func isNamed(_ table: TableSelection.Table) -> Bool {
-        settings.tables.contains { $0.isLiteral && $0.matches(schema: table.schema, table: table.name) }
     }
 
     /// A publication that somebody else made may leave things out.
@@ -362,44 +365,5 @@ extension ServerPreparation {
             _ = try side.query("SELECT pg_catalog.pg_sleep(0.1)")
         }
         return try SlotState.find(settings.slot, side)
-    }
-
-    /// The server waits for every transaction that runs now; the wait is shown, and ends when the task is cancelled. A
-    /// slot that is not complete then goes with the connection.
-    private func createSlot(
-        _ connection: PostgresConnection, _ facts: ServerFacts
-    ) throws(ConnectorFailure) -> LSN {
-        let name = settings.slot
-        let isCarriedOver = settings.isFailoverWanted && facts.versionNumber >= 170_000 && !facts.isInRecovery
-        let command =
-            "CREATE_REPLICATION_SLOT \(SQLText.identifier(name)) LOGICAL pgoutput "
-            + (isCarriedOver ? "(SNAPSHOT 'nothing', FAILOVER)" : "NOEXPORT_SNAPSHOT")
-        notice("slot \"\(name)\" is missing: \(command)")
-        var shown = 0
-        var primary = isStandby ? settings.snapshotURL.map { PrimaryNudge(url: $0, settings) } : nil
-        do throws(ServerError) {
-            let result = try connection.execute(command, within: .seconds(86_400)) { waited in
-                primary?.nudge(after: waited)
-                if waited.components.seconds >= shown + 10 {
-                    shown = Int(waited.components.seconds)
-                    notice("slot \"\(name)\" waits for \(Self.slotsWait(isStandby)) (\(shown) s so far)")
-                }
-                return true
-            }
-            guard let position = result.first?["consistent_point"].flatMap({ LSN($0) }) else {
-                throw ServerError(sqlState: nil, message: "no consistent point for the new slot")
-            }
-            return position
-        } catch {
-            if error.sqlState == "42501" { throw PostgresFailure.noReplicationPrivilege(role: facts.role) }
-            throw PostgresFailure.because(of: error, .creatingSlot(name))
-        }
-    }
-
-    /// What a new slot waits for. A primary without work tells its standbys nothing.
-    private static func slotsWait(_ isStandby: Bool) -> String {
-        isStandby
-            ? "the primary's word on running transactions: SELECT pg_log_standby_snapshot(); there makes it come"
-            : "transactions that were running before it"
     }
 }

@@ -124,6 +124,7 @@ extension ServerWatch {
         var preparation = ServerPreparation(settings: settings, side: side, notice: notice, warning: warning)
         preparation.isStandby = standbyTimeline != nil
         preparation.announce(review)
+        for table in review.lacking where table.isNews { warning(PostgresFailure.lackingWarning(table)) }
         warnOfKeyless(look.tables(review.keyless), review)
         remember(review.memory)
         guard !review.missing.isEmpty else { return try readNewTables() }
@@ -217,7 +218,8 @@ extension ServerWatch {
             warning(
                 "slot \"\(settings.slot)\" was confirmed, and yet the server keeps \(retained >> 20) MiB of WAL for "
                     + "it: nothing was let go for \(TimeText.of(Int(time.components.seconds))). "
-                    + (holder?.text ?? "No transaction is known that holds it; a CHECKPOINT may release it"))
+                    + (holder.map { "The oldest transaction is \($0.text): \($0.fix)" }
+                        ?? "No transaction is known that holds it; a CHECKPOINT may release it"))
         case .released: notice("slot \"\(settings.slot)\": the server lets go of WAL again")
         }
     }

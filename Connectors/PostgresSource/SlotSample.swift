@@ -33,37 +33,6 @@ struct SlotSample {
         """
 }
 
-/// Who keeps the server from forgetting WAL that was confirmed.
-struct TransactionHolder {
-    /// A sentence about it.
-    var text: String
-
-    /// The oldest transaction that has written something, in any database, prepared ones too.
-    static func oldest(_ side: SideConnection) throws(ConnectorFailure) -> TransactionHolder? {
-        guard let row = try side.query(query).first else { return nil }
-        let age = TimeText.of(row.integer("age") ?? 0)
-        if let prepared = row["gid"] {
-            return TransactionHolder(
-                text: "The oldest transaction is the prepared one \"\(prepared)\" in database "
-                    + "\"\(row.text("database"))\", \(age) old: commit it or roll it back")
-        }
-        return TransactionHolder(
-            text: "The oldest transaction is that of process \(row.text("pid")) (\(row.text("name")), role "
-                + "\(row.text("role")), database \"\(row.text("database"))\"), \(age) old: end it, or "
-                + "SELECT pg_terminate_backend(\(row.text("pid")))")
-    }
-
-    private static let query = """
-        SELECT pid, application_name AS name, usename AS role, datname AS database, NULL AS gid,
-            extract(epoch FROM pg_catalog.now() - xact_start)::pg_catalog.int8 AS age
-        FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid()
-        UNION ALL SELECT NULL, NULL, owner, database, gid,
-            extract(epoch FROM pg_catalog.now() - prepared)::pg_catalog.int8
-        FROM pg_catalog.pg_prepared_xacts
-        ORDER BY age DESC NULLS LAST LIMIT 1
-        """
-}
-
 /// Times as people read them.
 enum TimeText {
     /// Such as `40 s`, `12 min`, `3 h` or `2 d`.

@@ -14,6 +14,7 @@ struct SourceNotes: Equatable {
         case publication = 2
         case timeline = 3
         case standby = 4
+        case keys = 5
     }
 
     /// The progress of snapshots; nil when an older version read this source.
@@ -25,6 +26,9 @@ struct SourceNotes: Equatable {
     /// When the server that was read was started, if it was a standby then: as long as it runs on, it may change its
     /// timeline under the stream, and nothing is passed over. Nil for a primary.
     var standby: String?
+
+    /// Under which keys the rows of tables were told.
+    var keys = KeyMemory()
 
     /// Notes that say nothing yet.
     init() {}
@@ -43,6 +47,7 @@ extension SourceNotes {
         if let publication { out.section(Section.publication.rawValue, publication.encoded) }
         if let timeline { out.section(Section.timeline.rawValue, timeline.encoded) }
         if let standby { out.section(Section.standby.rawValue, Array(standby.utf8)) }
+        if !keys.isEmpty { out.section(Section.keys.rawValue, keys.encoded) }
         return out.bytes
     }
 
@@ -72,6 +77,11 @@ extension SourceNotes {
                 }
                 timeline = memory
             case .standby: standby = String(decoding: content, as: UTF8.self)
+            case .keys:
+                guard let memory = KeyMemory(decoding: content) else {
+                    throw PostgresFailure.notesUnreadable("the keys of tables")
+                }
+                keys = memory
             case nil: throw PostgresFailure.notesUnreadable("section \(number)")
             }
         }

@@ -107,6 +107,11 @@ struct TableChoice: Equatable, Sendable {
         if isNamed { namedColumns.formUnion(entry.excludedColumns) }
     }
 
+    /// Columns that are to be left out and were there once need not be there any more.
+    mutating func forgive(_ known: Set<String>) {
+        namedColumns.subtract(known.intersection(excludedColumns).subtracting(columns ?? []))
+    }
+
     /// True when the column is captured.
     func keeps(_ column: String) -> Bool {
         !excludedColumns.contains(column) && (columns?.contains(column) ?? true)

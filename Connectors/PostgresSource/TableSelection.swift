@@ -21,6 +21,8 @@ struct TableSelection {
         var isOwned: Bool
         /// True when the role may read it, which a snapshot takes.
         var isReadable: Bool
+        /// True when row level security would keep rows of it from the role, which no snapshot puts up with.
+        var hidesRows: Bool
         /// The oids of the partitioned tables that it is a part of.
         var ancestors: [String]
         /// What the configuration says about it; nil for nothing.
@@ -59,6 +61,14 @@ struct TableSelection {
         }
         try checkExclusions(settings.excluded, candidates, roots)
         try checkChoices(settings.choices, candidates, roots)
+    }
+
+    /// Takes from choices what a run that goes on need not find: columns that are left out, and were dropped since.
+    mutating func forgive(_ memory: PublicationMemory?) {
+        for index in tables.indices {
+            guard let known = memory?.tables[tables[index].id] else { continue }
+            tables[index].choice?.forgive(known.excluded.union(known.lacking))
+        }
     }
 
     /// The server sends partitions under the name of their root, whatever is excluded.
@@ -104,7 +114,8 @@ struct TableSelection {
             hasReplicaIdentity: row.flag("has_identity"), identityFix: row["identity_fix"] ?? "",
             hasChildren: row.flag("has_children"), isPartitioned: row.text("kind") == "p",
             isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"),
-            ancestors: row.ancestors, choice: choices.choice(schema: row.text("schema"), table: row.text("name")))
+            hidesRows: row.flag("hides_rows"), ancestors: row.ancestors,
+            choice: choices.choice(schema: row.text("schema"), table: row.text("name")))
     }
 
     /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be
@@ -143,7 +154,8 @@ struct TableSelection {
             CASE WHEN c.relispartition THEN (SELECT pg_catalog.string_agg(a.relid::pg_catalog.oid::pg_catalog.text, ' ')
                 FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid) END AS ancestors,
             pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_owned,
-            pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable
+            pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable,
+            c.relrowsecurity AND pg_catalog.row_security_active(c.oid) AS hides_rows
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
             AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'

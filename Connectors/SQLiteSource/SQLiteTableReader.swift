@@ -63,6 +63,7 @@ package actor SQLiteTableReader: TableReader {
         let (takesSnapshot, begun) = (settings.takesSnapshot, since)
         return TableView(
             tables: tables, end: SourceProgress.position(round: .max, seq: newest), tellsTablesApartByNumber: false,
+            snapshotsForgetOldKeys: false,
             contains: { _, identity in identity.commit <= last },
             coverage: { table, checkpoint in
                 guard takesSnapshot else { return .changed(why: "source.sqlite.snapshot is never") }

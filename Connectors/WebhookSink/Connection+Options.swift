@@ -31,7 +31,7 @@ extension Connection {
             // What is spoken here is no other version, so no other one may be agreed on.
             && set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
             && set(CURLOPT_USERAGENT, "millrace")
-            && set(CURLOPT_CONNECTTIMEOUT_MS, min(settings.connectTimeout, settings.timeout).milliseconds)
+            && set(CURLOPT_CONNECTTIMEOUT_MS, max(min(settings.connectTimeout, settings.timeout).milliseconds, 1))
             // An empty name is none, not even that of the environment.
             && set(CURLOPT_PROXY, settings.proxy ?? "") && set(CURLOPT_NOPROXY, "")
     }
@@ -85,13 +85,5 @@ extension Connection {
         case AF_INET6: return unsafe address.count >= 24 && AddressRule.isPublic(v6: Array(address[8..<24]))
         default: return false
         }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, at least one.
-    var milliseconds: Int {
-        let (seconds, attoseconds) = components
-        return max(Int(clamping: seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000), 1)
     }
 }

@@ -130,7 +130,7 @@ private import Glibc
         var now = Instant.now
         while now < end {
             var entry = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-            guard unsafe poll(&entry, 1, Int32(clamping: (end - now).milliseconds)) > 0 else { return nil }
+            guard unsafe poll(&entry, 1, Int32(clamping: max((end - now).milliseconds, 1))) > 0 else { return nil }
             var (byte, count): (UInt8, Int) = (0, 0)
             let result = unsafe curl_easy_recv(handle, &byte, 1, &count)
             if result != CURLE_AGAIN { return reason(result).map(lost) }

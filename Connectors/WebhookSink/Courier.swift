@@ -28,6 +28,7 @@ struct Courier: ~Copyable {
     }
 
     private let settings: WebhookSettings
+    private let way: WebhookFailure.Way
     private let mailbox: Mailbox
     private var client: HTTPClient
     private let writer: RequestWriter
@@ -70,6 +71,7 @@ struct Courier: ~Copyable {
         _ settings: WebhookSettings, contentType: String, mailbox: Mailbox, _ context: SinkContext
     ) throws(ConnectorFailure) {
         self.settings = settings
+        way = settings.way
         self.mailbox = mailbox
         client = try HTTPClient(settings, contentType: settings.mode == .binary ? nil : contentType)
         writer = RequestWriter(settings)
@@ -145,7 +147,7 @@ struct Courier: ~Copyable {
         if let deadline { end = min(end, deadline) }
         if let late = client.nextDeadline { end = min(end, late) }
         if !hasFailed, let next = nextAttempt(now) { end = min(end, next) }
-        let pause = end > now ? (end - now).milliseconds : 0
+        let pause = end > now ? max((end - now).milliseconds, 1) : 0
         client.wait(milliseconds: Int32(clamping: pause))
     }
 
@@ -291,7 +293,7 @@ struct Courier: ~Copyable {
 
     private mutating func settle(_ delivery: Delivery, _ outcome: Outcome, _ now: Instant) {
         if outcome.status > 0 { Self.answered.reached() }
-        switch WebhookFailure.verdict(outcome, origin: settings.url.origin) {
+        switch WebhookFailure.verdict(outcome, on: way) {
         case .accepted:
             finish(delivery.ticket, rejected: nil)
             for ticket in delivery.followers { finish(ticket, rejected: nil) }

@@ -121,7 +121,7 @@ private import Glibc
             proceed(connection, step)
             guard case .waits = step else { return }
         }
-        if ready.canSend { proceed(connection, unsafe connection.send(buffer)) }
+        if ready.canSend, connection.delivery != nil { proceed(connection, unsafe connection.send(buffer)) }
     }
 
     private mutating func proceed(_ connection: Connection, _ step: Connection.Step) {
@@ -130,13 +130,25 @@ private import Glibc
             let isSending = !connection.isSent
             guard isSending != connection.isWatchedForSending else { return }
             connection.isWatchedForSending = isSending
-            poller.watch(connection.socket, token: connection.token, isNew: false, isSending: isSending)
+            watch(connection, isNew: false)
         case .ended(let outcome): end(connection, outcome)
         case .stale:
             close(connection)
             connection.beginAgain()
             connect(connection)
         }
+    }
+
+    /// Watches a connection. False when the system cannot, as when it watches too much for this user already: then the
+    /// request is over, which would otherwise wait for its time-out with an answer that nobody reads.
+    @discardableResult
+    private mutating func watch(_ connection: Connection, isNew: Bool) -> Bool {
+        let isSending = connection.isWatchedForSending
+        if poller.watch(connection.socket, token: connection.token, isNew: isNew, isSending: isSending) { return true }
+        var outcome = Outcome(.lost)
+        outcome.reason = "the connection cannot be watched: \(unsafe String(cString: strerror(errno)).lowercased())"
+        end(connection, outcome)
+        return false
     }
 
     private mutating func end(_ connection: Connection, _ outcome: Outcome) {
@@ -200,7 +212,7 @@ private import Glibc
             if let outcome = connection.didConnect(result) {
                 end(connection, outcome)
             } else {
-                poller.watch(connection.socket, token: connection.token, isNew: true, isSending: false)
+                guard watch(connection, isNew: true) else { continue }
                 proceed(connection, unsafe connection.send(buffer))
             }
         }

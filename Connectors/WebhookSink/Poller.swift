@@ -20,7 +20,6 @@ private import Glibc
     let waker: Waker
 
     private let events: UnsafeMutableBufferPointer<epoll_event>
-    private var readyCount = 0
     private static let eventsMax = 256
 
     init() throws(ConnectorFailure) {
@@ -35,7 +34,9 @@ private import Glibc
         unsafe events = .allocate(capacity: Self.eventsMax)
         unsafe events.initialize(repeating: epoll_event())
         // Told once for each call: nothing needs to be read.
-        control(EPOLL_CTL_ADD, waker.descriptor, .max, EPOLLIN.rawValue | EPOLLET.rawValue)
+        guard control(EPOLL_CTL_ADD, waker.descriptor, .max, EPOLLIN.rawValue | EPOLLET.rawValue) else {
+            throw WebhookFailure.client("wait for connections")
+        }
     }
 
     deinit {
@@ -44,30 +45,30 @@ private import Glibc
     }
 
     /// Watches a connection, for what comes or, with `isSending`, for room to send too. It is forgotten when it is
-    /// closed. `token` is any number but the greatest.
-    func watch(_ socket: Int32, token: UInt64, isNew: Bool, isSending: Bool) {
+    /// closed. `token` is any number but the greatest. False when the system does not watch it, of which `errno` says
+    /// why: nothing would ever be told of it.
+    func watch(_ socket: Int32, token: UInt64, isNew: Bool, isSending: Bool) -> Bool {
         let wanted = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | (isSending ? EPOLLOUT.rawValue : 0)
-        control(isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, token, wanted)
+        return control(isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, token, wanted)
     }
 
-    private func control(_ what: Int32, _ socket: Int32, _ token: UInt64, _ wanted: UInt32) {
+    private func control(_ what: Int32, _ socket: Int32, _ token: UInt64, _ wanted: UInt32) -> Bool {
         var event = unsafe epoll_event()
         unsafe event.events = wanted
         unsafe event.data.u64 = token
-        unsafe epoll_ctl(descriptor, what, socket, &event)
+        return unsafe epoll_ctl(descriptor, what, socket, &event) == 0
     }
 
     /// Waits until something is ready, somebody wakes it or so many milliseconds are over. Gives how many things there
     /// are for ``ready(_:)``.
     func wait(milliseconds: Int32) -> Int {
-        readyCount = max(
-            unsafe Int(epoll_wait(descriptor, events.baseAddress, Int32(Self.eventsMax), milliseconds)), 0)
-        return readyCount
+        max(unsafe Int(epoll_wait(descriptor, events.baseAddress, Int32(Self.eventsMax), milliseconds)), 0)
     }
 
-    /// A connection that was ready at the last wait; nil for a call of ``Waker/wake()``.
+    /// A connection that was ready at the last wait, by its place below what that gave; nil for a call of
+    /// ``Waker/wake()``.
     func ready(_ place: Int) -> Ready? {
-        guard place < readyCount else { return nil }
+        guard unsafe events.indices.contains(place) else { return nil }
         let (token, flags) = unsafe (events[place].data.u64, events[place].events)
         if token == .max { return nil }
         let receives = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue

@@ -42,7 +42,7 @@ package enum WebhookDoctor {
             var outcome = connection.didConnect(result)
             if outcome == nil, settings.url.isEncrypted { outcome = connection.objection(within: patience) }
             if let outcome {
-                switch WebhookFailure.verdict(outcome, origin: origin) {
+                switch WebhookFailure.verdict(outcome, on: settings.way) {
                 case .again(let failure, _), .stop(let failure): throw failure
                 case .accepted, .rejected: throw WebhookFailure.client("connect")
                 }

@@ -58,6 +58,16 @@ struct Outcome: Sendable, Equatable {
 /// Every failure of the webhook sink, in one place: which CURLcode and which status has which code and consequence.
 /// Nothing of a body, a header's value or a URL's path is in a message.
 enum WebhookFailure {
+    /// Where requests go, as far as it explains why they fail.
+    struct Way: Sendable {
+        /// The endpoint: scheme, host and port.
+        var origin: String
+        /// True when a proxy stands in between.
+        var hasProxy = false
+        /// True when the endpoint could ask for a client certificate, and none is set.
+        var lacksCertificate = false
+    }
+
     /// `Retry-After` is kept to up to here.
     static let pauseMax = Duration.seconds(3600)
 
@@ -101,35 +111,36 @@ enum WebhookFailure {
     }
 
     /// What becomes of a request that ended so.
-    static func verdict(_ outcome: Outcome, origin: String) -> Verdict {
+    static func verdict(_ outcome: Outcome, on way: Way) -> Verdict {
         switch outcome.ending {
-        case .answered: verdict(ofStatus: outcome.status, outcome.retryAfter, origin)
-        case .notConnected(let code): verdict(ofCode: CURLcode(rawValue: code), outcome, origin)
+        case .answered: verdict(ofStatus: outcome.status, outcome.retryAfter, way)
+        case .notConnected(let code): verdict(ofCode: CURLcode(rawValue: code), outcome, way)
         // The endpoint looks at the client's certificate when the client takes TLS for made.
-        case .lost where isAlert(outcome.reason): tls(outcome, origin)
-        case .lost: lost(origin, outcome.reason)
-        case .cut: lost(origin, "it ended before the response was whole")
-        case .timedOut: late(origin)
+        case .lost where isAlert(outcome.reason): tls(outcome, way.origin)
+        case .lost: lost(way, outcome.reason)
+        case .cut: lost(way, "it ended before the response was whole")
+        case .timedOut: late(way.origin)
         case .malformed(let part):
             .again(
                 failure(
                     "webhook.bad_response",
-                    "\(origin) answered with what is no HTTP/1.1: its \(part.rawValue) cannot be read",
+                    "\(way.origin) answered with what is no HTTP/1.1: its \(part.rawValue) cannot be read",
                     "look whether url is the address of an HTTP server, with the right port and scheme"),
                 pause: nil)
         }
     }
 
-    private static func verdict(ofStatus status: Int, _ retryAfter: Int, _ origin: String) -> Verdict {
+    private static func verdict(ofStatus status: Int, _ retryAfter: Int, _ way: Way) -> Verdict {
         // Nothing is made for what nearly always comes.
         if (200..<300).contains(status) { return .accepted }
         let pause: Duration? = retryAfter > 0 ? min(.seconds(retryAfter), pauseMax) : nil
-        let answered = "\(origin) answered with status \(status)"
+        let answered = "\(way.origin) answered with status \(status)"
         switch status {
         case 300..<400:
             return .again(
                 failure("webhook.redirected", answered, "redirections are not followed: set url to the final address"),
                 pause: nil)
+        case 407 where way.hasProxy: return proxyRefused(status, way.origin)
         case 401, 403, 407:
             return .again(
                 failure(
@@ -156,7 +167,8 @@ enum WebhookFailure {
         }
     }
 
-    private static func verdict(ofCode code: CURLcode, _ outcome: Outcome, _ origin: String) -> Verdict {
+    private static func verdict(ofCode code: CURLcode, _ outcome: Outcome, _ way: Way) -> Verdict {
+        let origin = way.origin
         let reason = unsafe String(cString: curl_easy_strerror(code))
         if outcome.isAddressRefused {
             return .again(
@@ -165,27 +177,19 @@ enum WebhookFailure {
                     "set allow_private_addresses: true when events may go to it"),
                 pause: nil)
         }
-        if outcome.proxyStatus >= 300 {
-            return .again(
-                failure(
-                    "webhook.proxy_refused",
-                    "the proxy answered with status \(outcome.proxyStatus) when asked for a connection to \(origin)",
-                    outcome.proxyStatus == 407
-                        ? "set the user and password that it wants in proxy: http://user:password@host:port"
-                        : "have it allow connections to the endpoint, or set another proxy"),
-                pause: nil)
-        }
+        if outcome.proxyStatus >= 300 { return proxyRefused(outcome.proxyStatus, origin) }
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT:
             return .again(
                 failure(
-                    "webhook.connection_failed", "cannot connect to \(origin): \(reason.lowercased())",
-                    "check that the endpoint is up, and its name and port"),
+                    "webhook.connection_failed",
+                    "cannot connect to \(way.hasProxy ? "the proxy for " : "")\(origin): \(reason.lowercased())",
+                    "check that the \(way.hasProxy ? "proxy" : "endpoint") is up, and its name and port"),
                 pause: nil)
-        case CURLE_OPERATION_TIMEDOUT: return late(origin)
+        case CURLE_OPERATION_TIMEDOUT: return late(way.origin)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_USE_SSL_FAILED:
-            return tls(outcome, origin)
+            return tls(outcome, way.origin)
         case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_CIPHER,
             CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED:
             return .stop(
@@ -194,8 +198,20 @@ enum WebhookFailure {
                     hint: "look whether the files of tls exist, can be read, hold PEM and belong together"))
         case CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
             return .again(client("send: \(reason)"), pause: nil)
-        default: return isAlert(outcome.reason) ? tls(outcome, origin) : lost(origin, reason)
+        default: return isAlert(outcome.reason) ? tls(outcome, way.origin) : lost(way, reason)
         }
+    }
+
+    /// The proxy is not named: its address may hold a password.
+    private static func proxyRefused(_ status: Int, _ origin: String) -> Verdict {
+        .again(
+            failure(
+                "webhook.proxy_refused",
+                "the proxy answered with status \(status) when asked for a connection to \(origin)",
+                status == 407
+                    ? "set the user and password that it wants in proxy: http://user:password@host:port"
+                    : "have it allow connections to the endpoint, or set another proxy"),
+            pause: nil)
     }
 
     private static func late(_ origin: String) -> Verdict {
@@ -204,11 +220,15 @@ enum WebhookFailure {
             pause: nil)
     }
 
-    private static func lost(_ origin: String, _ reason: String) -> Verdict {
-        .again(
+    /// An endpoint that wants a client certificate may end the connection before it has said so.
+    private static func lost(_ way: Way, _ reason: String) -> Verdict {
+        let more =
+            way.lacksCertificate
+            ? "; if it stays, the endpoint may want a client certificate (tls.certificate and tls.key)" : ""
+        return .again(
             failure(
-                "webhook.connection_lost", "the connection to \(origin) broke: \(reason)",
-                "delivery goes on by itself; look at the endpoint and the network if it happens often"),
+                "webhook.connection_lost", "the connection to \(way.origin) broke: \(reason)",
+                "delivery goes on by itself; look at the endpoint and the network if it happens often" + more),
             pause: nil)
     }
 

@@ -4,7 +4,9 @@ internal import ConnectorKit
 extension WebhookSettings {
     static func checkedURL(_ text: String, _ allowsPrivate: Bool) throws(SettingProblem) -> WebhookURL {
         guard let url = WebhookURL(text) else {
-            throw SettingProblem("url", "is no HTTP address", hint: "write https://host/path")
+            throw SettingProblem(
+                "url", "is no HTTP address",
+                hint: "write https://host/path; a name in other letters than ASCII as xn--...")
         }
         if !allowsPrivate, url.isPrivateAddress {
             throw SettingProblem(

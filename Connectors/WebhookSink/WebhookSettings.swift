@@ -57,6 +57,12 @@ package struct WebhookSettings: Sendable, Equatable {
     /// True when they are: the sink knows, when it knows the records.
     var sendsRecordHeaders = false
 
+    /// Where requests go, as far as it explains why they fail.
+    var way: WebhookFailure.Way {
+        WebhookFailure.Way(
+            origin: url.origin, hasProxy: proxy != nil, lacksCertificate: url.isEncrypted && tls.certificate == nil)
+    }
+
     /// Where in the settings paths of files stand.
     package static let pathSettings = [["tls", "ca"], ["tls", "certificate"], ["tls", "key"]]
 

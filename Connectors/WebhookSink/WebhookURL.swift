@@ -12,7 +12,7 @@ struct WebhookURL: Sendable, Equatable {
     let host: String
     /// The port.
     let port: Int
-    /// Host and port as requests name them: the host in ASCII, the port unless it is the usual one.
+    /// Host and port as requests name them: the port unless it is the usual one.
     let authority: String
     /// Path and query as requests name them.
     let target: String
@@ -51,14 +51,14 @@ struct WebhookURL: Sendable, Equatable {
             return unsafe String(cString: value)
         }
         guard let scheme = part(CURLUPART_SCHEME, 0), ["http", "https"].contains(scheme),
-            let written = part(CURLUPART_HOST, 0), !written.isEmpty,
-            let port = part(CURLUPART_PORT, 0).flatMap({ Int($0) })
+            let written = part(CURLUPART_HOST, 0), Self.isHost(written),
+            let port = part(CURLUPART_PORT, 0).flatMap({ Int($0) }), port > 0
         else { return nil }
         host = written.hasPrefix("[") ? String(written.dropFirst().dropLast()) : written
         let isUsual = port == (scheme == "https" ? 443 : 80)
         origin = "\(scheme)://\(written)" + (isUsual ? "" : ":\(port)")
         isEncrypted = scheme == "https"
-        authority = (part(CURLUPART_HOST, CURL_HOST_IN_ASCII) ?? written) + (isUsual ? "" : ":\(port)")
+        authority = written + (isUsual ? "" : ":\(port)")
         let query = part(CURLUPART_QUERY, CURLU_URLENCODE).map { "?" + $0 } ?? ""
         target = (part(CURLUPART_PATH, CURLU_URLENCODE) ?? "/") + query
         credentials = part(CURLUPART_USER, CURLU_URLDECODE).map {
@@ -67,6 +67,13 @@ struct WebhookURL: Sendable, Equatable {
         self.text = text
         self.port = port
         isPrivateAddress = Self.isPrivate(host)
+    }
+
+    /// True for a name that DNS can have, or an address. How libcurl writes names in other letters than ASCII depends
+    /// on the machine's language, so they are not taken.
+    private static func isHost(_ text: String) -> Bool {
+        let name = text.hasSuffix(".") ? text.dropLast() : text[...]
+        return !name.isEmpty && name.utf8.allSatisfy { $0 < 0x80 } && !name.contains("..") && !name.hasPrefix(".")
     }
 
     private static func isPrivate(_ host: String) -> Bool {

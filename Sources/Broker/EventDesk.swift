@@ -41,15 +41,8 @@ package final class EventDesk: Sendable {
     private let makeReader: @Sendable () throws(ConnectorFailure) -> LogReader
     private let streams: Permits
     private let room: StreamRoom
-    private let opened = Mutex<Opened?>(nil)
-
-    /// What is made when the first reader comes.
-    private struct Opened {
-        let counter: LogCounter
-        /// Shared by all streams: each has a thread and a connection of its own.
-        let consumers: [LogConsumer]
-        var turn = 0
-    }
+    /// Made when the first reader comes.
+    private let places = Mutex<LogPlaces?>(nil)
 
     /// A desk for the log that `makeReader` reads. What is in it may be seen as far as the `feed` tells, once there is
     /// one.
@@ -74,17 +67,17 @@ package final class EventDesk: Sendable {
 
     /// The oldest offset that can be read, and the one behind the newest that may be seen.
     package func bounds() async throws(ConnectorFailure) -> Range<UInt64> {
-        let (feed, counter, _) = try open()
-        let first = try await counter.firstOffset()
+        let (feed, places) = try open()
+        let first = try await places.firstOffset()
         return first..<max(first, feed.nextOffset)
     }
 
     /// Opens a stream. ``close(_:)`` it. Throws what the reader must know before it gets anything.
     package func stream(_ request: Request) async throws(ConnectorFailure) -> EventStream {
-        let (feed, counter, consumer) = try open()
+        let (feed, places) = try open()
         guard streams.take() else { throw EventFailure.tooManyStreams(limits.streamCountMax) }
         do throws(ConnectorFailure) {
-            let first = try await counter.firstOffset()
+            let first = try await places.firstOffset()
             let end = max(first, feed.nextOffset)
             var plan = EventStream.Plan(
                 view: request.view, form: request.form, start: first, end: request.follows ? nil : end,
@@ -94,20 +87,20 @@ package final class EventDesk: Sendable {
                 plan.last = last
                 if last.offset >= first, last.offset < end {
                     // Told at once and not inside of the stream: whoever comes back by itself would do so for ever.
-                    guard try await counter.identity(at: last.offset) == last.identity else {
+                    guard try await places.identity(at: last.offset) == last.identity else {
                         throw EventFailure.otherLog(last)
                     }
                 }
                 // What was the newest event that is gone by now is not needed: the next one is there.
                 if last.offset + 1 == first { (plan.start, plan.last) = (first, nil) }
             } else {
-                plan.start = min(try await counter.offset(at: request.from), .max - 1)
+                plan.start = min(try await places.offset(at: request.from), .max - 1)
                 if case .offset(let offset) = request.from, offset > end {
                     throw EventFailure.notYet(offset, end: end)
                 }
             }
             if plan.start < first { throw EventFailure.retainedAway(plan.start, first: first) }
-            return try EventStream(origin, plan, consumer, room)
+            return try await places.stream(origin, plan, feed, room)
         } catch {
             streams.giveBack()
             throw error
@@ -120,44 +113,13 @@ package final class EventDesk: Sendable {
         Task { await stream.close() }
     }
 
-    private func open() throws(ConnectorFailure) -> (LogFeed, LogCounter, LogConsumer) {
+    private func open() throws(ConnectorFailure) -> (LogFeed, LogPlaces) {
         guard let feed = feed() else { throw EventFailure.notReady() }
-        let found = try opened.withLock { opened throws(ConnectorFailure) -> (LogCounter, LogConsumer) in
-            if opened == nil {
-                opened = Opened(
-                    counter: LogCounter(try makeReader()),
-                    consumers: [
-                        LogConsumer(feed: feed, reader: try makeReader()),
-                        LogConsumer(feed: feed, reader: try makeReader()),
-                    ])
-            }
-            guard var known = opened else { throw EventFailure.notReady() }
-            known.turn = (known.turn + 1) % known.consumers.count
-            opened = known
-            return (known.counter, known.consumers[known.turn])
+        let found = places.withLock { places in
+            let found = places ?? LogPlaces(makeReader)
+            places = found
+            return found
         }
-        return (feed, found.0, found.1)
+        return (feed, found)
     }
-}
-
-/// Finds places in the log, on a thread of its own, since it reads the disk.
-actor LogCounter {
-    private let reader: LogReader
-    private let thread = BlockingThread(name: "log-places")
-
-    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
-
-    init(_ reader: LogReader) { self.reader = reader }
-
-    /// The oldest offset that can be read.
-    func firstOffset() throws(ConnectorFailure) -> UInt64 { try reader.bounds().lowerBound }
-
-    /// Which change stands at an offset; nil when there is none.
-    func identity(at offset: UInt64) throws(ConnectorFailure) -> ChangeIdentity? {
-        guard let logged = try reader.read(from: offset) else { return nil }
-        return logged.batch.identity(at: Int(offset - logged.firstOffset))
-    }
-
-    /// The offset that a start stands for now.
-    func offset(at start: StartPosition) throws(ConnectorFailure) -> UInt64 { try reader.offset(at: start) }
 }

@@ -194,7 +194,7 @@ package actor EventStream {
         }
         if admission.isGranted { holding = .batch }
         guard let logged else {
-            if admission.isRefused { try? await Task.sleep(for: StreamRoom.interval) }
+            if admission.isRefused { await room.turn(of: ticket, until: deadline) }
             return false
         }
         if let last = plan.last, last.offset == reading.next {

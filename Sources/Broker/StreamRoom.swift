@@ -5,57 +5,41 @@ private import Synchronization
 /// Who wants more than is left waits in line: first come, first served. While somebody waits, those who have had theirs
 /// for long enough are asked to let go, so that no slow reader keeps the others from reading on. Whoever is alone may
 /// hold more than there is room for: nothing is too large to be read.
+///
+/// Who waits sleeps until it is its turn (``turn(of:until:)``): whoever gives back, leaves the line or is away for too
+/// long wakes the next one.
 final class StreamRoom: Sendable {
     /// A place in the line, and later the right to hold bytes.
     struct Ticket: Sendable, Hashable {
         fileprivate let number: UInt64
     }
 
-    private struct Holder {
-        var byteCount: Int
-        /// From when on it is asked to let go when somebody waits.
-        var until: ContinuousClock.Instant
-        var letGo: @Sendable () -> Void
-    }
-
-    private struct Waiter {
-        var ticket: Ticket
-        var askedAt: ContinuousClock.Instant
-    }
-
-    private struct State {
-        var byteCount = 0
-        var holders: [Ticket: Holder] = [:]
-        var line: [Waiter] = []
-        var lastNumber: UInt64 = 0
-    }
-
-    private let state = Mutex(State())
-    private let bytesMax: Int
+    private let state: Mutex<RoomState>
     /// How long each has what it got at least, while others wait.
     let slice: Duration
 
     /// What takes no more than this is held without asking.
     static let freeBytes = 1 << 20
-    /// How often those in line ask.
-    static let interval = Duration.milliseconds(20)
-    private let absence: Duration
 
     /// Room for so many bytes. Each has what it got for a `slice` of time at least. Nobody is held up by one in the
-    /// line who did not ask for longer than `absence`; it keeps its place.
+    /// line who neither sleeps nor asked for longer than `absence`; it keeps its place.
     init(
         bytesMax: Int = 128 << 20, slice: Duration = .milliseconds(500), absence: Duration = .seconds(1)
     ) {
-        self.bytesMax = bytesMax
+        state = Mutex(RoomState(bytesMax: bytesMax, absence: absence))
         self.slice = slice
-        self.absence = absence
     }
+
+    deinit { state.withLock { $0.timer?.task.cancel() } }
 
     /// How many bytes are held.
     var byteCount: Int { state.withLock { $0.byteCount } }
 
     /// True while somebody waits in line.
     var isAwaited: Bool { state.withLock { !$0.line.isEmpty } }
+
+    /// How many of those in line sleep.
+    var sleeperCount: Int { state.withLock { $0.line.count { $0.sleeper != nil } } }
 
     /// A ticket that nobody has.
     func ticket() -> Ticket {
@@ -65,47 +49,50 @@ final class StreamRoom: Sendable {
         }
     }
 
-    /// True when the owner of a ticket may hold so many bytes from now on. False when it is to ask again soon; it
-    /// stands in line then. `letGo` is called when somebody else waits and it had its time.
+    /// True when the owner of a ticket may hold so many bytes from now on. False when it is to wait for its turn and
+    /// ask again; it stands in line then. `letGo` is called when somebody else waits and it had its time, and again
+    /// as long as it does not.
     func take(_ byteCount: Int, for ticket: Ticket, letGo: @escaping @Sendable () -> Void) -> Bool {
-        let (isGranted, asked) = state.withLock { state -> (Bool, [@Sendable () -> Void]) in
-            let now = ContinuousClock.now
-            if let place = state.line.firstIndex(where: { $0.ticket == ticket }) {
-                state.line[place].askedAt = now
-            } else {
-                state.line.append(Waiter(ticket: ticket, askedAt: now))
-            }
-            guard state.line.first(where: { now - $0.askedAt <= absence })?.ticket == ticket else {
-                return (false, [])
-            }
-            guard state.byteCount == 0 || state.byteCount + byteCount <= bytesMax else {
-                return (false, state.holders.values.filter { $0.until <= now }.map(\.letGo))
-            }
-            state.line.removeAll { $0.ticket == ticket }
-            state.holders[ticket] = Holder(byteCount: byteCount, until: now + slice, letGo: letGo)
-            state.byteCount += byteCount
-            return (true, [])
+        change { state, now in
+            let place = state.stand(ticket, byteCount, now)
+            guard state.first(now) == place, state.fits(byteCount) else { return false }
+            state.leave(ticket)
+            state.hold(byteCount, ticket, until: now + slice, letGo)
+            return true
         }
-        for letGo in asked { letGo() }
-        return isGranted
+    }
+
+    /// Returns when it seems to be the turn of a ticket that stands in line, when `deadline` has passed, or when the
+    /// task is cancelled, which gives up the place in line.
+    func turn(of ticket: Ticket, until deadline: ContinuousClock.Instant) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // Looked at under the lock, which whoever cancels takes only afterwards: so one of both sees the other.
+                change { state, _ in
+                    if Task.isCancelled { state.leave(ticket) }
+                    state.sleep(ticket, RoomSleeper(continuation: continuation, deadline: deadline))
+                }
+            }
+        } onCancel: {
+            change { state, _ in state.leave(ticket) }
+        }
     }
 
     /// The owner of a ticket holds so many bytes, whether there is room or not, and needs them for so long.
     func hold(
         _ byteCount: Int, for ticket: Ticket, time: Duration, letGo: @escaping @Sendable () -> Void
     ) {
-        state.withLock { state in
-            state.line.removeAll { $0.ticket == ticket }
-            state.byteCount += byteCount - (state.holders[ticket]?.byteCount ?? 0)
-            state.holders[ticket] = Holder(byteCount: byteCount, until: .now + time, letGo: letGo)
+        change { state, now in
+            state.leave(ticket)
+            state.hold(byteCount, ticket, until: now + time, letGo)
         }
     }
 
     /// The owner of a ticket holds nothing more, or wants nothing more.
     func giveBack(_ ticket: Ticket) {
-        state.withLock { state in
-            state.line.removeAll { $0.ticket == ticket }
-            state.byteCount -= state.holders.removeValue(forKey: ticket)?.byteCount ?? 0
+        change { state, _ in
+            state.leave(ticket)
+            state.giveBack(ticket)
         }
     }
 
@@ -113,4 +100,44 @@ final class StreamRoom: Sendable {
     static func time(for byteCount: Int, patience: Duration) -> Duration {
         patience + .milliseconds(byteCount / 1024)
     }
+
+    /// Changes the state, and then calls and wakes everybody whom that concerns: outside of the lock, because they may
+    /// come back at once.
+    private func change<Value: Sendable>(
+        _ body: (inout RoomState, ContinuousClock.Instant) -> Value
+    ) -> Value {
+        let (value, calls, woken) = state.withLock { state in
+            let now = ContinuousClock.now
+            let value = body(&state, now)
+            state.settle(now)
+            arm(&state, now)
+            let calls = state.takeCalls()
+            return (value, calls.letGo, calls.woken)
+        }
+        for letGo in calls { letGo() }
+        for continuation in woken { continuation.resume() }
+        return value
+    }
+
+    /// Sets the one timer for when something changes by time alone. One that is too early is left as it is.
+    private func arm(_ state: inout RoomState, _ now: ContinuousClock.Instant) {
+        guard let due = state.nextTime(now) else { return }
+        if let timer = state.timer, timer.instant <= due { return }
+        state.timer?.task.cancel()
+        let task = Task { [weak self] in
+            do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+            self?.change { state, _ in
+                if state.timer?.instant == due { state.timer = nil }
+            }
+        }
+        state.timer = RoomState.Timer(instant: due, task: task)
+    }
+}
+
+/// One in the line that sleeps. Taken out of the line by whoever wakes it: so it is woken once.
+struct RoomSleeper {
+    /// What it waits in.
+    let continuation: CheckedContinuation<Void, Never>
+    /// When it wakes in any case.
+    let deadline: ContinuousClock.Instant
 }

@@ -54,10 +54,9 @@ extension SubscriptionDesk {
                 await Task.yield()
             case .crowded:
                 if Task.isCancelled { return Answer(bytes: Self.answer([], epoch: 0)) }
-                guard ContinuousClock.now < max(deadline, start + Self.searchTime) else {
-                    throw .failure(EventFailure.crowded())
-                }
-                try? await Task.sleep(for: StreamRoom.interval)
+                let end = max(deadline, start + Self.searchTime)
+                guard ContinuousClock.now < end else { throw .failure(EventFailure.crowded()) }
+                await room.turn(of: ticket, until: end)
             case .nothing(let line, let wakeCount):
                 if ContinuousClock.now >= deadline || Task.isCancelled {
                     return Answer(bytes: Self.answer([], epoch: 0))

@@ -35,9 +35,3 @@ static inline CURLcode curl_get_pointer(CURL *handle, CURLINFO info, void **valu
 }
 /* The result of a message that says that a transfer is done. */
 static inline CURLcode curl_message_result(const CURLMsg *message) { return message->data.result; }
-/* What curl_url_get needs for the host as DNS knows it; libcurl before 7.88 gives it as it is written. */
-#ifdef CURLU_PUNYCODE
-static const int CURL_HOST_IN_ASCII = CURLU_PUNYCODE;
-#else
-static const int CURL_HOST_IN_ASCII = 0;
-#endif

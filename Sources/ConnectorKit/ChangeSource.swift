@@ -40,8 +40,18 @@ public protocol ChangeSource: Sendable {
     /// until everything is captured waits for this too.
     func isComplete(_ checkpoint: SourceCheckpoint) -> Bool
 
+    /// Says of which tables (`schema.table`) changes are set aside now, and all later ones with them. A source that
+    /// would read such a table again by itself may wait until it is not among them, and counts it as complete
+    /// meanwhile. Called after `open` and when it changes, between two calls of `nextBatch`.
+    func setAside(_ tables: Set<String>)
+
     /// How far the reading of old rows is; nil when none are being read. Callable from any thread.
     var snapshotProgress: SnapshotProgress? { get }
+
+    /// What the source waits for while it is being opened, or while it reads rows beside the changes: it goes on
+    /// waiting, and whoever cannot wait that long closes it. Nil when it waits for nothing that is worth a word.
+    /// Callable from any thread.
+    var obstacle: ConnectorFailure? { get }
 
     /// Tells the source what was acknowledged, where it needs telling, and disconnects. Callable in any state, twice
     /// too.
@@ -59,8 +69,14 @@ extension ChangeSource {
     /// True, for a source whose position says everything.
     public func isComplete(_ checkpoint: SourceCheckpoint) -> Bool { true }
 
+    /// Does nothing, for a source that reads no table again by itself.
+    public func setAside(_ tables: Set<String>) {}
+
     /// Nil, for a source that does not tell.
     public var snapshotProgress: SnapshotProgress? { nil }
+
+    /// Nil, for a source that waits for nobody.
+    public var obstacle: ConnectorFailure? { nil }
 
     /// False, as nothing is ever asked of such a source.
     public func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool { false }

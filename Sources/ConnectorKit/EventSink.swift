@@ -72,6 +72,8 @@ public struct DeliveryReceipt: Sendable, Equatable {
 public struct SinkContext: Sendable {
     /// The sink's name in the configuration.
     public var name: String
+    /// What tells the log that the records come from apart from all others; empty where nobody knows.
+    public var log: String
     /// The state of the last receipt, or what `saveState` stored later; nil at the first start.
     public var state: [UInt8]?
     /// Log offset of the first record that will be written.
@@ -85,11 +87,12 @@ public struct SinkContext: Sendable {
 
     /// A context of its parts.
     public init(
-        name: String, state: [UInt8]?, nextOffset: UInt64,
+        name: String, log: String = "", state: [UInt8]?, nextOffset: UInt64,
         report: @escaping @Sendable (ConnectorFailure?, Duration?) -> Void = { _, _ in },
         saveState: @escaping @Sendable ([UInt8]) async throws(ConnectorFailure) -> Void
     ) {
         self.name = name
+        self.log = log
         self.state = state
         self.nextOffset = nextOffset
         self.saveState = saveState

@@ -36,6 +36,8 @@ public struct TableView: Sendable {
     public var end: ResumePosition
     /// True when tables are told apart by ``Relation/sourceID``, which outlives a new name; false for names.
     public var tellsTablesApartByNumber: Bool
+    /// True when a snapshot of a table whose key is another one than before tells consumers to forget it first.
+    public var snapshotsForgetOldKeys: Bool
     /// True for a change that is in the view.
     public var contains: @Sendable (TransactionInfo, ChangeIdentity) -> Bool
     /// Which rows of a table must have events in a log that ends at a checkpoint.
@@ -43,13 +45,14 @@ public struct TableView: Sendable {
 
     /// A view of its parts.
     public init(
-        tables: [ViewedTable], end: ResumePosition, tellsTablesApartByNumber: Bool,
+        tables: [ViewedTable], end: ResumePosition, tellsTablesApartByNumber: Bool, snapshotsForgetOldKeys: Bool,
         contains: @escaping @Sendable (TransactionInfo, ChangeIdentity) -> Bool,
         coverage: @escaping @Sendable (ViewedTable, SourceCheckpoint?) -> RowCoverage
     ) {
         self.tables = tables
         self.end = end
         self.tellsTablesApartByNumber = tellsTablesApartByNumber
+        self.snapshotsForgetOldKeys = snapshotsForgetOldKeys
         self.contains = contains
         self.coverage = coverage
     }

@@ -74,6 +74,9 @@ package enum UTCTime {
 }
 
 extension Duration {
+    /// Whole milliseconds, cut off; never below zero.
+    package var milliseconds: Int { max(0, Int(clamping: microseconds / 1000)) }
+
     /// Whole microseconds; the most that there are for a time that is longer.
     package var microseconds: Int64 {
         let (seconds, attoseconds) = components

@@ -68,6 +68,13 @@ final class BodyFiles {
     /// A row tells the place of what was stored last.
     func wasTold() { untold = nil }
 
+    /// No longer appends to a file of which no row tells, so that it may go.
+    func letGo(besides used: [Int64: Int]) {
+        guard let current, used[current.number] == nil else { return }
+        self.current = nil
+        untold = nil
+    }
+
     /// The files that may go when rows tell of no other files than `used`.
     func unused(besides used: Set<Int64>) -> Set<Int64> {
         numbers.subtracting(used).filter { $0 != current?.number }
@@ -76,6 +83,17 @@ final class BodyFiles {
     /// Removes files. Call it only when no row tells of them, durably.
     func remove(_ unused: Set<Int64>) {
         for number in unused where unlink(directory.bodyFile(number)) == 0 || errno == ENOENT { numbers.remove(number) }
+    }
+
+    /// Gives the blocks before a place in each file back to the file system. Call it only when no row tells of anything
+    /// there, durably.
+    func empty(before starts: [Int64: Int]) {
+        for (number, start) in starts where start > 0 {
+            let descriptor = open(directory.bodyFile(number), O_WRONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            _ = fallocate(descriptor, Int32(FALLOCATE_KEEP_SIZE | FALLOCATE_PUNCH_HOLE), 0, start)
+            close(descriptor)
+        }
     }
 
     private func room() throws(ConnectorFailure) -> BodyFile {

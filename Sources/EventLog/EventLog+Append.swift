@@ -13,15 +13,16 @@ extension EventLog {
     ///
     /// `versions` are the registered forms of `batch.relations`, at the same indices. After a failure nothing of the
     /// batch is in the log, and the same call may be made again. Throws `log.out_of_order` when the changes do not come
-    /// after all that the log has: so a change can never be in it twice.
+    /// after all that the log has: so a change can never be in it twice; and `log.disk_full` when there is no room.
     package func append(
         _ batch: ChangeBatch, versions: [RelationVersion]
     ) throws(ConnectorFailure) -> LoggedBatch {
         var next = try position()
         let logged = LoggedBatch(firstOffset: next.nextOffset, batch: batch, versions: versions)
         if let checkpoint = batch.checkpoint { next.checkpoint = checkpoint }
+        try checkDisk(adding: batch.body.count)
         if batch.changeCount == 0 {
-            if next != (try position()) { try write("move the checkpoint") { db in try next.write(db) } }
+            if next != (try position()) { try capture("move the checkpoint") { db in try next.write(db) } }
             committed(next)
             return logged
         }
@@ -31,7 +32,7 @@ extension EventLog {
         next.last = last
         next.nextOffset = logged.nextOffset
         let place = try storeBeside(batch)
-        try write("append a batch of \(batch.changeCount) changes") { db in
+        try capture("append a batch of \(batch.changeCount) changes") { db in
             try Self.insert(logged, body: place, db)
             try next.write(db)
         }

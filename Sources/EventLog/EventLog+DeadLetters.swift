@@ -5,6 +5,9 @@ import Foundation
 import GRDB
 
 extension EventLog {
+    /// The code of the failure that dead letters have no room.
+    package static let deadLettersFullCode = "log.deadletters_full"
+
     static let setAsidePoint = HaltPoint("log.set_aside")
     static let releasedPoint = HaltPoint("log.released")
     static let discardedPoint = HaltPoint("log.discarded")
@@ -31,10 +34,12 @@ extension EventLog {
             if last.map({ $0 < end }) ?? true { last = end }
         }
         try checkRoom(for: letters)
-        try checkLimit(adding: batch.body.count + letters.reduce(0) { $0 + $1.batch.body.count })
+        let added = batch.body.count + letters.reduce(0) { $0 + $1.batch.body.count }
+        try checkLimit(adding: added)
+        try checkDisk(adding: added)
         next.last = last
         next.nextOffset = logged.nextOffset
-        try write("set changes aside") { db in
+        try capture("set changes aside") { db in
             if batch.changeCount > 0 { try Self.insert(logged, db) }
             for letter in letters { try DeadLetterQueries.insert(letter, db) }
             try next.write(db)
@@ -102,7 +107,8 @@ extension EventLog {
                 "log.unregistered_relation", .stop, "dead letters of \(letter.subject) have no contract")
         }
         next.nextOffset = logged.nextOffset
-        try write("release dead letters of \(letter.subject)") { db in
+        try checkDisk(adding: logged.batch.body.count + (rest?.batch.body.count ?? 0))
+        try capture("release dead letters of \(letter.subject)") { db in
             if logged.batch.changeCount > 0 { try Self.insert(logged, isLate: true, db) }
             try DeadLetterQueries.release(id, letter, leaving: rest, discarding: discardedCount, db)
             try next.write(db)
@@ -137,13 +143,18 @@ extension EventLog {
         let more = letters.reduce(0) { $0 + $1.batch.body.count }
         // One batch always fits, so that a small limit does not stop everything.
         guard held > 0, held + more > limit else { return }
-        let names = Set(letters.map(\.subject)).sorted().joined(separator: ", ")
+        let subjects = Set(letters.map(\.subject)).sorted()
+        let sinks = subjects.filter { DeadLetter.sink(ofSubject: $0) != nil }.joined(separator: " ")
         throw ConnectorFailure(
-            "log.deadletters_full", .retry,
-            "dead letters take \(held) bytes of the \(limit) that the log may have, and more of \(names) would follow",
+            Self.deadLettersFullCode, .retry,
+            "dead letters take \(held) bytes of the \(limit) that the log may have, and more of "
+                + "\(subjects.joined(separator: ", ")) would follow",
             setting: "log.retention.size",
-            hint: "millrace schema accept, or millrace deadletters discard, or a larger log.retention.size; capture "
-                + "waits meanwhile, nothing is lost")
+            hint: sinks.isEmpty
+                ? "millrace schema accept, or millrace deadletters discard, or a larger log.retention.size; capture "
+                    + "waits meanwhile, nothing is lost"
+                : "millrace deadletters retry \(sinks) once the receiver takes them, or millrace deadletters discard "
+                    + "\(sinks), or a larger log.retention.size; the sink waits meanwhile, nothing is lost")
     }
 }
 

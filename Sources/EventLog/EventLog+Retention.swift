@@ -11,13 +11,19 @@ package struct LogRetention: Sendable, Equatable {
     package var dropsUndelivered: Bool
     /// Nothing is appended while the log takes more bytes than this; nil for no limit.
     package var limit: Int?
+    /// How many bytes of the disk are kept for upkeep, for when it is full; 0 for none.
+    package var reserve: Int
 
     /// Limits; none at all keeps everything.
-    package init(age: Duration? = nil, byteCount: Int? = nil, dropsUndelivered: Bool = false, limit: Int? = nil) {
+    package init(
+        age: Duration? = nil, byteCount: Int? = nil, dropsUndelivered: Bool = false, limit: Int? = nil,
+        reserve: Int = 0
+    ) {
         self.age = age
         self.byteCount = byteCount
         self.dropsUndelivered = dropsUndelivered
         self.limit = limit
+        self.reserve = reserve
     }
 }
 
@@ -35,17 +41,22 @@ package struct RetentionStep: Sendable, Equatable {
     package var isUnfinished = false
     /// The sink whose cursor keeps due batches in the log, or `subscription NAME`; nil when none does.
     package var heldBy: String?
-    /// How many of the removed changes each sink or subscription had not got; only where retention may remove such.
-    package var lostBy: [String: UInt64] = [:]
+    /// Which of the removed offsets lay behind the cursor of a sink; only where retention may remove such.
+    package var passedSinks: [String: Range<UInt64>] = [:]
+    /// The same of subscriptions, and of what waits for them to be given out again.
+    package var passedSubscriptions: [String: Range<UInt64>] = [:]
 }
 
 extension EventLog {
     /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
     /// a sink of `activeSinks` has not delivered or a subscription is not done with, unless
-    /// ``LogRetention/dropsUndelivered``. A sink without a cursor holds everything.
-    package func retain(activeSinks: [String]) throws(ConnectorFailure) -> RetentionStep {
+    /// ``LogRetention/dropsUndelivered``. A sink without a cursor holds everything. Ages are those `at` a time.
+    package func retain(
+        activeSinks: [String], at now: Int64 = UTCTime.now()
+    ) throws(ConnectorFailure) -> RetentionStep {
+        restoreReserve()
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
-        let (retention, now) = (retention, UTCTime.now())
+        let retention = retention
         let step = try read("look for batches to remove") { db in
             try RetentionScan(retention, now, activeSinks, db).step(db)
         }
@@ -57,9 +68,11 @@ extension EventLog {
         try removeUnusedBodies()
         var report = step.report
         report.firstOffset = try read("read the oldest offset") { db in try LogQueries.firstOffset(db) }
-        for (sink, cursor) in step.cursors where cursor < first {
-            report.lostBy[sink] = first - max(cursor, step.firstOffset ?? cursor)
+        let passed = { (cursors: [String: UInt64]) in
+            cursors.filter { $0.value < first }.mapValues { max($0, step.firstOffset ?? $0)..<first }
         }
+        report.passedSinks = passed(step.cursors)
+        report.passedSubscriptions = passed(step.subscriptions)
         return report
     }
 }
@@ -96,8 +109,10 @@ private struct RetentionScan {
     private var excess: Int
     private var limit = UInt64.max
     private var slowest: String?
-    /// Where the sinks and subscriptions are.
+    /// Where the sinks are.
     private(set) var cursors: [String: UInt64] = [:]
+    /// What the subscriptions need first.
+    private(set) var subscriptions: [String: UInt64] = [:]
     var firstOffset: UInt64? { report.firstOffset }
 
     init(_ retention: LogRetention, _ now: Int64, _ sinks: [String], _ db: Database) throws {
@@ -109,7 +124,7 @@ private struct RetentionScan {
             if offset < limit, !retention.dropsUndelivered { (limit, slowest) = (offset, sink) }
         }
         for (name, offset) in try SubscriptionQueries.needs(db) {
-            cursors["subscription \(name)"] = offset
+            subscriptions[name] = offset
             if offset < limit, !retention.dropsUndelivered { (limit, slowest) = (offset, "subscription \(name)") }
         }
     }

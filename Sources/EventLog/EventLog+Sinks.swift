@@ -72,8 +72,7 @@ extension EventLog {
         let covered = try position().checkpoint
         try write("store the state of \(sink)", durably: true) { db in
             try db.execute(
-                sql: "UPDATE sink SET state = ?, moved_at = ? WHERE name = ?",
-                arguments: [Data(state), UTCTime.now(), sink])
+                sql: "UPDATE sink SET state = ? WHERE name = ?", arguments: [Data(state), sink])
             guard db.changesCount == 1 else { throw LogFailure.unknownSink(sink) }
         }
         // That commit covers every earlier one, like a sync.
@@ -97,10 +96,12 @@ extension EventLog {
         }
     }
 
-    /// Forgets a sink that is no longer configured, so that its cursor holds nothing back.
-    package func removeCursor(of sink: String) throws(ConnectorFailure) {
-        try write("remove the cursor of \(sink)") { db in
-            try db.execute(sql: "DELETE FROM sink WHERE name = ?", arguments: [sink])
+    /// The sink delivers nothing for now: `status` shows no rate for it any more.
+    package func rests(_ sink: String) throws(ConnectorFailure) {
+        try write("store that \(sink) rests") { db in
+            try db.execute(
+                sql: "UPDATE sink SET events_per_second = 0 WHERE name = ? AND events_per_second > 0",
+                arguments: [sink])
         }
     }
 }

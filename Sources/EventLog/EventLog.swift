@@ -19,7 +19,10 @@ package actor EventLog {
 
     /// The folder of the log.
     package nonisolated let directory: String
+    /// What tells it from all other logs; empty in the rare case that there was no room to store that.
+    package nonisolated let identity: String
     nonisolated let relations: RelationStore
+    let folder: LogDirectory
     let path: String
     /// What of it is kept.
     package nonisolated let retention: LogRetention
@@ -32,6 +35,10 @@ package actor EventLog {
     private var presence: LogPresence
     /// What the file says, while nothing failed; nil makes the next call read it again.
     private var knownPosition: LogPosition?
+    /// Room on the disk for upkeep.
+    var reserve: LogReserve
+    /// PRAGMA secure_delete, as SQLite was built.
+    var usualDeletion: Int?
     /// What the last sync made durable.
     var durableCheckpoint: SourceCheckpoint?
     /// How many bytes may be appended before the log's size is looked at.
@@ -47,18 +54,44 @@ package actor EventLog {
         let folder = LogDirectory(directory)
         try folder.make()
         lock = try LogLock(folder)
+        self.folder = folder
         self.directory = folder.path
         path = folder.database
         self.retention = retention
+        identity = folder.identity()
         relations = RelationStore()
-        let (connection, position) = try Self.open(path, relations)
+        var reserve = LogReserve(folder, byteCount: retention.reserve)
+        let (connection, position) = try Self.open(folder, relations, &reserve)
+        self.reserve = reserve
         self.connection = connection
         presence = LogPresence(database: path)
         knownPosition = position
         let bodies = try BodyFiles(folder)
         mayHaveStrayBodies = !bodies.numbers.isEmpty
         self.bodies = bodies
+        // A new process has a new journal, which gets its room before anybody else takes it.
+        if !self.reserve.restore(), self.reserve.isSpent {
+            // Where the reserve was only made larger than the disk allows, the disk is not taken for the journal. And
+            // what SQLite did not write yet of its index needs room too.
+            let free = LogDisk.freeByteCount(folder.path) ?? 0
+            LogJournal.allocate(min(self.reserve.journalBytes, free / 2), in: folder)
+        }
         try folder.syncNames()
+    }
+
+    /// Opens a log that cannot even be opened for want of room, with that of the reserve.
+    private static func open(
+        _ folder: LogDirectory, _ relations: RelationStore, _ reserve: inout LogReserve
+    ) throws(ConnectorFailure) -> (DatabaseQueue, LogPosition) {
+        let pages = reserve.checkpointPages
+        // Without room for its index of the write-ahead log, SQLite may end the process (mmap(2), SIGBUS).
+        if LogJournal.lacksRoomForIndex(folder) { _ = reserve.giveBack(0) }
+        do throws(ConnectorFailure) {
+            return try open(folder.database, relations, checkpointPages: pages)
+        } catch {
+            guard error.code == diskFullCode, reserve.giveBack(0) else { throw error }
+            return try open(folder.database, relations, checkpointPages: pages)
+        }
     }
 
     /// Closes the database and lets other processes write; every later call throws `log.closed`. What was appended
@@ -78,7 +111,7 @@ package actor EventLog {
     /// Ties the log to a source, at the first call for good. Throws `log.other_source` when it is tied to a different
     /// one.
     package func bind(to source: SourceIdentity) throws(ConnectorFailure) {
-        let stored = try write("bind the log to its source") { db -> SourceIdentity in
+        let stored = try capture("bind the log to its source") { db -> SourceIdentity in
             if let stored = try LogQueries.source(db) { return stored }
             try db.execute(
                 sql: "INSERT INTO source (id, kind, fingerprint) VALUES (1, ?, ?)",
@@ -110,7 +143,7 @@ package actor EventLog {
         _ relation: Relation, subject: String, version: Int
     ) throws(ConnectorFailure) -> RelationVersion {
         if let known = relations.find(relation, subject: subject, version: version) { return known }
-        let made = try write("register \(relation.qualifiedName)") { db in
+        let made = try capture("register \(relation.qualifiedName)") { db in
             try RelationStore.insert(relation, subject: subject, version: version, db)
         }
         return relations.keep(made)
@@ -140,8 +173,13 @@ package actor EventLog {
     package func sync() throws(ConnectorFailure) -> SourceCheckpoint? {
         guard hasUnsynced else { return durableCheckpoint }
         let covered = try position().checkpoint
-        try write("sync the log", durably: true) { db in
-            try db.execute(sql: "UPDATE position SET sync_count = sync_count + 1")
+        do throws(ConnectorFailure) {
+            try write("sync the log", durably: true) { db in
+                try db.execute(sql: "UPDATE position SET sync_count = sync_count + 1")
+            }
+        } catch {
+            guard error.code == Self.diskFullCode else { throw error }
+            try syncJournal()
         }
         try presence.check()
         hasUnsynced = false
@@ -158,6 +196,8 @@ package actor EventLog {
     /// more sync; nil for one that goes into the database.
     func storeBeside(_ batch: ChangeBatch) throws(ConnectorFailure) -> BodyPlace? {
         guard batch.mustBeDurableBeforeDelivery, batch.body.count >= BodyFiles.bodyBytesMin else { return nil }
+        // A new file would take what was given back for upkeep; the database has room, or nothing was appended.
+        if reserve.isSpent { return nil }
         guard let bodies else { throw closed }
         return try bodies.store(batch.body)
     }
@@ -170,16 +210,21 @@ package actor EventLog {
     func removeUnusedBodies() throws(ConnectorFailure) {
         guard let bodies, !bodies.numbers.isEmpty else { return }
         let used = try read("look for bodies") { db in try LogQueries.bodyFiles(db) }
-        let unused = bodies.unused(besides: used)
-        if unused.isEmpty { return }
+        if reserve.isSpent { bodies.letGo(besides: used) }
+        let unused = bodies.unused(besides: Set(used.keys))
+        if unused.isEmpty, !reserve.isSpent { return }
         _ = try sync()
         bodies.remove(unused)
+        // On a full disk, what is not needed of a file goes before the whole file may.
+        if reserve.isSpent { bodies.empty(before: used) }
     }
 
     /// What is in the log, for `status`.
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
         let relations = relations
-        return try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+        var found = try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+        found.disk = LogDisk(folder)
+        return found
     }
 
     /// Bounds the database file, as a full disk would (PRAGMA max_page_count); for tests.
@@ -198,9 +243,9 @@ package actor EventLog {
     /// Takes over the position that a transaction has just committed.
     func committed(_ position: LogPosition) { knownPosition = position }
 
-    /// Runs `body` in one transaction; with `durably`, the commit waits for the disk.
-    func write<T>(
-        _ action: String, durably: Bool = false, _ body: (Database) throws -> T
+    /// Runs `body` in one transaction, or throws; with `durably`, the commit waits for the disk.
+    func commit<T>(
+        _ action: String, durably: Bool, _ body: (Database) throws -> T
     ) throws(ConnectorFailure) -> T {
         hasUnsynced = true
         do {
@@ -241,10 +286,10 @@ package actor EventLog {
     }
 
     private static func open(
-        _ path: String, _ relations: RelationStore
+        _ path: String, _ relations: RelationStore, checkpointPages: Int
     ) throws(ConnectorFailure) -> (DatabaseQueue, LogPosition) {
         do {
-            let queue = try DatabaseQueue(path: path, configuration: LogConnection.writing(path))
+            let queue = try DatabaseQueue(path: path, configuration: LogConnection.writing(path, checkpointPages))
             let position = try queue.writeWithoutTransaction { db in
                 try relations.load(db)
                 return try LogPosition.read(db)

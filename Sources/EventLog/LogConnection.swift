@@ -13,7 +13,7 @@ enum LogConnection {
     static let cacheKiB = 1024
 
     /// The one writing connection.
-    static func writing(_ path: String) -> Configuration {
+    static func writing(_ path: String, _ checkpointPages: Int = checkpointPages) -> Configuration {
         var configuration = Configuration()
         configuration.label = "event-log"
         configuration.foreignKeysEnabled = false

@@ -1,4 +1,5 @@
 import ConnectorKit
+import Foundation
 import Glibc
 
 /// The log's folder: where its files lie, and the lock that keeps a second writer out.
@@ -9,6 +10,14 @@ struct LogDirectory: Sendable {
     var database: String { path + "/log.sqlite" }
     /// The file whose flock(2) the writing process holds.
     var lock: String { path + "/lock" }
+    /// What tells this log from all others (``identity()``).
+    var identityFile: String { path + "/identity" }
+    /// Room on the disk that is kept for upkeep (``LogReserve``).
+    var reserve: String { path + "/reserve" }
+    /// The write-ahead log of the database.
+    var journal: String { database + "-wal" }
+    /// SQLite's index of the write-ahead log, which processes share.
+    var index: String { database + "-shm" }
     /// A file of bodies that are not in the database.
     func bodyFile(_ number: Int64) -> String { path + "/" + Self.bodyFilePrefix + String(number) }
 
@@ -22,6 +31,22 @@ struct LogDirectory: Sendable {
     func make() throws(ConnectorFailure) {
         for end in path.indices.dropFirst() where path[end] == "/" { try make(String(path[..<end]), mode: 0o777) }
         try make(path, mode: 0o700)
+    }
+
+    /// Some letters and digits that no other log has, made with the log; empty when there was no room for them yet.
+    func identity() -> String {
+        if let known = try? String(contentsOfFile: identityFile, encoding: .utf8), !known.isEmpty { return known }
+        let made =
+            String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
+        let descriptor = open(identityFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        let bytes = Array(made.utf8)
+        guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+            unlink(identityFile)
+            return ""
+        }
+        return made
     }
 
     /// The numbers of the files of bodies in the folder.
@@ -100,6 +125,14 @@ final class LogLock: Sendable {
 
     /// Runs also when ``init(_:)`` throws behind the opening.
     deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// True while a process has the lock. Whoever looks holds it for a moment, beside others that look.
+    static func isHeld(_ directory: LogDirectory) -> Bool {
+        let descriptor = open(directory.lock, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    }
 
     /// The pid is for people; when it cannot be written (a full disk), the lock holds all the same.
     private func write(pid: pid_t) {

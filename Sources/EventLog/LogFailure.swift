@@ -61,8 +61,9 @@ enum LogFailure {
     /// No room for the log.
     static func diskFull(_ action: String, _ path: String, _ detail: String) -> ConnectorFailure {
         ConnectorFailure(
-            "log.disk_full", .retry, "no room to \(action) (\(path)): \(detail)", setting: "log.directory",
-            hint: "make room on that file system, or lower log.retention; capture goes on by itself, nothing is lost")
+            EventLog.diskFullCode, .retry, "no room to \(action) (\(path)): \(detail)", setting: "log.directory",
+            hint: "make room on that file system; while log.reserve lasts, sinks and retention go on, and capture too "
+                + "once enough was removed (a lower log.retention removes more); nothing is lost")
     }
 
     /// A sink that never ran here.

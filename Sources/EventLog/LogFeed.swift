@@ -21,6 +21,9 @@ package final class LogFeed: Sendable {
     /// The offset behind the last batch that may be seen.
     package var nextOffset: UInt64 { state.withLock { $0.end } }
 
+    /// The oldest offset that consumers find in memory; the end when there is nothing.
+    package var firstOffset: UInt64 { state.withLock { $0.ring.first ?? $0.end } }
+
     /// How many tasks wait.
     var waiterCount: Int { state.withLock { $0.waiters.count } }
 

@@ -164,9 +164,15 @@ enum LogQueries {
         return batch
     }
 
-    /// The files that hold bodies of batches.
-    static func bodyFiles(_ db: Database) throws -> Set<Int64> {
-        try Int64.fetchSet(db, sql: "SELECT DISTINCT body_file FROM batch WHERE body_file IS NOT NULL")
+    /// The files that hold bodies of batches, with the place of the first one in each.
+    static func bodyFiles(_ db: Database) throws -> [Int64: Int] {
+        let sql = "SELECT body_file, min(body_offset) FROM batch WHERE body_file IS NOT NULL GROUP BY body_file"
+        var files: [Int64: Int] = [:]
+        for row in try Row.fetchAll(db, sql: sql) {
+            guard let number = row[0] as Int64? else { continue }
+            files[number] = row[1] as Int? ?? 0
+        }
+        return files
     }
 
     /// Gives `store` a batch's bytes where they lie, and their checksum: they live as long as the batch, and a
@@ -202,6 +208,10 @@ struct LogSize {
     var used: Int
     /// Bytes of the whole file, and of bodies.
     var file: Int
+    /// Bytes of all pages of the database, those that are only in the write-ahead log too.
+    var pages: Int
+    /// Bytes of the pages that hold nothing.
+    var freeInside: Int
 
     /// Asks the file's header, and an index that has an entry for each large body; cheap.
     static func read(_ db: Database) throws -> LogSize {
@@ -212,6 +222,8 @@ struct LogSize {
             try LogFormat.hasBodyFiles(db)
             ? Int.fetchOne(
                 db.cachedStatement(sql: "SELECT sum(body_length) FROM batch WHERE body_file IS NOT NULL")) ?? 0 : 0
-        return LogSize(used: (pages - free) * size + bodies, file: pages * size + bodies)
+        return LogSize(
+            used: (pages - free) * size + bodies, file: pages * size + bodies, pages: pages * size,
+            freeInside: free * size)
     }
 }

@@ -27,6 +27,9 @@ package final class LogReader: Sendable {
         if access(path, F_OK) != 0 {
             throw errno == ENOENT ? LogFailure.notFound(path) : LogFailure.system("open the log", path, errno)
         }
+        if !LogJournal.hasIndex(self.directory), LogJournal.lacksRoomForIndex(self.directory) {
+            throw LogFailure.diskFull("open the log", path, "SQLite needs some for an index of the write-ahead log")
+        }
         do {
             connection = try DatabaseQueue(path: path, configuration: LogConnection.reading(path))
         } catch {
@@ -59,7 +62,9 @@ package final class LogReader: Sendable {
 
     /// What is in the log.
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
-        try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+        var found = try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }
+        found.disk = LogDisk(directory)
+        return found
     }
 
     /// The first dead letters of a subject behind the number `id` (0: the oldest); nil when there are no more.

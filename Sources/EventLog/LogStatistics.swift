@@ -55,4 +55,6 @@ package struct LogStatistics: Sendable {
     package var deadLetters: [DeadLetterGroup]
     /// The subscriptions, by name.
     package var subscriptions: [SubscriptionReport]
+    /// The disk that it is on.
+    package var disk = LogDisk()
 }

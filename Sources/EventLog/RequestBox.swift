@@ -10,6 +10,8 @@ import Glibc
 package struct RequestBox: Sendable {
     /// The folder's path.
     private let directory: String
+    /// The log that the box belongs to.
+    private let log: LogDirectory
 
     private static let requestSuffix = ".request"
     private static let answerSuffix = ".answer"
@@ -19,7 +21,13 @@ package struct RequestBox: Sendable {
     private static let answerSecondsMax = 86_400
 
     /// The box of the log in this folder.
-    package init(logDirectory: String) { directory = LogDirectory(logDirectory).path + "/requests" }
+    package init(logDirectory: String) {
+        log = LogDirectory(logDirectory)
+        directory = log.path + "/requests"
+    }
+
+    /// True while a process writes the log, which is the one that carries requests out.
+    package var isAttended: Bool { LogLock.isHeld(log) }
 
     /// Leaves a request; it is durable on return. Throws `log.directory` or `log.disk_full`.
     package func post(_ request: OperatorRequest) throws(ConnectorFailure) {

@@ -50,6 +50,8 @@ struct RequestResponder: Sendable {
             defer { stream.end() }
             stream.cut.begin { channel.close(promise: nil) }
             try await write(stream, answer, writer, watch)
+            // One that was cut this late has its whole answer, but a further request would be lost.
+            if !stream.cut.finish() { throw ChannelError.eof }
         } else {
             try await writer.write(response: answer, body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
         }

@@ -5,8 +5,8 @@ package import JSONText
 package struct ServiceAPI: Sendable {
     /// Whether the program does its work.
     package enum Readiness: Sendable, Equatable {
-        /// It does.
-        case ready
+        /// It does, but for `stoppedSinks`, which wait for somebody to mend what stopped them.
+        case ready(stoppedSinks: [String])
         /// It waits, under the code of a failure, or, without one, for its start.
         case waiting(code: String?)
     }
@@ -49,7 +49,9 @@ package struct ServiceAPI: Sendable {
 
     private static func reply(_ readiness: Readiness) -> APIReply {
         switch readiness {
-        case .ready: APIReply(["status": "ready"], type: .plain)
+        case .ready(let stopped) where stopped.isEmpty: APIReply(["status": "ready"], type: .plain)
+        case .ready(let stopped):
+            APIReply(["status": "ready", "stopped_sinks": .array(stopped.map { .string($0) })], type: .plain)
         case .waiting(let code):
             APIReply(
                 ["status": "waiting", "code": code.map { .string($0) } ?? .null], status: 503, type: .plain)

@@ -104,6 +104,8 @@ package struct BatchRewriting: Sendable {
             let isText = value.kind == ValueKind.text || value.kind == ValueKind.integer || value.kind == ValueKind.real
             let end = isText ? Self.end(ofCharacters: length, in: value.bytes) : min(length, value.bytes.byteCount)
             append(isText ? ValueKind.text : value.kind, value.bytes.extracting(0..<end), to: &output)
+        case .truncateBytes(let length):
+            append(value.kind, value.bytes.extracting(0..<Self.end(ofHexBytes: length, in: value.bytes)), to: &output)
         case .keep, .drop, .blank:
             append(value.kind, value.bytes, to: &output)
         }
@@ -113,6 +115,15 @@ package struct BatchRewriting: Sendable {
         output.append(kind)
         output.append(bigEndian: Int32(clamping: bytes.byteCount))
         output.append(bytes)
+    }
+
+    /// Where the first `count` bytes end that are written as `\x` and two digits each. Text in another form, which the
+    /// source never asks for, loses everything.
+    private static func end(ofHexBytes count: Int, in text: RawSpan) -> Int {
+        guard text.byteCount >= 2, text.byte(0) == UInt8(ascii: "\\"), text.byte(1) == UInt8(ascii: "x") else {
+            return 0
+        }
+        return min(text.byteCount, 2 + 2 * count)
     }
 
     /// Where the first `count` characters (Unicode scalars) of UTF-8 text end.

@@ -12,6 +12,8 @@ package final class MaskPlan: Sendable {
         case redact
         case hash
         case truncate(Int)
+        /// Of PostgreSQL's text of bytes, digits in hexadecimal, the first bytes stay.
+        case truncateBytes(Int)
     }
 
     /// The relation as it is after that.
@@ -25,10 +27,11 @@ package final class MaskPlan: Sendable {
     /// attributes, any may go.
     package init?(_ source: Relation, actions: [Action]) {
         guard actions.count == source.columns.count, !actions.allSatisfy({ $0 == .keep }) else { return nil }
+        let actions = zip(source.columns, actions).map { Self.fitting($1, $0) }
         self.actions = actions
         let columns = zip(source.columns, actions).compactMap { column, action -> Column? in
             switch action {
-            case .keep: column
+            case .keep, .truncateBytes: column
             case .drop: nil
             case .blank, .redact, .hash, .truncate: Self.masked(column, isBlank: action == .blank)
             }
@@ -49,6 +52,17 @@ package final class MaskPlan: Sendable {
             actions.append(mask.map { Action($0) } ?? .keep)
         }
         self.init(source, actions: actions)
+    }
+
+    /// PostgreSQL's number of bytea.
+    private static let bytea: UInt32 = 17
+
+    /// Bytes are cut as bytes, and stay what they are. A value of SQLite has its own type, whatever its column says.
+    private static func fitting(_ action: Action, _ column: Column) -> Action {
+        // Where a table is read and not its changes, the type's number alone is known.
+        let isBytes = column.typeID == bytea || column.type == .bytes && column.typeID != 0
+        guard case .truncate(let length) = action, isBytes else { return action }
+        return .truncateBytes(length)
     }
 
     /// Whatever the column held, it holds text now (PostgreSQL's type 25), and events and schema say so.

@@ -46,7 +46,8 @@ struct HTTPService {
         let service = ServiceAPI(
             readiness: {
                 let now = progress.snapshot
-                return now.isCapturing ? .ready : .waiting(code: now.waitsFor)
+                if !now.isCapturing { return .waiting(code: now.waitsFor) }
+                return .ready(stoppedSinks: now.isStopped.filter(\.value).keys.sorted())
             },
             status: { await desk.report().map(\.json) },
             metrics: {
@@ -65,10 +66,12 @@ struct HTTPService {
         origin.debezium = .forReaders
         let isPostgres = project.configuration.sourceKind == "postgres"
         let known = Mutex<String?>(nil)
+        // Asked on the threads that read the log: it reads the disk as long as it knows nothing.
         origin.database = {
-            known.withLock { known in
+            guard isPostgres else { return "main" }
+            return known.withLock { known in
                 if known == nil { known = try? log.makeReader().statistics().source?.fingerprint["database"] }
-                return isPostgres ? known : "main"
+                return known
             }
         }
         return origin
@@ -78,7 +81,7 @@ struct HTTPService {
     init(_ server: ServerConfiguration, registry: SchemaStore, name: String, _ logger: Logger) {
         let counts = ReplyCounts()
         let service = ServiceAPI(
-            readiness: { .ready },
+            readiness: { .ready(stoppedSinks: []) },
             metrics: {
                 var text = MetricsText()
                 text.addProgram(counts.now)

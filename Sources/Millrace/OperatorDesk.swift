@@ -8,8 +8,8 @@ struct OperatorDesk {
     /// A desk at the log of a project.
     init(_ project: Project) { box = RequestBox(logDirectory: project.logDirectory) }
 
-    /// Leaves a request and prints what became of it. A request that nobody took within `patience` stays for the next
-    /// run, and that is said. Throws `run.request_refused` when the running process refused it.
+    /// Leaves a request and prints what became of it. A request that nobody answered within `patience` stays, and that
+    /// is said. Throws `run.request_refused` when the running process refused it.
     func ask(_ action: OperatorRequest.Action, patience: Duration) async throws(ConnectorFailure) {
         let request = OperatorRequest(action)
         try box.post(request)
@@ -26,6 +26,10 @@ struct OperatorDesk {
             }
             try? await Task.sleep(for: .milliseconds(100))
         }
-        Terminal.printLine("no process took the request yet; it stays, and the next `millrace run` carries it out")
+        Terminal.printLine(
+            box.isAttended
+                ? "the running process has not answered yet; the request stays, and it carries it out when it gets "
+                    + "that far (millrace status says what keeps it), or the next `millrace run` does"
+                : "no process took the request yet; it stays, and the next `millrace run` carries it out")
     }
 }

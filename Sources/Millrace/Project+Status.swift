@@ -13,7 +13,7 @@ extension Project {
             switch source {
             case .postgres(let settings):
                 return report(
-                    try await PostgresStatus.look(settings, at: checkpoint?.resume),
+                    try await PostgresStatus.look(settings, at: checkpoint),
                     unread: PostgresStatus.unreadTables(checkpoint))
             case .sqlite(let settings):
                 return report(try SQLiteStatus.read(settings, checkpoint: checkpoint))
@@ -35,12 +35,15 @@ extension Project {
             ("written_bytes_per_second", number(status.writtenPerSecond)),
             ("seconds_until_lost", number(status.secondsUntilLost)),
             ("lost_because", status.lostBecause.map { .string($0) } ?? .null),
+            ("waits_for", status.waitsFor.map { .string($0) } ?? .null),
             ("snapshot_tables_left", number(unread.count)),
             ("snapshot_of", unread.first.map { .string($0.name) } ?? .null),
             ("snapshot_rows", unread.first?.rowCount.map { number(Int(clamping: $0)) } ?? .null),
             ("snapshot_rows_estimate", unread.first.map { number(Int(clamping: $0.estimate)) } ?? .null),
         ]
-        return SourceReport(figures: figures, kind: configuration.sourceKind, words: words(status) + words(unread))
+        var words = words(status) + words(unread)
+        if let holder = status.waitsFor { words.append("the oldest transaction is \(holder)") }
+        return SourceReport(figures: figures, kind: configuration.sourceKind, words: words)
     }
 
     private func words(_ unread: [PostgresStatus.UnreadTable]) -> [String] {
@@ -66,6 +69,9 @@ extension Project {
         }
         if let reason = status.lostBecause {
             return ["slot \(status.slot) is LOST (\(reason)): millrace run --recover snapshot"]
+        }
+        if status.isBeingMade {
+            return ["slot \(status.slot) is being made: it waits for the transactions that were open before it"]
         }
         let reader = status.activeProcess.map { "read by server process \($0)" } ?? "not read by anybody now"
         var lag =

@@ -29,6 +29,11 @@ struct Project {
         var configuration: SinkConfiguration
         var settings: SinkSettings
         var format: EventFormat
+
+        /// True when there may be a table whose events both get.
+        func sharesTables(with other: SinkEntry) -> Bool {
+            configuration.tables.contains { table in other.configuration.tables.contains { $0.overlaps(table) } }
+        }
     }
 
     /// Reads the configuration file. All problems, also those that only a connector can see, are thrown together: the
@@ -51,6 +56,7 @@ struct Project {
             let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
             guard let entry else { continue }
             attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkStreams.check(entry, behind: sinks) }
+            attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkFiles.check(entry, behind: sinks) }
             sinks.append(entry)
         }
         guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }
@@ -65,7 +71,8 @@ struct Project {
     var retention: LogRetention {
         LogRetention(
             age: configuration.log.retentionAge, byteCount: configuration.log.retentionSize,
-            dropsUndelivered: configuration.log.undelivered == .drop, limit: configuration.log.limit)
+            dropsUndelivered: configuration.log.undelivered == .drop, limit: configuration.log.limit,
+            reserve: configuration.log.reserve)
     }
 
     /// What happens when a table is new or changed.
@@ -88,7 +95,9 @@ struct Project {
     ) -> any ChangeSource {
         switch source {
         case .postgres(let settings):
-            PostgresSource(settings: settings, notice: notice, warning: warning, recovers: recovers)
+            PostgresSource(
+                settings: settings, notice: notice, warning: warning, recovers: recovers,
+                watchesKey: { [outbox] in !outbox.covers($0) })
         case .sqlite(let settings): SQLiteSource(settings, notice: notice)
         }
     }
@@ -136,6 +145,7 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
+        if let log { found += LogDiskReport(log.disk, reserve: configuration.log.reserve).findings() }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         found += await choiceFindings()
         for sink in sinks { found += await sink.settings.findings() }

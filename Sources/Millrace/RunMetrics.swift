@@ -24,6 +24,10 @@ struct RunMetrics {
         text.add(
             "millrace_newest_commit_timestamp_seconds", .gauge,
             "When the newest change of this run was committed at the source.", progress.newestCommit.map(Self.seconds))
+        text.add(
+            "millrace_sink_stopped", .gauge,
+            "1 once the sink failed for good: it waits for somebody to mend the cause and reload.",
+            progress.isStopped.sorted { $0.key < $1.key }.map { ([("sink", $0.key)], $0.value ? "1" : "0") })
         if let status { add(status, to: &text) }
         return text
     }
@@ -35,6 +39,9 @@ struct RunMetrics {
         text.add("millrace_log_next_offset", .gauge, "The offset that the next change gets.", log.nextOffset)
         text.add("millrace_log_bytes", .gauge, "Bytes of the log that hold something.", log.byteCount)
         text.add("millrace_log_file_bytes", .gauge, "Bytes of the log's file.", log.fileByteCount)
+        text.add(
+            "millrace_log_reserve_bytes", .gauge, "Bytes of the log's reserve; fewer while the disk is full.",
+            log.disk.reserveByteCount)
         text.add(
             "millrace_sink_offset", .gauge, "The offset before which the sink has everything durable.",
             status.sinks.compactMap { sink in sink.cursor.map { ([("sink", sink.name)], "\($0.offset)") } })

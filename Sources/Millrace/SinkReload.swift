@@ -27,13 +27,12 @@ final class SinkReload: Sendable {
         } catch {
             for problem in error.problems {
                 let place = problem.position.map { "\(problem.file):\($0.line):\($0.column)" } ?? problem.file
-                logger.error(
-                    "the configuration was not reloaded: \(problem.message)",
-                    metadata: [
-                        "code": "\(problem.code)",
-                        "at": "\([problem.path, place].compactMap(\.self).joined(separator: ", "))",
-                        "hint": "\(problem.hint ?? "")",
-                    ])
+                var metadata: Logger.Metadata = [
+                    "code": "\(problem.code)",
+                    "at": "\([problem.path, place].compactMap(\.self).joined(separator: ", "))",
+                ]
+                if let hint = problem.hint { metadata["hint"] = "\(hint)" }
+                logger.error("the configuration was not reloaded: \(problem.message)", metadata: metadata)
             }
             return
         }

@@ -7,7 +7,7 @@ import PipelineConfiguration
 enum SinkStreams {
     /// Throws when an earlier sink publishes events of the same tables to the stream of this one.
     static func check(_ sink: Project.SinkEntry, behind earlier: [Project.SinkEntry]) throws(SettingProblem) {
-        guard let other = earlier.first(where: { shareStream($0, sink) && shareTables($0, sink) }) else { return }
+        guard let other = earlier.first(where: { shareStream($0, sink) && $0.sharesTables(with: sink) }) else { return }
         throw SettingProblem(
             "stream",
             "the sink \(other.configuration.name) publishes events of the same tables to this stream: the second "
@@ -33,11 +33,5 @@ enum SinkStreams {
     private static func shareStream(_ first: Project.SinkEntry, _ second: Project.SinkEntry) -> Bool {
         guard case .nats(let one) = first.settings, case .nats(let other) = second.settings else { return false }
         return one.hasStream(of: other)
-    }
-
-    private static func shareTables(_ first: Project.SinkEntry, _ second: Project.SinkEntry) -> Bool {
-        first.configuration.tables.contains { table in
-            second.configuration.tables.contains { $0.overlaps(table) }
-        }
     }
 }

@@ -34,6 +34,9 @@ struct StatusReport: Sendable {
         project.configuration.sinks.map { sink in (sink.name, log.sinks.first { $0.sink == sink.name }) }
     }
 
+    /// The disk of the log.
+    private var disk: LogDiskReport { LogDiskReport(log.disk, reserve: project.configuration.log.reserve) }
+
     /// How many events a sink does not have yet.
     func lag(of cursor: SinkCursor?) -> UInt64 {
         let offset = cursor?.offset ?? log.firstOffset
@@ -50,6 +53,9 @@ struct StatusReport: Sendable {
                 "next_offset": .number(JSONNumber(log.nextOffset)),
                 "bytes": .number(JSONNumber(log.byteCount)), "file_bytes": .number(JSONNumber(log.fileByteCount)),
                 "oldest_at": stamp(log.oldestAppendedAt), "newest_commit_at": stamp(log.newestCommittedAt),
+                "reserve_bytes": log.disk.reserveByteCount.map { .number(JSONNumber($0)) } ?? .null,
+                "disk_free_bytes": log.disk.freeByteCount.map { .number(JSONNumber($0)) } ?? .null,
+                "failure": disk.code.map { .string($0) } ?? .null,
             ],
             "sinks": .array(sinks.map { json(of: $0.name, $0.cursor) }),
             "subscriptions": .array(log.subscriptions.map { SubscriptionsAPI.json(($0, log.nextOffset)) }),
@@ -66,7 +72,7 @@ struct StatusReport: Sendable {
             "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
             "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt),
             "events_per_second": rate(of: cursor).map { .number(JSONNumber($0)) } ?? .null,
-            "last_error": error, "next_attempt_at": stamp(cursor?.retryAt),
+            "last_error": error, "next_attempt_at": stamp(cursor?.retryAt), "stopped": .bool(isStopped(cursor)),
             "set_aside": .number(JSONNumber(setAside(for: name))),
         ]
     }
@@ -84,6 +90,9 @@ struct StatusReport: Sendable {
         let bytes = Int(Double(log.byteCount) * min(1, Double(lag) / Double(total)))
         return "the log keeps \(counted(lag, "event")) for it, about \(ByteCount.text(bytes)), beyond log.retention"
     }
+
+    /// True when a sink waits for somebody to mend what it failed with.
+    private func isStopped(_ cursor: SinkCursor?) -> Bool { cursor?.lastError != nil && cursor?.retryAt == nil }
 
     private var stopped: String { "it stopped: mend the cause, then reload the configuration (SIGHUP) or start again" }
 
@@ -107,6 +116,7 @@ struct StatusReport: Sendable {
         let age = log.newestCommittedAt.map { ", newest commit \(UTCTime.text($0))" } ?? ""
         lines.append(
             "log       offsets \(log.firstOffset) to \(log.nextOffset), \(ByteCount.text(log.byteCount)) on disk\(age)")
+        if let words = disk.text { lines += words.map { "          " + $0 } }
         for (name, cursor) in sinks {
             let behind = lag(of: cursor)
             let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
@@ -118,6 +128,9 @@ struct StatusReport: Sendable {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")
                 lines.append("          " + (cursor?.retryAt.map { "next attempt \(UTCTime.text($0))" } ?? stopped))
             }
+        }
+        if !sinks.isEmpty, sinks.allSatisfy({ isStopped($0.cursor) }) {
+            lines.append("          NO SINK DELIVERS: events wait in the log until one is mended")
         }
         for report in log.subscriptions { lines += Self.lines(of: report, end: log.nextOffset) }
         for group in log.deadLetters where group.changeCount > 0 {

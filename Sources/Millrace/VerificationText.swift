@@ -26,13 +26,15 @@ struct VerificationText {
     }
 
     private func lines(_ table: TableReport) -> [String] {
-        if let obstacle = table.obstacle { return ["skipped   \(table.name): \(obstacle)"] + remarks(table) }
+        if let obstacle = table.obstacle {
+            return ["\(table.isEqual ? "skipped  " : "DIFFERENT") \(table.name): \(obstacle)"] + remarks(table)
+        }
         let word = table.isEqual ? (table.isComplete ? "equal     " : "no diff.  ") : "DIFFERENT "
         var counts = ["\(table.equalCount) equal"]
         for (count, what) in [
             (table.partlyEqualCount, "equal in part"), (table.unjudgedCount, "without an event"),
             (table.differentCount, "different"), (table.onlyInTableCount, "only in the table"),
-            (table.onlyInLogCount, "only in the log"),
+            (table.onlyInLogCount, "only in the log"), (table.oldKeyCount, "under an old key"),
         ] where count > 0 { counts.append("\(count) \(what)") }
         return ["\(word)\(table.name): \(counted(table.rowCount, "row")): \(counts.joined(separator: ", "))"]
             + remarks(table)
@@ -67,7 +69,8 @@ struct VerificationText {
             "events": number(table.eventCount), "rows_equal": number(table.equalCount),
             "rows_equal_in_part": number(table.partlyEqualCount), "rows_without_event": number(table.unjudgedCount),
             "rows_different": number(table.differentCount), "rows_only_in_table": number(table.onlyInTableCount),
-            "rows_only_in_log": number(table.onlyInLogCount), "remarks": .array(table.remarks.map { .string($0) }),
+            "rows_only_in_log": number(table.onlyInLogCount), "rows_under_old_key": number(table.oldKeyCount),
+            "remarks": .array(table.remarks.map { .string($0) }),
             "differences": .array(table.differences.map(json)),
         ]
     }

@@ -32,9 +32,10 @@ package struct CaptureStage {
     /// Log offset behind the newest event.
     var loggedEnd: UInt64
     var quarantine: Quarantine
-    private var target: ResumePosition?
-    private var backoff = Backoff()
-    private var patience: Patience
+    /// What was committed before the start lies before it; nil where the run has no end.
+    private(set) var target: ResumePosition?
+    var backoff = Backoff()
+    var patience: Patience
     private var bulkPatience = BulkPatience(.now)
 
     /// How long appended batches wait for a sync that covers them while more keep coming.
@@ -104,6 +105,7 @@ package struct CaptureStage {
         while !stop.isRequested {
             try await carryOutRequests(&turn)
             try await releaseAccepted(&turn)
+            tellWhatIsSetAside(&turn)
             try await take(&turn)
             if isCaughtUp(turn), !quarantine.isReleasing {
                 guard try await sync(&turn) else { return }
@@ -116,19 +118,11 @@ package struct CaptureStage {
         acknowledgeDelivered()
     }
 
-    /// Opens the source; what it waits for there ends when asked to stop.
-    private func open(
-        resumingAfter checkpoint: SourceCheckpoint?, of expected: SourceIdentity?
-    ) async throws(ConnectorFailure) -> SourceIdentity {
-        let source = source
-        let opened = await stop.cancelling { () async -> Result<SourceIdentity, ConnectorFailure> in
-            do throws(ConnectorFailure) {
-                return .success(try await source.open(resumingAfter: checkpoint, of: expected))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try opened.get()
+    /// Tells the source of which tables changes are set aside, when that is not what it knows.
+    private func tellWhatIsSetAside(_ turn: inout Turn) {
+        guard quarantine.tablesSetAside != turn.setAside else { return }
+        turn.setAside = quarantine.tablesSetAside
+        source.setAside(quarantine.tablesSetAside)
     }
 
     /// True when everything that was committed before the start is in the log, and what the source reads beside its
@@ -150,6 +144,8 @@ package struct CaptureStage {
         var idleCheckpointAt = ContinuousClock.now - CaptureStage.idleCheckpointInterval
         /// Requests that no durable checkpoint remembers yet.
         var asked = AskedSnapshots()
+        /// The tables that the source knows to be set aside; nil before it was told.
+        var setAside: Set<String>?
         /// When the source was opened.
         let openedAt = ContinuousClock.now
 
@@ -166,11 +162,7 @@ package struct CaptureStage {
         let batch = routed.batch
         turn.newest = batch.checkpoint
         progress.reads(source.snapshotProgress)
-        // An answer without changes proves little: many a source can still say that much just before it fails again.
-        if batch.changeCount > 0 || ContinuousClock.now - turn.openedAt >= Backoff.pauseMax {
-            backoff.reset()
-            patience.gotOn()
-        }
+        try judgeProgress(batch, turn)
         if batch.changeCount > 0 {
             try await append(routed, &turn)
         } else {

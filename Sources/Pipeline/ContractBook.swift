@@ -57,6 +57,12 @@ package struct ContractBook {
         "\(pipelineName).\(relation.qualifiedName)"
     }
 
+    /// `schema.table` behind a subject; nil for one of another pipeline.
+    func tableName(of subject: String) -> String? {
+        let prefix = pipelineName + "."
+        return subject.hasPrefix(prefix) ? String(subject.dropFirst(prefix.count)) : nil
+    }
+
     /// The contracts of a batch's relations, in their order. The schema file is durable before the log names it.
     package mutating func contracts(of relations: [Relation]) async throws(ConnectorFailure) -> [Contract] {
         var contracts: [Contract] = []

@@ -21,6 +21,14 @@ extension DeliveryStage {
         }
     }
 
+    /// What was held back and is not set aside yet waits too: it must not be overtaken.
+    private mutating func hold(
+        _ records: [RejectedRecord], _ turn: Turn, _ encoder: ClearedEncoder
+    ) async throws(ConnectorFailure) {
+        var batch: LoggedBatch?
+        for record in records where !stop.isRequested { try hold(try await letter(record, &batch, turn), encoder) }
+    }
+
     private mutating func hold(_ letter: DeadLetter, _ encoder: ClearedEncoder) throws(ConnectorFailure) {
         let records = try encode(letter, encoder)
         for record in records.records { holds.insert(record, of: records) }
@@ -78,18 +86,21 @@ extension DeliveryStage {
         // A format may make several records of one event.
         for record in (rejected + held).sorted(by: { $0.offset < $1.offset }) where record.offset != last {
             last = record.offset
-            if batch.map({ !($0.firstOffset..<$0.nextOffset).contains(record.offset) }) ?? true {
-                batch = try await events.next(from: record.offset, orUntil: .now)
-            }
-            guard let logged = batch, logged.firstOffset <= record.offset else {
-                throw wrongReceipt("log offset \(record.offset), which is not in the log,", turn.durable...turn.next)
-            }
-            letters.append(try letter(record, of: logged))
+            letters.append(try await letter(record, &batch, turn))
         }
         return letters
     }
 
-    private func letter(_ record: RejectedRecord, of logged: LoggedBatch) throws(ConnectorFailure) -> DeadLetter {
+    /// The letter for a record; `batch` is what was read of the log last.
+    private mutating func letter(
+        _ record: RejectedRecord, _ batch: inout LoggedBatch?, _ turn: Turn
+    ) async throws(ConnectorFailure) -> DeadLetter {
+        if batch.map({ !($0.firstOffset..<$0.nextOffset).contains(record.offset) }) ?? true {
+            batch = try await events.next(from: record.offset, orUntil: .now)
+        }
+        guard let logged = batch, logged.firstOffset <= record.offset else {
+            throw wrongReceipt("log offset \(record.offset), which is not in the log,", turn.durable...turn.next)
+        }
         let index = Int(record.offset - logged.firstOffset)
         let part = try Quarantine.selecting([index], of: logged.batch)
         let version = logged.versions[Int(logged.batch.change(at: index).relation)]
@@ -121,19 +132,29 @@ extension DeliveryStage {
     ) async throws(ConnectorFailure) -> Ending? {
         let start = ContinuousClock.now
         do throws(ConnectorFailure) {
+            turn.isAsked = true
+            defer { turn.isAsked = false }
             try await flush(&turn, encoder)
+            if turn.isUnsettled { return later(request, turn) }
             switch request.action {
             case .replay: return .replay(request)
+            case .redeliver where turn.next == 0:
+                // Letters are given to the sink under offsets before the next one.
+                let text = "sink \(plan.name) is at the log's beginning: ask again once it has got on, or discard"
+                desk.answer(request, RequestOutcome(isDone: false, text: text))
             case .redeliver(_, let last):
                 // What is refused from here on is what waited, and nothing that was on its way.
                 let receipt = try await giveWhole(.empty(nextOffset: turn.next))
                 try await settle(receipt, .required, &turn, encoder)
+                if turn.isUnsettled { return later(request, turn) }
                 let outcome = try await redeliver(through: last, turn, encoder)
                 try await readHolds(encoder)
                 desk.answer(request, outcome)
             case .discardDeadLetters(_, let last):
                 let outcome = try await Self.discard(plan.name, through: last, log)
                 try await readHolds(encoder)
+                // A sink that delivers by itself may have more under way.
+                try await hold(turn.heldBack, turn, encoder)
                 desk.answer(request, outcome)
             case .snapshot, .releaseDeadLetters, .discardInvalidRows: break
             }
@@ -146,6 +167,12 @@ extension DeliveryStage {
             }
             throw error
         }
+    }
+
+    /// Leaves a request for when the sink is open again, or for the next run.
+    private func later(_ request: OperatorRequest, _ turn: Turn) -> Ending {
+        desk.postpone(request)
+        return turn.isGivenUp ? .again : .done
     }
 
     private static func notNow(_ sink: String, _ failure: ConnectorFailure) -> String {

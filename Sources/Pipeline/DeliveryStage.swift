@@ -22,6 +22,7 @@ package struct DeliveryStage {
     /// Where people ask for a replay, and for what was set aside.
     let desk: RequestDesk
     let logger: Logger
+    let limits: DeliveryLimits
     /// The keys of what was set aside for the sink.
     var holds = KeyHolds()
     private var backoff = Backoff()
@@ -29,7 +30,7 @@ package struct DeliveryStage {
     /// What the open sink says that it tries to overcome by itself.
     private(set) var trouble: SinkTrouble?
     /// True while the log holds a failure of this sink, for `status`.
-    private var hasStoredError = false
+    var hasStoredError = false
     /// What was told about contexts of transactions.
     var toldProblems: Set<ContextProblem> = []
 
@@ -39,8 +40,6 @@ package struct DeliveryStage {
     static let unflushedBytesMax = 32 << 20
     /// How many bytes of records are encoded at a time.
     static let batchBytesMax = 1 << 20
-    /// How many events that wait behind refused ones are remembered before the cursor passes them.
-    static let heldBackMax = 4096
     /// How long the log may be silent before the stage looks whether it should end.
     static let idleInterval = Duration.milliseconds(250)
     /// How often a stage whose sink does not work looks for requests.
@@ -51,13 +50,15 @@ package struct DeliveryStage {
         case done
         /// Somebody wants the cursor elsewhere.
         case replay(OperatorRequest)
+        /// The sink is to be opened again at its cursor, for what somebody asked.
+        case again
     }
 
     /// A stage that has not begun.
     package init(
         plan: SinkPlan, source: String, pipelineName: String, log: EventLog, events: LogConsumer,
         clearing: Clearing, progress: PipelineProgress, stop: StopSignal, desk: RequestDesk, logger: Logger,
-        patience: Duration? = nil
+        patience: Duration? = nil, limits: DeliveryLimits = DeliveryLimits()
     ) {
         self.plan = plan
         self.source = source
@@ -69,7 +70,8 @@ package struct DeliveryStage {
         self.stop = stop
         self.desk = desk
         self.logger = logger
-        self.patience = Patience(limit: patience)
+        self.limits = limits
+        self.patience = Patience(limit: patience, requestLimit: limits.requestPatience)
     }
 
     /// Delivers until asked to stop, or, once `end` gives an offset, until everything before it is durable in the sink.
@@ -81,25 +83,21 @@ package struct DeliveryStage {
                 if let request = desk.nextReplay(for: plan.name) { try await moveCursor(asIn: request) }
                 let ending = try await deliverUntilFailure(until: end)
                 await plan.sink.close()
-                if case .replay(let request) = ending {
-                    try await moveCursor(asIn: request)
-                    continue
+                progress.reads(plan.name, until: nil)
+                switch ending {
+                case .done: return
+                case .again: continue
+                case .replay(let request): try await moveCursor(asIn: request)
                 }
-                return
             } catch {
                 await plan.sink.close()
+                progress.reads(plan.name, until: nil)
                 // What it was to read next is gone, as the configuration wants: it goes on with what is left.
                 if error.code == LogReader.retainedAwayCode, log.retention.dropsUndelivered { continue }
-                guard error.remedy == .retry else {
-                    try? await log.setError(of: plan.name, error)
-                    throw error
-                }
+                guard error.remedy == .retry else { throw error }
                 patience.failed()
                 let isEnding = end() != nil
-                if isEnding, patience.isOver {
-                    try? await log.setError(of: plan.name, error)
-                    throw patience.givenUp(error)
-                }
+                if isEnding, patience.isOver { throw patience.givenUp(error) }
                 var pause = backoff.nextPause()
                 if isEnding { pause = patience.shortened(pause) }
                 try? await log.setError(of: plan.name, error, retryIn: pause)
@@ -138,8 +136,16 @@ package struct DeliveryStage {
         var current: ClearedBatch?
         /// True when the cursor of a receipt could not be stored before the stage was asked to stop.
         var isCursorBehind = false
+        /// True while something is done that somebody asked for.
+        var isAsked = false
+        /// True when a receipt was let go because its dead letters had no room and somebody asked for something.
+        var isGivenUp = false
+        /// True when the cursor is not where the last receipt wants it: then the sink is not called any more.
+        var isUnsettled: Bool { isCursorBehind || isGivenUp }
         /// When the sink was last called.
         var attendedAt = ContinuousClock.now
+        /// Why the log does not have what comes next: retention was allowed to pass the cursor, and did.
+        var gap: ConnectorFailure?
         /// What was encoded while the sink took the records before it, or why that failed.
         var prepared: Result<RecordBatch, ConnectorFailure>?
     }
@@ -152,10 +158,12 @@ package struct DeliveryStage {
         let trouble = SinkTrouble(plan.name, log, logger)
         self.trouble = trouble
         let context = SinkContext(
-            name: plan.name, state: cursor.state, nextOffset: cursor.offset, report: { trouble.report($0, retryIn: $1) }
+            name: plan.name, log: log.identity, state: cursor.state, nextOffset: cursor.offset,
+            report: { trouble.report($0, retryIn: $1) }
         ) { [log, plan] (state) async throws(ConnectorFailure) in try await log.saveState(of: plan.name, state) }
         try await plan.sink.open(context)
         progress.delivered(by: plan.name, before: cursor.offset)
+        progress.reads(plan.name, until: cursor.offset)
         // The encoder keeps plans per relation version; a new one after a failure costs nothing that matters.
         let encoder = ClearedEncoder(
             pipelineName: pipelineName, sourceKind: source, format: plan.format, form: plan.sink.form,
@@ -169,6 +177,7 @@ package struct DeliveryStage {
                 if stop.isRequested { break }
             }
             try await step(&turn, encoder)
+            if turn.isGivenUp { return .again }
             guard let end = end() else { continue }
             if let failure = trouble.failure {
                 patience.failed()
@@ -176,6 +185,7 @@ package struct DeliveryStage {
             }
             if turn.next >= end {
                 try await flush(&turn, encoder)
+                if turn.isGivenUp { return .again }
                 if turn.durable >= end, !turn.isCursorBehind {
                     try await plan.sink.finish()
                     return .done
@@ -183,9 +193,9 @@ package struct DeliveryStage {
             }
         }
         // A sink takes a call for a sign that the cursor of its last receipt is stored.
-        if turn.isCursorBehind { return .done }
+        if turn.isUnsettled { return .done }
         try await flush(&turn, encoder)
-        if !turn.isCursorBehind { try await plan.sink.finish() }
+        if !turn.isUnsettled { try await plan.sink.finish() }
         return .done
     }
 
@@ -194,6 +204,12 @@ package struct DeliveryStage {
         let known = try await log.statistics()
         if var cursor = try await log.cursor(of: plan.name) {
             if cursor.offset < known.firstOffset, log.retention.dropsUndelivered {
+                logger.error(
+                    "the sink goes on behind events that retention removed, as log.retention.undelivered says",
+                    metadata: [
+                        "from": "\(cursor.offset)", "goes_on_at": "\(known.firstOffset)",
+                        "events": "\(known.firstOffset - cursor.offset)",
+                    ])
                 try await log.moveCursor(of: plan.name, to: known.firstOffset)
                 cursor.offset = known.firstOffset
             }
@@ -206,15 +222,22 @@ package struct DeliveryStage {
                 "the log does not have the offset that the sink was to begin with; it begins with the nearest",
                 metadata: ["wanted": "\(wanted)", "begins": "\(start)"])
         }
+        if case .time = plan.start, start == known.firstOffset, start > 0 {
+            logger.warning(
+                "the log may not reach back to the time that the sink was to begin with; it begins with what is there",
+                metadata: ["begins": "\(start)"])
+        }
         return try await log.createCursor(of: plan.name, at: start)
     }
 
     /// Writes one batch of records, or flushes when there is nothing to write for a while.
     private mutating func step(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        let hasRoom = !turn.isFull && turn.heldBack.count < Self.heldBackMax
+        let hasRoom = !turn.isFull && turn.gap == nil && turn.heldBack.count < limits.heldBackMax
         guard hasRoom, let all = try await nextRecords(&turn, encoder) else {
             try await flush(&turn, encoder)
             try await attend(&turn, encoder)
+            if turn.isUnsettled { return }
+            if let gap = turn.gap { return try await end(turn, before: gap) }
             if turn.unflushedSince == nil { patience.gotOn() }
             await noteSuccess()
             return
@@ -233,10 +256,23 @@ package struct DeliveryStage {
     private mutating func nextRecords(
         _ turn: inout Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> RecordBatch? {
-        if let prepared = turn.prepared.take() { return try prepared.get() }
-        if turn.current == nil { turn.current = try await waitForBatch(turn) }
-        if !turn.isPrepared, turn.current != nil { try await prepare(encoder, &turn) }
-        return try encodeNext(&turn, from: turn.next, encoder)
+        do throws(ConnectorFailure) {
+            if let prepared = turn.prepared.take() { return try prepared.get() }
+            if turn.current == nil { turn.current = try await waitForBatch(turn) }
+            if !turn.isPrepared, turn.current != nil { try await prepare(encoder, &turn) }
+            return try encodeNext(&turn, from: turn.next, encoder)
+        } catch {
+            guard error.code == LogReader.retainedAwayCode, log.retention.dropsUndelivered else { throw error }
+            turn.gap = error
+            return nil
+        }
+    }
+
+    /// Ends this delivery before a gap of the log, so that the next one begins behind it; but not before the sink has
+    /// what it was given: that must not be lost with the rest.
+    private func end(_ turn: Turn, before gap: ConnectorFailure) async throws(ConnectorFailure) {
+        if turn.durable >= turn.next { throw gap }
+        await stop.wait(upTo: Self.flushInterval)
     }
 
     /// Has the sink take the records. When more events wait already, they are encoded meanwhile; otherwise nothing is
@@ -287,6 +323,7 @@ package struct DeliveryStage {
         from offset: UInt64, orUntil deadline: ContinuousClock.Instant
     ) async throws(ConnectorFailure) -> ClearedBatch? {
         guard let logged = try await events.next(from: offset, orUntil: deadline) else { return nil }
+        progress.reads(plan.name, until: logged.nextOffset)
         return try clearing.apply(to: logged)
     }
 
@@ -324,7 +361,7 @@ package struct DeliveryStage {
 
     /// Calls a sink that wants to be called although nothing is to be written.
     private mutating func attend(_ turn: inout Turn, _ encoder: ClearedEncoder) async throws(ConnectorFailure) {
-        guard !turn.isCursorBehind, let interval = plan.sink.attention,
+        guard !turn.isUnsettled, let interval = plan.sink.attention,
             ContinuousClock.now - turn.attendedAt >= interval
         else { return }
         turn.attendedAt = .now
@@ -353,20 +390,8 @@ package struct DeliveryStage {
         HaltPoint("sink.durable").reached()
         let letters = try await lettersDue(receipt.rejected, before: durable, &turn)
         let rate = turn.pace.rate(at: durable)
-        // The log may have no room now. The sink stays open meanwhile: opening it again would only write all again.
-        let moved: Void? = try await patiently { (stage) async throws(ConnectorFailure) in
-            if letters.isEmpty {
-                try await stage.log.moveCursor(
-                    of: stage.plan.name, to: durable, state: receipt.state, eventsPerSecond: rate)
-            } else {
-                try await stage.log.setAside(
-                    letters, for: stage.plan.name, movingCursorTo: durable, state: receipt.state)
-            }
-        }
-        guard moved != nil else {
-            turn.isCursorBehind = true
-            return
-        }
+        let move = CursorMove(letters: letters, durable: durable, state: receipt.state, eventsPerSecond: rate)
+        guard try await store(move, &turn) else { return }
         try wereSetAside(letters, encoder)
         if durable > turn.durable { patience.gotOn() }
         turn.durable = durable
@@ -376,19 +401,6 @@ package struct DeliveryStage {
         }
         progress.delivered(by: plan.name, before: durable)
         await noteSuccess()
-    }
-
-    /// Repeats what the log cannot do now.
-    private mutating func patiently<T: Sendable>(
-        _ work: (inout DeliveryStage) async throws(ConnectorFailure) -> T
-    ) async throws(ConnectorFailure) -> T? {
-        let limit = patience.limit
-        do throws(ConnectorFailure) {
-            return try await stop.retrying("delivery waits", logger, on: &self, for: limit, work)
-        } catch {
-            if error.remedy == .retry { patience.spend() }
-            throw error
-        }
     }
 
     /// The offset that a receipt calls durable. A cursor that moved beyond what was written would lose events, and a

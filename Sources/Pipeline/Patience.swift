@@ -8,9 +8,13 @@ struct Patience: Sendable {
     private var failingSince: ContinuousClock.Instant?
     /// True when the part waited that long in one call already.
     private var isSpent = false
+    /// How long a service waits for a sink that does not get on.
+    private let requestLimit: Duration
 
     /// A patience that nothing tried yet.
-    init(limit: Duration? = nil) { self.limit = limit }
+    init(limit: Duration? = nil, requestLimit: Duration = DeliveryLimits().requestPatience) {
+        (self.limit, self.requestLimit) = (limit, requestLimit)
+    }
 
     /// True when it lasted long enough.
     var isOver: Bool {
@@ -22,11 +26,8 @@ struct Patience: Sendable {
     /// run that is to end waits as long as for everything; a service goes on with what else there is.
     func isOver(for trouble: SinkTrouble, since start: ContinuousClock.Instant) -> Bool {
         if let limit { return trouble.lasts(for: limit) }
-        return trouble.failure != nil && ContinuousClock.now - start >= Self.requestLimit
+        return trouble.failure != nil && ContinuousClock.now - start >= requestLimit
     }
-
-    /// How long a service waits for a sink that does not get on.
-    private static let requestLimit = Duration.seconds(10)
 
     /// Something failed.
     mutating func failed() { failingSince = failingSince ?? .now }

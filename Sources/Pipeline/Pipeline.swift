@@ -36,6 +36,8 @@ package struct Pipeline: Sendable {
         package var requests: RequestBox?
         /// When the source is told what it may forget.
         package var acknowledgement: Acknowledgement
+        /// Bounds of the delivery to each sink.
+        package var deliveryLimits = DeliveryLimits()
 
         /// The parts, named. Without a `captureLog`, capture writes to the log itself.
         package init(
@@ -98,9 +100,11 @@ package struct Pipeline: Sendable {
     /// Captures and delivers until asked to stop, or, with `untilCaughtUp`, until everything that was committed
     /// before the start is durable in every sink.
     ///
-    /// A sink that fails for good stops alone while others go on. The run ends with its failure when it could not
-    /// even be opened, when it was the last one, or at the end of the run. When capture fails for good, sinks may
-    /// still deliver what was captured, for a few seconds. Cancelling the task asks to stop.
+    /// A sink that fails for good stops alone: capture, retention and readers go on, with others or without, and
+    /// ``reload(_:changed:)`` begins it again. Its failure ends the run only when it could not even be opened at the
+    /// start, or when the run is to end: then everything ends with the last sink, and the failure is the run's. When
+    /// capture fails for good, sinks may still deliver what was captured, for a few seconds. Cancelling the task asks
+    /// to stop. A run that was asked to stop ends without the failures of sinks that had stopped before.
     ///
     /// A run that is to end has `patience`: capture that fails for so long without getting on fails for good, and so
     /// does a sink once everything is captured.
@@ -147,15 +151,22 @@ package struct Pipeline: Sendable {
             let desk = RequestDesk(parts.requests, logger: logger)
             group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp, patience) }
             var failures = RunFailures()
+            /// True when the run came to its end before anybody asked for it.
+            var endsByItself = false
+            func end() {
+                endsByItself = endsByItself || !stop.isRequested
+                stop.request()
+            }
             func startSinks() {
                 for (plan, end) in roster.starting() {
                     failures.forget(plan.name)
                     group.addTask { await deliver(plan, feed, captureEnd, desk, end, patience) }
                 }
+                noteSinks()
             }
             startSinks()
             group.addTask { await serve(desk) }
-            group.addTask { await retain() }
+            group.addTask { await retain(feed) }
             group.addTask { await endSinks() }
             group.addTask { await nextReload() }
             for await outcome in group {
@@ -166,14 +177,15 @@ package struct Pipeline: Sendable {
                     captureEnd.value = feed.nextOffset
                     group.addTask { await endGrace() }
                 case .delivery(let sink):
-                    let (wasOriginal, restarts) = roster.ended(sink)
+                    let (wasOriginal, restarts) = roster.ended(sink, failed: outcome.failure != nil)
                     if restarts && !stop.isRequested {
                         startSinks()
                     } else if let reason = outcome.failure {
-                        failures.add(reason, of: sink)
                         // One that was waited for in vain is not wrong; the others end what they do.
                         let isWrong = reason.remedy == .stop
-                        if wasOriginal && isWrong && progress.snapshot.cursors[sink] == nil { stop.request() }
+                        let neverOpened = wasOriginal && isWrong && progress.snapshot.cursors[sink] == nil
+                        failures.add(reason, of: sink, endsRun: neverOpened)
+                        if neverOpened { end() }
                     }
                 case .reload where !stop.isRequested:
                     failures.forget(besides: roster.names)
@@ -181,10 +193,22 @@ package struct Pipeline: Sendable {
                     group.addTask { await nextReload() }
                 case .upkeep, .reload: break
                 }
-                if roster.running.isEmpty && (captureEnd.value != nil || failures.first != nil) { stop.request() }
+                noteSinks()
+                let isToEnd = captureEnd.value != nil || (untilCaughtUp && failures.hasSinks)
+                if isToEnd && roster.running.isEmpty { end() }
             }
-            return failures.first
+            return failures.outcome(wasAsked: !endsByItself)
         }
+    }
+
+    /// Tells which sinks stopped. That none delivers any more while capture goes on is said loudly, once.
+    private func noteSinks() {
+        let wereSilent = progress.snapshot.areAllSinksStopped
+        progress.sinks(stopped: roster.stopped)
+        if wereSilent || stop.isRequested || !progress.snapshot.areAllSinksStopped { return }
+        logger.error(
+            "no sink delivers any more: capture goes on, and events wait in the log",
+            metadata: ["hint": "mend the causes above, then reload the configuration (SIGHUP) or start again"])
     }
 
     private enum Stage { case capture, delivery(String), reload, upkeep }
@@ -273,36 +297,80 @@ package struct Pipeline: Sendable {
                 events: LogConsumer(feed: feed, reader: try parts.log.makeReader(), isFollowed: true),
                 clearing: try Clearing(plan.clearance, rules: parts.sensitivity, schemas: parts.schemas),
                 progress: progress, stop: sinkStop, desk: desk, logger: logger.naming(sink: plan.name),
-                patience: patience)
+                patience: patience, limits: parts.deliveryLimits)
             try await stage.run(until: { end.value })
+            try? await parts.log.rests(plan.name)
             return Outcome(stage: .delivery(plan.name))
         } catch {
+            // Whoever sees what is said here may reload at once.
+            roster.fails(plan.name)
+            try? await parts.log.setError(of: plan.name, error)
+            try? await parts.log.rests(plan.name)
             logger.naming(sink: plan.name).error("sink stopped", metadata: .failure(error))
             return Outcome(stage: .delivery(plan.name), failure: error)
         }
     }
 
     /// Removes old events now and then. A failure here costs disk space, not events, so it is said and tried again.
-    private func retain() async -> Outcome {
+    private func retain(_ feed: LogFeed) async -> Outcome {
+        var isReserveSpent = false
         while !stop.isRequested {
             do throws(ConnectorFailure) {
-                let step = try await parts.log.retain(activeSinks: roster.names)
-                if step.changeCount > 0 {
-                    logger.info("old events removed", metadata: ["events": "\(step.changeCount)"])
-                }
-                for (sink, count) in step.lostBy.sorted(by: { $0.key < $1.key }) {
-                    logger.naming(sink: sink).error(
-                        "retention removed events that the sink never gets, as log.retention.undelivered says",
-                        metadata: ["events": "\(count)"])
-                }
-                if step.isUnfinished { continue }
+                if try await removeOldEvents(feed).isUnfinished { continue }
             } catch {
                 logger.warning("old events could not be removed", metadata: .failure(error))
             }
-            let isAwaited = progress.snapshot.waitsFor == EventLog.fullCode
+            isReserveSpent = await tell(ofReserve: isReserveSpent)
+            let isAwaited = [EventLog.fullCode, EventLog.diskFullCode].contains(progress.snapshot.waitsFor)
             await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
         }
         return Outcome(stage: .upkeep)
+    }
+
+    /// Removes some of the old events, and says for whom that was too early. Returns too which sinks never get how
+    /// many of them.
+    func removeOldEvents(
+        _ feed: LogFeed, at now: Int64 = UTCTime.now()
+    ) async throws(ConnectorFailure) -> (isUnfinished: Bool, lostBy: [String: Int]) {
+        let step = try await parts.log.retain(activeSinks: roster.names, at: now)
+        if step.changeCount > 0 { logger.info("old events removed", metadata: ["events": "\(step.changeCount)"]) }
+        let (read, remembered) = (progress.snapshot.readUntil, feed.firstOffset)
+        var lost: [String: Int] = [:]
+        for (sink, passed) in step.passedSinks {
+            // A sink that is open still gets what it has read, and what comes next where that is in memory.
+            let start = max(passed.lowerBound, read[sink] ?? 0)
+            let goesOn = read[sink].map { $0 >= remembered } ?? false
+            if start < passed.upperBound, !goesOn { lost[sink] = Int(passed.upperBound - start) }
+        }
+        for (sink, count) in lost.sorted(by: { $0.key < $1.key }) {
+            logger.naming(sink: sink).error(
+                "retention removed events that the sink never gets, as log.retention.undelivered says",
+                metadata: ["events": "\(count)"])
+        }
+        for (name, passed) in step.passedSubscriptions.sorted(by: { $0.key < $1.key }) {
+            logger.error(
+                "retention removed events that no consumer has acknowledged, as log.retention.undelivered says",
+                metadata: ["subscription": "\(name)", "events": "\(passed.count)"])
+        }
+        return (step.isUnfinished, lost)
+    }
+}
+
+extension Pipeline {
+    /// Says when the log's reserve was given back, and when it is there again. Returns whether it is given back.
+    private func tell(ofReserve wasSpent: Bool) async -> Bool {
+        let isSpent = await parts.log.isReserveSpent
+        if isSpent, !wasSpent {
+            logger.error(
+                """
+                the disk is full: the log's reserve is given back to it, for cursors and retention; capture goes on \
+                with room that retention makes in the log, or that somebody makes on the disk
+                """,
+                metadata: ["code": "\(EventLog.diskFullCode)"])
+        } else if wasSpent, !isSpent {
+            logger.notice("the disk has room again: the log's reserve is made")
+        }
+        return isSpent
     }
 }
 

@@ -13,6 +13,12 @@ package final class PipelineProgress: Sendable {
         package var nextOffset: UInt64?
         /// Log offset before which each sink has everything durable, by sink name.
         package var cursors: [String: UInt64] = [:]
+        /// The sinks that there should be, by name: true for one that stopped for good.
+        package var isStopped: [String: Bool] = [:]
+        /// True when there are sinks and none delivers any more.
+        package var areAllSinksStopped: Bool { !isStopped.isEmpty && !isStopped.values.contains(false) }
+        /// Log offset before which a sink that is open has taken everything out of the log, by sink name.
+        package var readUntil: [String: UInt64] = [:]
         /// True once everything that was committed before the start is in the log.
         package var isCaughtUp = false
         /// True while the source is open and what it gives goes into the log.
@@ -40,6 +46,8 @@ package final class PipelineProgress: Sendable {
     }
 
     func delivered(by sink: String, before offset: UInt64) { state.withLock { $0.cursors[sink] = offset } }
+    func reads(_ sink: String, until offset: UInt64?) { state.withLock { $0.readUntil[sink] = offset } }
+    func sinks(stopped: [String: Bool]) { state.withLock { $0.isStopped = stopped } }
     func reads(_ snapshot: SnapshotProgress?) { state.withLock { $0.snapshot = snapshot } }
     func captures() { waits(for: nil) }
     func waits(for failure: ConnectorFailure?) {

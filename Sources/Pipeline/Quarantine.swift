@@ -34,7 +34,11 @@ package struct Quarantine {
     private var routing: OutboxRouting
     let checker = RowChecker()
     /// The subjects of which something waits; nil before the log was asked.
-    private var held: Set<String>?
+    private var held: Set<String>? {
+        didSet { if held != oldValue { tablesSetAside = Self.tables(of: held ?? [], contracts) } }
+    }
+    /// The tables of which changes are set aside, and with them all later ones.
+    private(set) var tablesSetAside: Set<String> = []
     private var lookedAt: ContinuousClock.Instant?
     /// The oldest letters of subjects whose rows make no events under the rules of this process.
     private var hopeless: [String: Int64] = [:]
@@ -61,6 +65,11 @@ package struct Quarantine {
         self.policy = policy
         self.routing = routing
         self.logger = logger
+    }
+
+    /// The names of tables behind their subjects. Rows that wait hold up no others of their table.
+    private static func tables(of subjects: Set<String>, _ contracts: ContractBook) -> Set<String> {
+        Set(subjects.filter { !$0.hasSuffix(rejectedSuffix) }.compactMap { contracts.tableName(of: $0) })
     }
 
     /// True when the last step left something that can be released at once.

@@ -39,7 +39,10 @@ package final class RequestDesk: Sendable {
         }
     }
 
-    /// True when such a request waits.
+    /// True when a request for a sink waits.
+    func hasRequest(for sink: String) -> Bool { state.withLock { $0.waiting.contains { $0.action.sink == sink } } }
+
+    /// True when a request to move its cursor waits.
     func hasReplay(for sink: String) -> Bool {
         state.withLock { $0.waiting.contains { $0.action.isReplay(of: sink) } }
     }

@@ -57,7 +57,11 @@ final class SinkTrouble: Sendable {
     /// Stores what was said last, one thing after the other. When that fails, for example on a full disk, the next
     /// report tries again.
     private func store() async {
-        while let news = next() { try? await log.setError(of: sink, news.failure, retryIn: news.pause) }
+        while let news = next() {
+            // Without a time of the next attempt it would be one that stopped.
+            let pause = news.failure.map { _ in news.pause ?? .zero }
+            try? await log.setError(of: sink, news.failure, retryIn: pause)
+        }
     }
 
     private func next() -> State? {

@@ -57,13 +57,18 @@ package final class StopSignal: Sendable {
     }
 
     /// Does `work` in a task that is cancelled soon after the request, for work that waits by itself, such as for a
-    /// server.
-    package func cancelling<T: Sendable>(_ work: @escaping @Sendable () async -> T) async -> T {
+    /// server; or when `isOver`, which is cancelled at the end of the work, answers true.
+    package func cancelling<T: Sendable>(
+        when isOver: @escaping @Sendable () async -> Bool = { false }, _ work: @escaping @Sendable () async -> T
+    ) async -> T {
         await withTaskGroup(of: Void.self) { group in
             let task = Task { await work() }
             group.addTask {
                 await self.wait()
                 if self.isRequested { task.cancel() }
+            }
+            group.addTask {
+                if await isOver() { task.cancel() }
             }
             let result = await withTaskCancellationHandler {
                 await task.value

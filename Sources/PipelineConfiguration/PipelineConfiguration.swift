@@ -138,6 +138,8 @@ package struct LogConfiguration: Sendable, Equatable {
     package var undelivered: UndeliveredPolicy
     /// How many bytes the log may take before capture waits; nil for no limit but the disk.
     package var limit: Int?
+    /// How many bytes of the disk are kept for when it is full; 0 for none. Default 48 MiB.
+    package var reserve: Int
     /// When the source is told what it may forget. Default once the log has it.
     package var acknowledge: LogAcknowledgement
 }

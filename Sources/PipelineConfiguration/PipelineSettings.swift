@@ -90,8 +90,8 @@ enum PipelineSettings {
             "mask", .map(pattern: "^(drop|redact|hash|truncate\\([0-9]+\\))$", words: maskWords),
             "Masks by column. `drop`: the column is left out. `redact`: `[redacted]` stands for every value, NULL too."
                 + " `hash`: the HMAC-SHA-256 of the value under `mask_salt`, in hexadecimal digits; NULL stays NULL,"
-                + " and equal values get equal hashes in every table. `truncate(N)`: the first N characters stay. A key"
-                + " column takes `hash` only.",
+                + " and equal values get equal hashes in every table. `truncate(N)`: the first N characters stay, of"
+                + " `bytea` and BLOB the first N bytes. A key column takes `hash` only.",
             isRequired: true),
     ]
 
@@ -205,6 +205,11 @@ enum PipelineSettings {
             "limit", .size,
             "When the log takes more bytes than this, because a sink does not take its events, capture waits until"
                 + " there is room: the database keeps its changes meanwhile. Without it, the disk is the limit."),
+        Setting(
+            "reserve", .size,
+            "How many bytes of the disk the log keeps in a file, for when the disk is full: sinks and retention go on"
+                + " with them. It is made when twice as much is free. Less than 4 MiB is of little use; `0B` is for"
+                + " none. See [Running Millrace](../guides/operations.md#a-full-disk).", default: .size(48 << 20)),
         Setting(
             "acknowledge", .choice(LogAcknowledgement.allCases.map(\.rawValue)),
             "When the source is told that it may forget. `logged`: once the log has it durably. `delivered`: once every"

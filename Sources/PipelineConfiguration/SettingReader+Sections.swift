@@ -50,7 +50,8 @@ extension SettingReader {
         guard let schemas = top.group("schemas").flatMap(Self.schemas), let logDirectory = log?.text("directory"),
             let age = retention?.duration("age"), let size = retention?.size("size"),
             let acknowledge = log?.text("acknowledge").flatMap(LogAcknowledgement.init),
-            let undelivered = retention?.text("undelivered").flatMap(UndeliveredPolicy.init)
+            let undelivered = retention?.text("undelivered").flatMap(UndeliveredPolicy.init),
+            let reserve = log?.size("reserve")
         else { return nil }
         return PipelineConfiguration(
             name: name, sourceKind: connector.kind, source: connector.settings,
@@ -58,7 +59,7 @@ extension SettingReader {
             schemas: schemas, sensitivity: sensitivity,
             log: LogConfiguration(
                 directory: logDirectory, retentionAge: age, retentionSize: size, undelivered: undelivered,
-                limit: log?.size("limit"), acknowledge: acknowledge),
+                limit: log?.size("limit"), reserve: reserve, acknowledge: acknowledge),
             sinks: sinks, server: server, locations: locations, folder: folder, secrets: secrets)
     }
 

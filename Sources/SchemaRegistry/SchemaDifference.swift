@@ -95,23 +95,27 @@ private struct Comparison {
             if let there, old.column(there.name) == nil, there.type == column.type {
                 renamed.insert(there.name)
                 drop(
-                    "column \(column.name): dropped (\(column.type)), and \(there.name) added in its place: renamed?",
+                    "column \(column.name): dropped (\(Self.word(column.type))), and \(there.name) added in its place: "
+                        + "renamed?",
                     column.type)
             } else {
-                drop("column \(column.name): dropped (\(column.type))", column.type)
+                drop("column \(column.name): dropped (\(Self.word(column.type)))", column.type)
             }
         }
         for column in new.columns where old.column(column.name) == nil && !renamed.contains(column.name) {
-            note("column \(column.name): added (\(column.type))")
+            note("column \(column.name): added (\(Self.word(column.type)))")
         }
     }
+
+    /// SQLite has columns that are declared without a type.
+    private static func word(_ type: String) -> String { type.isEmpty ? "no type" : type }
 
     /// Whoever knows the column waits for it, whether or not the schema requires it.
     private mutating func drop(_ line: String, _ type: String) { note(line, .columnDropped, [.forward], type, nil) }
 
     private mutating func compare(_ before: TableContract.Column, _ now: TableContract.Column) {
         if before.type != now.type {
-            let line = "column \(before.name): \(before.type) → \(now.type)"
+            let line = "column \(before.name): \(Self.word(before.type)) → \(Self.word(now.type))"
             note(line, .columnRetyped, retyped(before, now), before.type, now.type)
         } else {
             compareInside(before.property, now.property, "column \(before.name)")

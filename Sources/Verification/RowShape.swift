@@ -4,6 +4,8 @@ import ChangeModel
 final class RowShape {
     let relation: Relation
     let version: Int?
+    /// What the `key` object of its events is made of.
+    let keyForm: KeyForm
     /// Indices of the key's columns, in the order of the key.
     let keyColumns: [Int]
     /// Which of our columns a column of another shape is, by that shape; filled when first needed.
@@ -13,6 +15,7 @@ final class RowShape {
         self.relation = relation
         self.version = version
         keyColumns = relation.keyColumns
+        keyForm = KeyForm(relation)
     }
 
     /// For each column of `other`, the index of the same column here; nil where this shape has none, or had it under

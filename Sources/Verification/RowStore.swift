@@ -102,6 +102,14 @@ extension RowStore {
         return try statement.step() ? Int(statement.number(0)) : 0
     }
 
+    /// How many rows have each form.
+    func rowCountsByShape() throws(ConnectorFailure) -> [Int: Int] {
+        let statement = try store.prepare("SELECT shape, count(*) FROM \(name) GROUP BY shape")
+        var counts: [Int: Int] = [:]
+        while try statement.step() { counts[Int(statement.number(0))] = Int(statement.number(1)) }
+        return counts
+    }
+
     /// Visits every row with a key.
     func forEachRow(
         _ body: (_ key: [UInt8], StoredRow, RawSpan) throws(ConnectorFailure) -> Void
@@ -134,6 +142,13 @@ extension RowStore {
         let statement = try store.prepare("SELECT 1 FROM \(name)_bag LIMIT 1")
         defer { statement.reset() }
         return try statement.step()
+    }
+
+    /// How many rows without a key there are.
+    func bagCount() throws(ConnectorFailure) -> Int {
+        let statement = try store.prepare("SELECT coalesce(sum(count), 0) FROM \(name)_bag WHERE count > 0")
+        defer { statement.reset() }
+        return try statement.step() ? Int(statement.number(0)) : 0
     }
 
     /// Visits every tuple whose number is not zero.

@@ -117,6 +117,7 @@ final class TableComparison {
             }
         }
         try finishRowsWithoutKey()
+        report.oldKeyCount = try fold.rowsUnderOldKeys()
         if !partlyKnown.isEmpty {
             let names = partlyKnown.sorted().map { table.relation.columns[$0].name }.joined(separator: ", ")
             report.remarks.append(

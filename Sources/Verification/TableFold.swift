@@ -18,6 +18,10 @@ final class TableFold {
     private(set) var lostKeys: String?
     /// Why nothing of the table can be compared.
     private(set) var obstacle: String?
+    /// Rows that consumers have under a key of another form than the one under which they were told again, or deleted.
+    private var leftBehind = 0
+    /// True once rows were there while the key's form changed.
+    private var hasOldKeys = false
     /// The newest name of the table.
     private(set) var name = ""
     /// How many events were folded.
@@ -41,7 +45,8 @@ final class TableFold {
         switch change.operation {
         case .truncate:
             try rows.clear()
-            (wasTruncated, hasSnapshotBeyondView, lostKeys) = (true, false, nil)
+            (wasTruncated, hasSnapshotBeyondView, lostKeys, obstacle) = (true, false, nil, nil)
+            (leftBehind, hasOldKeys) = (0, false)
         case .delete: try remove(batch.tuple(change.before), change.beforeImage)
         // These say nothing about rows.
         case .message, .begin, .commit: break
@@ -57,6 +62,7 @@ final class TableFold {
     private func remove(_ tuple: RawSpan, _ image: BeforeImage) throws(ConnectorFailure) {
         guard let shape, before.read(tuple) else { return unreadable() }
         if Self.key(shape, before, tuple, into: &oldKey) {
+            try leave(oldKey)
             try rows.remove(oldKey)
         } else if image == .full {
             try rows.count(tuple, -1, place: nil)
@@ -90,11 +96,17 @@ final class TableFold {
         guard let current else { return }
         let newHasKey = Self.key(shapes[current], after, tuple, into: &newKey)
         if let old, !(oldHasKey && newHasKey && oldKey == newKey) {
-            if oldHasKey { try rows.remove(oldKey) } else { try rows.count(old, -1, place: nil) }
+            if oldHasKey {
+                try leave(oldKey)
+                try rows.remove(oldKey)
+            } else {
+                try rows.count(old, -1, place: nil)
+            }
         } else if change.operation == .update, old == nil, !newHasKey {
             return unreadable()
         }
         if newHasKey {
+            try leave(newKey)
             try rows.put(newKey, shape: current, place: place, tuple: tuple)
         } else {
             try rows.count(tuple, 1, place: place)
@@ -195,14 +207,19 @@ extension TableFold {
             obstacle = "its rows have no key, and its columns changed" + Self.at(new)
         }
         if old.hasSameKey(as: new) { return }
-        if old.keyColumns.isEmpty != new.keyColumns.isEmpty {
-            let (hasBag, count) = (try rows.hasBag(), try rows.rowCount())
-            if hasBag || count > 0 {
-                obstacle = "its key was \(new.keyColumns.isEmpty ? "dropped" : "made")" + Self.at(new)
-            }
-            return
-        }
+        if old.keyForm != new.keyForm { hasOldKeys = true }
+        if old.keyColumns.isEmpty != new.keyColumns.isEmpty { return try turn(to: new) }
         try rekey(to: new)
+    }
+
+    /// The table has a key and had none, or the other way round: its rows cannot be followed, and consumers have all of
+    /// them under what the key was.
+    private func turn(to new: RowShape) throws(ConnectorFailure) {
+        let (hasBag, count) = (try rows.hasBag(), try rows.rowCount() + rows.bagCount())
+        guard hasBag || count > 0 else { return }
+        leftBehind += count
+        obstacle = "its key was \(new.keyColumns.isEmpty ? "dropped" : "made")" + Self.at(new)
+        try rows.clear()
     }
 
     /// Gives every row its key under a new form. Rows of which that is not known are forgotten, so that nothing can be
@@ -212,12 +229,14 @@ extension TableFold {
         var fresh = try RowStore(old.store)
         var isComplete = true
         try old.forEachRow { (_, row, tuple) throws(ConnectorFailure) in
-            let mapping = shapes[row.shape].mapping(to: new)
+            let shape = shapes[row.shape]
+            let mapping = shape.mapping(to: new)
             newKey.removeAll(keepingCapacity: true)
             let isRead = stored.read(tuple)
             for column in new.keyColumns {
                 guard isRead, let source = mapping[column], stored.isKnown(source), !stored.isNull(source) else {
                     isComplete = false
+                    if shape.keyForm != new.keyForm { leftBehind += 1 }
                     return
                 }
                 TupleBytes.append(stored.ranges[source], of: tuple, to: &newKey)
@@ -227,6 +246,22 @@ extension TableFold {
         if !isComplete { lostKeys = "the columns of its key changed" + Self.at(new) }
         try old.drop()
         rows = fresh
+    }
+
+    /// A row is told again or removed: consumers that have it under a key of another form keep it.
+    private func leave(_ key: [UInt8]) throws(ConnectorFailure) {
+        guard hasOldKeys, let form = shape?.keyForm else { return }
+        let shapes = shapes
+        let isOld = try rows.withRow(key) { (row, _) in shapes[row.shape].keyForm != form }
+        if isOld == true { leftBehind += 1 }
+    }
+
+    /// How many rows consumers have under a key of another form than the table has now. Only once the fold has taken
+    /// that form.
+    func rowsUnderOldKeys() throws(ConnectorFailure) -> Int {
+        guard hasOldKeys, let form = shape?.keyForm else { return leftBehind }
+        let counts = try rows.rowCountsByShape()
+        return counts.reduce(leftBehind) { shapes[$1.key].keyForm == form ? $0 : $0 + $1.value }
     }
 
     private static func at(_ shape: RowShape) -> String { shape.version.map { " at version \($0)" } ?? "" }

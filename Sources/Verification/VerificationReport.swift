@@ -37,6 +37,9 @@ package struct TableReport: Sendable {
     package var onlyInTableCount = 0
     /// Rows that the events say are there and the table does not have.
     package var onlyInLogCount = 0
+    /// Rows that consumers have under a key that the table does not have any more. They are counted beside the others,
+    /// because their content may be right.
+    package var oldKeyCount = 0
     /// Why nothing was compared; nil when something was.
     package var obstacle: String?
     /// True for an outbox table, where there is nothing to compare.
@@ -50,7 +53,7 @@ package struct TableReport: Sendable {
     package init(name: String) { self.name = name }
 
     /// How many differences there are.
-    package var differenceCount: Int { differentCount + onlyInTableCount + onlyInLogCount }
+    package var differenceCount: Int { differentCount + onlyInTableCount + onlyInLogCount + oldKeyCount }
     /// True when no difference was found.
     package var isEqual: Bool { differenceCount == 0 }
     /// True when everything was compared.

@@ -198,6 +198,8 @@ package struct Verifier: Sendable {
         if let obstacle = table.obstacle ?? fold.obstacle {
             var report = TableReport(name: table.relation.qualifiedName)
             (report.eventCount, report.obstacle, report.remarks) = (fold.eventCount, obstacle, table.remarks)
+            if table.obstacle == nil { report.oldKeyCount = try fold.rowsUnderOldKeys() }
+            Self.remarkOldKeys(&report, table.relation, view)
             return report
         }
         let coverage = Self.coverage(of: fold, table, view, logBegins: end.firstOffset, end.checkpoint)
@@ -211,8 +213,20 @@ package struct Verifier: Sendable {
         }
         var report = try comparison.finish()
         report.remarks = table.remarks + report.remarks
+        Self.remarkOldKeys(&report, table.relation, view)
         try folds.release(table.relation)
         return report
+    }
+
+    private static func remarkOldKeys(_ report: inout TableReport, _ table: Relation, _ view: TableView) {
+        if report.oldKeyCount == 0 { return }
+        let remedy =
+            view.snapshotsForgetOldKeys
+            ? "`millrace snapshot \(table.qualifiedName)` sends them anew"
+            : "they have to empty the table themselves before it is read again"
+        report.remarks.append(
+            "\(counted(report.oldKeyCount, "row")) under an old key, which consumers keep (the key is now: "
+                + "\(KeyForm(table).text)); \(remedy)")
     }
 
     /// Gives a table the columns that the log has of it.

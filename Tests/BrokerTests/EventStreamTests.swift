@@ -1,4 +1,7 @@
 import ConnectorKit
+import EventFormat
+import Foundation
+import Synchronization
 import Testing
 
 @testable import Broker
@@ -74,6 +77,22 @@ struct EventStreamTests {
         }
         desk.close(first)
         _ = try await desk.stream(everything)
+    }
+
+    @Test func theLogIsNotOpenedOrAskedOnTheThreadsOfAllTasks() async throws {
+        try await place.commit(1, ids: [1])
+        let threads = Mutex<[String]>([])
+        let desk = place.events(reading: {
+            let name = try? String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)
+            threads.withLock { $0.append(name ?? "") }
+        })
+        var request = everything
+        request.view.format = .debezium
+        let stream = try await desk.stream(request)
+        #expect(await lines(stream) == 1)
+        desk.close(stream)
+        let names = threads.withLock { $0 }
+        #expect(names.count == 4 && names.allSatisfy { $0 == "log-places\n" }, "\(names)")
     }
 
     /// How many lines come until the end.

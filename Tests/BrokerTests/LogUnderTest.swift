@@ -35,11 +35,22 @@ final class LogUnderTest: Sendable {
             feed: { [feed] in feed })
     }
 
-    /// A desk of streams.
-    func events(_ limits: EventDesk.Limits = .init(), room: StreamRoom = StreamRoom()) -> EventDesk {
-        EventDesk(
+    /// A desk of streams. `reading` is called where the log is opened or asked for its source.
+    func events(
+        _ limits: EventDesk.Limits = .init(), room: StreamRoom = StreamRoom(),
+        reading: @escaping @Sendable () -> Void = {}
+    ) -> EventDesk {
+        var origin = origin
+        origin.database = {
+            reading()
+            return "shop"
+        }
+        return EventDesk(
             origin, limits: limits, room: room, feed: { [feed] in feed },
-            makeReader: { [log] () throws(ConnectorFailure) in try log.makeReader() })
+            makeReader: { [log] () throws(ConnectorFailure) in
+                reading()
+                return try log.makeReader()
+            })
     }
 
     /// Commits rows: one for each id, of which the first column says it and the second has so many bytes.

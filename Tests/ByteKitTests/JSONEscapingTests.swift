@@ -1,4 +1,5 @@
 @testable import ByteKit
+import ConnectorTesting
 import Testing
 
 @Suite struct JSONEscapingTests {

@@ -1,4 +1,5 @@
 import ByteKit
+import ConnectorTesting
 import Testing
 
 @Suite struct OutputBufferTextTests {

@@ -1,5 +1,6 @@
 import ByteKit
 import ChangeModel
+import ConnectorTesting
 import Testing
 
 @Suite struct ChangeBatchTests {

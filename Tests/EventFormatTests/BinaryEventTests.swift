@@ -1,6 +1,7 @@
 import ByteKit
 import ChangeModel
 import ConnectorKit
+import ConnectorTesting
 import EventFormat
 import JSONText
 import Testing
@@ -23,7 +24,7 @@ struct BinaryEventTests {
     }
 
     @Test func dataAndAttributesAreThoseOfTheJSONForm() throws {
-        var random = RandomChanges(dice: Dice(seed: 11))
+        var random = RandomChanges(dice: SeededGenerator(seed: 11))
         for _ in 0..<300 {
             let relation = random.relation()
             let changes = (0..<8).map { _ in random.change(of: relation) }

@@ -1,6 +1,7 @@
 import ByteKit
 import ChangeModel
 import ConnectorKit
+import ConnectorTesting
 import EventFormat
 import Foundation
 import JSONText
@@ -36,7 +37,7 @@ private let parse = """
 
 /// Events of many relations and changes.
 private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) throws -> [String] {
-    var random = RandomChanges(dice: Dice(seed: seed))
+    var random = RandomChanges(dice: SeededGenerator(seed: seed))
     return try (0..<relations).flatMap { number in
         let relation = random.relation()
         let changes = (0..<8).map { _ in random.change(of: relation) }
@@ -135,7 +136,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
     /// Whatever happens to the bytes of a tuple: a failure or a value, and the value is JSON.
     @Test(arguments: EventFormat.allCases.filter { $0 != .csv })
     func mutatedTupleIsAFailureOrAnEvent(_ format: EventFormat) throws {
-        var random = RandomChanges(dice: Dice(seed: 4))
+        var random = RandomChanges(dice: SeededGenerator(seed: 4))
         var (events, failures) = (0, 0)
         for _ in 0..<4000 {
             let relation = random.relation()
@@ -165,7 +166,7 @@ private func randomEvents(_ format: EventFormat, seed: UInt64, relations: Int) t
         #expect(throws: EncodingFailure.self) { try encode([longer], of: orders) }
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ dice: inout Dice) {
+    private func mutate(_ bytes: inout [UInt8], _ dice: inout SeededGenerator) {
         guard !bytes.isEmpty else { return }
         switch dice.below(4) {
         case 0: bytes[dice.below(bytes.count)] = UInt8(truncatingIfNeeded: dice.next())

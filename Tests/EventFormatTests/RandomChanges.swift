@@ -1,26 +1,10 @@
 import ByteKit
 import ChangeModel
-
-/// Numbers that look random and are the same in every run.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
-}
+import ConnectorTesting
 
 /// Relations, values and changes of every shape.
 struct RandomChanges {
-    var dice: Dice
+    var dice: SeededGenerator
     private static let pieces = [
         "a", "é", "日", "😀", "\"", "\\", "\n", "\u{0}", "\u{1F}", "\u{7F}", "\u{2028}", ",", "'", "{", "}", "0", "-",
         "t", "\\x",

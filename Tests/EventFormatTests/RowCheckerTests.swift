@@ -1,5 +1,6 @@
 import ByteKit
 import ChangeModel
+import ConnectorTesting
 import EventFormat
 import JSONText
 import Testing
@@ -25,7 +26,7 @@ import Testing
     }
 
     @Test func valuesAreJudgedAsEventsSpellThem() throws {
-        var random = RandomChanges(dice: Dice(seed: 7))
+        var random = RandomChanges(dice: SeededGenerator(seed: 7))
         let checker = RowChecker()
         var count = 0
         for _ in 0..<300 {

@@ -49,7 +49,18 @@ struct SinkCursorTests {
         #expect(error?.message == "no room")
         try await log.setError(of: "a", nil)
         #expect(try await log.statistics().sinks.first?.lastError == nil)
-        try await log.removeCursor(of: "a")
-        #expect(try await log.statistics().sinks.isEmpty)
+    }
+
+    @Test func aStateThatIsStoredMovesNothingAndASinkThatRestsHasNoRate() async throws {
+        let log = try EventLog(directory: folder.log)
+        _ = try await log.createCursor(of: "a", at: 0)
+        try await log.moveCursor(of: "a", to: 3, eventsPerSecond: 500)
+        let moved = try #require(try await log.cursor(of: "a"))
+        try await log.saveState(of: "a", [9])
+        #expect(try await log.cursor(of: "a")?.movedAt == moved.movedAt)
+        #expect(moved.eventsPerSecond == 500)
+        try await log.rests("a")
+        #expect(try await log.cursor(of: "a")?.eventsPerSecond == 0)
+        #expect(try await log.cursor(of: "a")?.offset == 3)
     }
 }

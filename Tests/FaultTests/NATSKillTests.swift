@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -28,7 +29,7 @@ struct NATSKillTests {
     @Test(arguments: [false, true])
     func nothingIsLostNorDoubledByKillsOfProgramAndServer(isShared: Bool) throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let server = try NATSServer()
         let counter = try Counter(server, more: "shared: \(isShared), ack_timeout: 1s")
         try counter.work(rows: 500, seed: seed)
@@ -93,7 +94,7 @@ private struct Counter {
 
     /// Changes rows, of which there are forty.
     func work(rows: Int, seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var script = "PRAGMA busy_timeout = 20000;\nBEGIN IMMEDIATE;\n"
         for index in 0..<rows {
             let id = Int.random(in: 1...40, using: &random)

@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -30,7 +31,7 @@ struct PostgresKillTests {
 
     @Test func nothingIsLostNorDoubledByKillsAtRandomMoments() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let shop = try Shop()
         for round in 0..<6 {
             let victim = try shop.program.start("run")
@@ -97,7 +98,7 @@ struct Shop {
     /// Random transactions, the same for the same seed: inserts, updates, key updates, deletes, large values,
     /// rollbacks, a truncate now and then.
     func work(transactions: Int, seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var script = ""
         for _ in 0..<transactions {
             script += "BEGIN;\n"
@@ -111,7 +112,7 @@ struct Shop {
         guard result.exitCode == 0 else { throw ChildFailure(description: "workload: \(result.errors)") }
     }
 
-    private static func statement(_ random: inout SeededRandom) -> String {
+    private static func statement(_ random: inout SeededGenerator) -> String {
         let id = Int.random(in: 1...60, using: &random)
         switch Int.random(in: 0..<20, using: &random) {
         case 0..<6:

@@ -1,3 +1,4 @@
+import ConnectorTesting
 import ProgramTesting
 
 /// Random transactions over tables of every kind, as SQL that is the same for the same seed.
@@ -5,14 +6,14 @@ import ProgramTesting
 /// Statements may fail (a key that is taken, a deadlock with another session): then their transaction is rolled back,
 /// and the next one goes on. That is part of the workload.
 struct PostgresWorkload {
-    private var random: SeededRandom
+    private var random: SeededGenerator
     /// Grows with each change of the table's form, so that names are never used twice.
     private var formCount = 0
     private let seed: UInt64
 
     init(seed: UInt64) {
         self.seed = seed
-        random = SeededRandom(seed: seed)
+        random = SeededGenerator(seed: seed)
     }
 
     /// The tables. Partitions, an index as identity, whole rows as identity, no key at all, a foreign key, large values

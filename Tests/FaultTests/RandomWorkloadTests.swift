@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -22,7 +23,7 @@ struct RandomWorkloadTests {
 struct WorkloadTrial {
     private let server: OwnServer
     private let program: MillraceProgram
-    private var random: SeededRandom
+    private var random: SeededGenerator
     private let seed: UInt64
     private var events: [String] = []
     /// Where the program is stopped dead; in the other rounds it is killed at any moment.
@@ -38,7 +39,7 @@ struct WorkloadTrial {
 
     init(seed: UInt64) throws {
         self.seed = seed
-        random = SeededRandom(seed: seed)
+        random = SeededGenerator(seed: seed)
         server = try OwnServer(settings: ["fsync = off", "logical_decoding_work_mem = 64kB"])
         try server.sql(PostgresWorkload.schema)
         program = try MillraceProgram(

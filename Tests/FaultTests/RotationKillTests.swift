@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -32,7 +33,7 @@ struct RotationKillTests {
     @Test(arguments: ["gzip", "zstd"])
     func eachEventIsInOneFileOnceAfterKillsAtRandomMoments(compression: String) throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let till = try RotatedTill(compression)
         try till.till.work(statements: 300, seed: seed)
         for round in 0..<5 {

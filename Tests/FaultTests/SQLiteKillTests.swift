@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -33,7 +34,7 @@ struct SQLiteKillTests {
 
     @Test func nothingIsLostNorDoubledByKillsAtRandomMoments() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let till = try Till()
         try till.work(statements: 300, seed: seed)
         for round in 0..<6 {
@@ -80,7 +81,7 @@ struct Till {
 
     /// Random statements, the same for the same seed, some inside of transactions that roll back.
     func work(statements: Int, seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var script = "PRAGMA busy_timeout = 20000;\nPRAGMA recursive_triggers = \(seed % 2);\n"
         for index in 0..<statements {
             if index % 20 == 0 { script += "BEGIN IMMEDIATE;\n" }
@@ -90,7 +91,7 @@ struct Till {
         try sql(script)
     }
 
-    private static func statement(_ random: inout SeededRandom) -> String {
+    private static func statement(_ random: inout SeededGenerator) -> String {
         let id = Int.random(in: 1...80, using: &random)
         let code = Int.random(in: 1...80, using: &random)
         switch Int.random(in: 0..<10, using: &random) {

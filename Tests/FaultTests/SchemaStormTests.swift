@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -18,7 +19,7 @@ struct SchemaStormTests {
     }
 
     private func storm(seed: UInt64, policy: String) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let database = try PostgresDatabase()
         try database.sql("CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY, n int)")
         let program = try MillraceProgram(
@@ -118,7 +119,7 @@ private struct ChangingTable {
     init(_ name: String) { self.name = name }
 
     /// A transaction with rows before, between and after changes of the table; some are rolled back.
-    mutating func transaction(_ random: inout SeededRandom) -> String {
+    mutating func transaction(_ random: inout SeededGenerator) -> String {
         let before = (columns, made)
         var script = "BEGIN;\n"
         for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -132,7 +133,7 @@ private struct ChangingTable {
         return script + "COMMIT;\n"
     }
 
-    private mutating func savepointed(_ random: inout SeededRandom) -> String {
+    private mutating func savepointed(_ random: inout SeededGenerator) -> String {
         let before = columns
         let change = ddl(&random)
         if Int.random(in: 0..<4, using: &random) > 0 { return change }
@@ -140,7 +141,7 @@ private struct ChangingTable {
         return "SAVEPOINT s;\n" + change + "ROLLBACK TO SAVEPOINT s;\n"
     }
 
-    private mutating func ddl(_ random: inout SeededRandom) -> String {
+    private mutating func ddl(_ random: inout SeededGenerator) -> String {
         let place = Int.random(in: 0..<max(1, columns.count), using: &random)
         made += 1
         switch Int.random(in: 0..<6, using: &random) {
@@ -163,7 +164,7 @@ private struct ChangingTable {
         }
     }
 
-    private func rows(_ random: inout SeededRandom) -> String {
+    private func rows(_ random: inout SeededGenerator) -> String {
         let id = Int.random(in: 0..<30, using: &random)
         let column = columns.randomElement(using: &random) ?? "id"
         switch Int.random(in: 0..<4, using: &random) {

@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -31,7 +32,7 @@ struct SnapshotKillTests {
 
     @Test func killsAtRandomMomentsCostChunksAndNothingElse() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let stock = try Stock()
         for _ in 0..<5 {
             let victim = try stock.program.start("run")

@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Testing
@@ -28,7 +29,7 @@ struct SubscriptionKillTests {
     }
 
     /// Rows come, change, change their keys and go.
-    private func work(_ random: inout SeededRandom) throws {
+    private func work(_ random: inout SeededGenerator) throws {
         var text = "BEGIN;"
         for _ in 0..<20 {
             let (id, other) = (Int.random(in: 0..<12, using: &random), Int.random(in: 0..<12, using: &random))
@@ -43,14 +44,14 @@ struct SubscriptionKillTests {
     }
 
     /// Comes while requests are on their way.
-    private func killer(of server: ChildProcess, _ random: inout SeededRandom) throws -> ChildProcess {
+    private func killer(of server: ChildProcess, _ random: inout SeededGenerator) throws -> ChildProcess {
         let delay = Double(Int.random(in: 3...12, using: &random)) / 10
         return try ChildProcess("/bin/sh", ["-c", "sleep \(delay); kill -9 \(server.id)"])
     }
 
     @Test func eachEventReachesSomebodyInOrderThroughKillsOfServerAndConsumers() throws {
         let seed = UInt64.random(in: 0 ... .max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var ledger = Ledger(ackTime: .seconds(Self.ackSeconds))
         try work(&random)
         for round in 0..<6 {
@@ -214,7 +215,7 @@ private final class ConsumersAtWork {
         return true
     }
 
-    func step(_ ledger: inout Ledger, _ random: inout SeededRandom) throws {
+    func step(_ ledger: inout Ledger, _ random: inout SeededGenerator) throws {
         let hand = hands.indices.randomElement(using: &random) ?? 0
         switch (Int.random(in: 0..<10, using: &random), hands[hand].first) {
         case (0..<4, _), (_, nil): try pull(hand, Int.random(in: 1...5, using: &random), &ledger)

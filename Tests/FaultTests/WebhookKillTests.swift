@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Foundation
 import ProgramTesting
 import Synchronization
@@ -32,7 +33,7 @@ struct WebhookKillTests {
 
     @Test func everyEventArrivesAndEachKeyInOrderAfterKillsAtRandomMoments() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let shop = try PostedTill(window: Self.window)
         try shop.till.work(statements: 300, seed: seed)
         for round in 0..<5 {

@@ -1,4 +1,5 @@
 import ConnectorKit
+import ConnectorTesting
 import Foundation
 import Glibc
 import Testing
@@ -83,7 +84,7 @@ struct CompressionTests {
     @Test(arguments: [Compression.gzip, .zstd])
     func anEventLargerThanAllBuffersIsCompressed(compression: Compression) async throws {
         let sink = try await opened("t", compression)
-        var random = SplitMix(seed: 5)
+        var random = SeededGenerator(seed: 5)
         let noise = (0..<400_000).map { _ in String(UInt64.random(in: 0...UInt64.max, using: &random), radix: 36) }
         let large = noise.joined()
         try await write(sink, [large, "small"])

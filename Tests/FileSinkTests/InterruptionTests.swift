@@ -1,4 +1,5 @@
 import ConnectorKit
+import ConnectorTesting
 import Foundation
 import Glibc
 import Testing
@@ -13,7 +14,7 @@ struct InterruptionTests {
     func randomInterruptionsNeitherLoseNorDouble(seed: Int) async throws {
         let folder = try SinkFolder()
         let store = CursorStore()
-        var random = SplitMix(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         let events = (0..<400).map { number in
             TestEvent(
                 line: "{\"n\": \(number)" + String(repeating: "x", count: Int.random(in: 0..<60, using: &random)) + "}",
@@ -52,7 +53,7 @@ struct InterruptionTests {
 
     /// Writes from the cursor on; true when it was interrupted before the end.
     private func run(
-        _ sink: FileSink, _ events: [TestEvent], _ store: CursorStore, _ random: inout SplitMix
+        _ sink: FileSink, _ events: [TestEvent], _ store: CursorStore, _ random: inout SeededGenerator
     ) async throws -> Bool {
         var next = Int(store.last.cursor)
         while next < events.count {
@@ -71,7 +72,7 @@ struct InterruptionTests {
     }
 
     /// What a power cut may do to bytes that no receipt with a sync covers: they are missing, or zero.
-    private func tearTails(_ folder: SinkFolder, _ store: CursorStore, _ random: inout SplitMix) throws {
+    private func tearTails(_ folder: SinkFolder, _ store: CursorStore, _ random: inout SeededGenerator) throws {
         for entry in try FileState(decoding: store.last.state ?? FileState().encoded).entries {
             guard let handle = FileHandle(forUpdatingAtPath: entry.path) else { continue }
             let size = try handle.seekToEnd()
@@ -181,20 +182,5 @@ struct StoredCursor: Sendable {
     func save(cursor: UInt64, state: [UInt8]?) throws {
         let kept = (try? Data(contentsOf: URL(fileURLWithPath: path))).map { [UInt8]($0.dropFirst()) } ?? []
         try Data([UInt8(cursor)] + (state ?? kept)).write(to: URL(fileURLWithPath: path), options: .atomic)
-    }
-}
-
-/// A small generator with a seed, so that a failing run can be run again.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

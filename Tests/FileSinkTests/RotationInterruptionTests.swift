@@ -1,4 +1,5 @@
 import ConnectorKit
+import ConnectorTesting
 import Foundation
 import Glibc
 import ProgramTesting
@@ -133,7 +134,7 @@ struct RotationTrial {
     let events: [TestEvent]
     let settings: FileSettings
     let store = CursorStore()
-    var random: SplitMix
+    var random: SeededGenerator
     var fault: FileFault?
     private(set) var interruptions = 0
     private(set) var failures: [String] = []
@@ -148,7 +149,7 @@ struct RotationTrial {
         folder = try SinkFolder(inMemory: true)
         copies = try SinkFolder(inMemory: true)
         path = place ?? folder.path
-        var random = SplitMix(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         self.compression = compression ?? Compression.allCases[seed % 3]
         events = (0..<eventCount).map { number in
             let letters = (0..<Int.random(in: 0..<60, using: &random)).map { _ in

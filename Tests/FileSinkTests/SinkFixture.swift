@@ -91,8 +91,9 @@ final class CursorStore: Sendable {
         }
     }
 
-    func context(_ name: String = "archive") -> SinkContext {
-        SinkContext(name: name, state: last.state, nextOffset: last.cursor) { state throws(ConnectorFailure) in
+    func context(_ name: String = "archive", log: String = "") -> SinkContext {
+        SinkContext(name: name, log: log, state: last.state, nextOffset: last.cursor) {
+            state throws(ConnectorFailure) in
             self.commits.withLock {
                 $0.append(Commit(cursor: $0.last?.cursor ?? 0, state: state, isDurable: true))
             }
@@ -101,12 +102,13 @@ final class CursorStore: Sendable {
 }
 
 func settings(
-    _ path: String, rotate: [String: SettingValue]? = nil, compress: Compression = .none, partitions: Int? = nil
+    _ path: String, pipeline: String = "shop", rotate: [String: SettingValue]? = nil, compress: Compression = .none,
+    partitions: Int? = nil
 ) throws -> FileSettings {
     var values = SettingValues(["path": .text(path), "compress": .text(compress.name)])
     if let rotate { values["rotate"] = .group(SettingValues(rotate)) }
     if let partitions { values["partitions"] = .integer(partitions) }
-    return try FileSettings(values: values, pipelineName: "shop")
+    return try FileSettings(values: values, pipelineName: pipeline)
 }
 
 /// Clocks that a test moves, beginning at 2026-11-21 10:00 UTC.

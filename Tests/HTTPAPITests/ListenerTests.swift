@@ -1,4 +1,5 @@
 import ConnectorKit
+import Foundation
 import JSONText
 import Logging
 import ProgramTesting
@@ -352,11 +353,14 @@ struct ListenerTests {
     @Test func aReaderThatTakesNothingIsCut() async throws {
         let place = Workplace { $0.stallTime = .milliseconds(300) }
         let port = try await place.listener.start()
-        let connection = try HTTPConnection(port: port)
+        let connection = try HTTPConnection(port: port, receiveBuffer: 4096)
         connection.send("GET /flood HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await place.ended.waitForOne()
-        // The flood has no end. What it was asked for lies in the system's buffers, which may grow to some 40 MiB.
-        #expect(place.flooded.value <= 48)
+        // The flood has no end. What it was asked for is being sent, or lies in the listener's own buffer, which the
+        // kernel lets grow beyond its limit for a moment.
+        let sizes = try String(contentsOfFile: "/proc/sys/net/ipv4/tcp_wmem", encoding: .utf8)
+        let most = try #require(sizes.split(whereSeparator: \.isWhitespace).last.flatMap { Int($0) })
+        #expect(place.flooded.value <= 2 + (4 * most) >> 20, "\(place.flooded.value)")
         #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
         await place.listener.stop(within: .seconds(60))
     }

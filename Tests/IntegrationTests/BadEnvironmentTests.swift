@@ -83,6 +83,37 @@ struct BadEnvironmentTests {
         #expect(status.output.contains(code))
     }
 
+    @Test func aRunThatIsToEndDoesNotWaitForEverForATransactionThatStaysOpen() throws {
+        let server = try OwnServer(settings: ["max_prepared_transactions = 5"])
+        defer { withExtendedLifetime(server) {} }
+        let database = try PostgresDatabase(on: server)
+        try database.sql("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1)")
+        func leaveOpen() throws {
+            try database.sql("BEGIN; CREATE TABLE audit (); PREPARE TRANSACTION 'forgotten'")
+        }
+        let program = try MillraceProgram(configuration: configuration(database))
+        try leaveOpen()
+        // First the slot waits for it, and is gone afterwards.
+        let first = try program.run("run", "--until-caught-up", "--patience", "1")
+        expect(first, "postgres.transaction_open", hint: "ROLLBACK PREPARED 'forgotten';")
+        #expect(first.errors.contains("tried for 1 s"))
+        #expect(try database.sql("SELECT count(*) FROM pg_replication_slots") == ["0"])
+        try database.sql("ROLLBACK PREPARED 'forgotten'")
+        try program.catchUp()
+        #expect(try program.events(in: "out/orders.jsonl").map(\.operation) == ["snapshot"])
+        // Then the snapshot of another table.
+        try leaveOpen()
+        try database.sql("CREATE TABLE orders_2 (id int PRIMARY KEY); INSERT INTO orders_2 VALUES (7)")
+        try program.folder.write(
+            "millrace.yaml", configuration(database, tables: "public.orders, public.orders_2"))
+        let second = try program.run("run", "--until-caught-up", "--patience", "1")
+        expect(second, "postgres.transaction_open", hint: "ROLLBACK PREPARED 'forgotten';")
+        #expect(second.errors.contains("snapshot of public.orders_2 waits"))
+        try database.sql("ROLLBACK PREPARED 'forgotten'")
+        try program.catchUp()
+        #expect(try program.loggedEvents().map(\.key).contains("id=7"))
+    }
+
     @Test func aSlotInUseIsWaitedForAndTheHolderNamed() throws {
         let database = try PostgresDatabase()
         try database.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status text, amount numeric)")

@@ -94,7 +94,7 @@ struct LimitTests {
 }
 
 /// Counts the lines of a file that grows, each byte once.
-private struct LineCounter {
+struct LineCounter {
     private let path: String
     private var offset: UInt64 = 0
     private var lines = 0

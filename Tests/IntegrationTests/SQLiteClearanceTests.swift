@@ -38,7 +38,8 @@ struct SQLiteClearanceTests {
     }
 
     private func sql(_ text: String) throws {
-        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), text])
+        let arguments = ["-cmd", ".timeout 10000", program.folder.path("shop.db"), text]
+        let result = try runProgram("/usr/bin/sqlite3", arguments)
         #expect(result.exitCode == 0, "\(result.errors)")
     }
 

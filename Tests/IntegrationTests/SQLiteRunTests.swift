@@ -141,7 +141,8 @@ struct SQLiteRunTests {
     }
 
     private func sql(_ program: MillraceProgram, _ statements: String) throws {
-        let result = try runProgram("/usr/bin/sqlite3", ["-bail", program.folder.path("shop.db"), statements])
+        let result = try runProgram(
+            "/usr/bin/sqlite3", ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
         guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
     }
 }

@@ -330,7 +330,8 @@ struct SchemaChangeTests {
                     file: {path: out/all.jsonl}
                 """)
         func sqlite(_ statements: String) throws {
-            let result = try runProgram("/usr/bin/env", ["sqlite3", program.folder.path("shop.db"), statements])
+            let result = try runProgram(
+                "/usr/bin/env", ["sqlite3", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
             guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
         }
         try sqlite(

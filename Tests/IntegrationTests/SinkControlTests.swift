@@ -54,6 +54,31 @@ struct SinkControlTests {
         #expect(try run.finish().exitCode == 128 + SIGTERM)
     }
 
+    /// What the system does with a SIGHUP by itself is to end the process.
+    @Test func aReloadWhileTheProgramBeginsEndsNothing() throws {
+        let program = try program()
+        let file = program.folder.path("millrace.yaml")
+        try FileManager.default.removeItem(atPath: file)
+        try #require(mkfifo(file, 0o600) == 0)
+        let run = try program.start("run")
+        // It reads its configuration, and stands there until somebody writes one.
+        var pipe: Int32 = -1
+        try run.wait(for: "the start") {
+            pipe = open(file, O_WRONLY | O_NONBLOCK)
+            return pipe >= 0
+        }
+        for _ in 0..<100 { run.send(SIGHUP) }
+        // A pipe that nobody reads ends whoever writes to it.
+        let other = open(file, O_RDONLY | O_NONBLOCK)
+        let text = Array(Self.configuration("one").utf8)
+        #expect(write(pipe, text, text.count) == text.count)
+        close(pipe)
+        close(other)
+        try run.wait(for: "the rows") { try count("one.jsonl", program) == 3 }
+        run.send(SIGTERM)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
+    }
+
     @Test func aReplayIsTheSameBesideARunAndWithout() throws {
         let program = try program()
         try program.catchUp()

@@ -50,7 +50,8 @@ struct TeardownTests {
         let program = try MillraceProgram(
             configuration: "name: shop\nsource: {sqlite: {path: app.db}}\nsinks: {a: {file: {path: out.jsonl}}}\n")
         func sqlite(_ sql: String) throws -> String {
-            let result = try runProgram("/usr/bin/env", ["sqlite3", "app.db", sql], folder: program.folder.url)
+            let result = try runProgram(
+                "/usr/bin/env", ["sqlite3", "-cmd", ".timeout 10000", "app.db", sql], folder: program.folder.url)
             guard result.exitCode == 0 else { throw ChildFailure(description: result.errors) }
             return result.output
         }

@@ -34,6 +34,25 @@ struct VerifyTests {
         _ = try running.finish()
     }
 
+    /// The reason was that no event had its value since the column changed.
+    @Test func aColumnThatIsLeftOutIsNotComparedAndTheReasonIsSaid() throws {
+        let database = try PostgresDatabase()
+        try database.sql(
+            "CREATE TABLE orders (id int PRIMARY KEY, card text, v text); INSERT INTO orders VALUES (1, '4', 'new')"
+        )
+        let program = try MillraceProgram(
+            configuration: configuration(database).replacingOccurrences(
+                of: "tables: [public.orders]",
+                with: "tables: [public.orders]\n    choices: [{tables: [public.orders], exclude_columns: [card]}]"))
+        try program.catchUp()
+        try database.sql("UPDATE orders SET card = '5'; INSERT INTO orders VALUES (2, '6', 'new')")
+        try program.catchUp()
+        let result = try program.verify()
+        #expect(result.code == 0 && result.table("public.orders")["rows_equal"] as? Int == 2, "\(result.text)")
+        #expect(result.text.contains("card not compared: left out by source.postgres.choices"))
+        #expect(!result.text.contains("no event since"))
+    }
+
     @Test func noDifferenceIsInventedWhileSeveralSessionsWrite() throws {
         let shop = try VerifiedShop(rowsBefore: 500, snapshot: "initial")
         try shop.sql("INSERT INTO orders SELECT i, 'new', repeat('x', 3000) FROM generate_series(1, 200) i")
@@ -127,6 +146,39 @@ struct VerifyTests {
         #expect((table["rows_without_event"] as? Int ?? 0) + (table["rows_equal"] as? Int ?? 0) >= 1)
         #expect(result.text.contains("extra"))
         #expect(try shop.program.run("verify", "--strict").exitCode == 1)
+    }
+
+    @Test func rowsUnderAKeyThatTheTableDoesNotHaveAnyMoreAreDifferences() throws {
+        let shop = try VerifiedShop()
+        try shop.sql(
+            "CREATE TABLE goods (id int PRIMARY KEY, code varchar(9) NOT NULL UNIQUE, n int NOT NULL)",
+            "CREATE TABLE wide (a int, b int, v text, PRIMARY KEY (a, b) INCLUDE (v))")
+        try shop.program.catchUp()
+        try shop.sql(
+            "INSERT INTO goods SELECT i, 'c' || i, i FROM generate_series(1, 5) i", "INSERT INTO wide VALUES (1, 2)")
+        try shop.program.catchUp()
+        #expect(try shop.verify().code == 0)
+        // What spells the same keys as before, or is no change of the key, is no difference.
+        try shop.sql(
+            "ALTER TABLE goods ALTER id TYPE bigint, DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (id)",
+            "ALTER TABLE goods REPLICA IDENTITY FULL", "UPDATE goods SET n = 7 WHERE id = 1",
+            "ALTER TABLE goods REPLICA IDENTITY DEFAULT", "UPDATE goods SET n = 8 WHERE id = 2",
+            "ALTER TABLE wide DROP CONSTRAINT wide_pkey, ADD PRIMARY KEY (b, a) INCLUDE (v)",
+            "ALTER TABLE wide REPLICA IDENTITY FULL", "UPDATE wide SET v = 'w'")
+        try shop.program.catchUp()
+        let alike = try shop.verify()
+        #expect(alike.code == 0, "\(alike.text)")
+        try shop.sql("ALTER TABLE goods DROP CONSTRAINT goods_pkey, ADD PRIMARY KEY (code)")
+        #expect(try shop.verify().table("public.goods")["rows_under_old_key"] as? Int == 5)
+        try shop.sql("UPDATE goods SET n = 9 WHERE id = 3", "DELETE FROM goods WHERE id = 4")
+        try shop.program.catchUp()
+        let result = try shop.verify()
+        #expect(result.code == 1 && result.table("public.goods")["rows_equal"] as? Int == 4, "\(result.text)")
+        #expect(result.table("public.goods")["rows_under_old_key"] as? Int == 5)
+        let plain = try shop.program.run("verify", "goods").output
+        #expect(plain.contains("5 rows under an old key") && plain.contains("`millrace snapshot public.goods`"))
+        try shop.sql("TRUNCATE goods", "INSERT INTO goods VALUES (1, 'c', 1)")
+        #expect(try shop.verify().code == 0)
     }
 
     @Test func afterASnapshotARowWithoutAnEventIsADifference() throws {

@@ -8,12 +8,13 @@ struct WebhookRunTests {
     static let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     static let nextSecret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
-    private static func program(_ sinks: String) throws -> MillraceProgram {
+    private static func program(_ sinks: String, server: String = "") throws -> MillraceProgram {
         let program = try MillraceProgram(
             configuration: """
                 name: shop
                 source:
                   sqlite: {path: shop.db}
+                \(server)
                 sinks:
                 \(sinks)
                 """)
@@ -131,6 +132,54 @@ struct WebhookRunTests {
         #expect(receiver.requests.filter { $0.text.contains(#""subject":"2""#) }.count == 2)
         let left = try program.run("deadletters", "list")
         #expect(left.output.contains("nothing waits"), "\(left.output) \(run.errorText)")
+    }
+
+    /// Its end was the end of everything, and a later SIGTERM an exit with its code.
+    @Test func anEndpointThatWantsNoMoreEndsNeitherCaptureNorReadersAndAReloadBringsItBack() throws {
+        let taking = Flag()
+        let receiver = try HTTPReceiver {
+            $0.text.contains("goodbye") || !taking.isSet ? .status(410) : .status(204)
+        }
+        let program = try Self.program(
+            Self.sink("partner", receiver, "      concurrency: 1"), server: "server: {listen: \"127.0.0.1:0\"}")
+        let ended = try program.run("run", "--until-caught-up")
+        #expect(ended.exitCode == 3 && ended.errors.contains("error[webhook.gone]"), "\(ended.errors)")
+        let run = try program.start("run")
+        let client = HTTPClient(port: try run.waitForListener())
+        let loud = "no sink delivers any more"
+        try run.waitForError(containing: loud)
+        try Self.sql(program, "INSERT INTO orders VALUES (4, 'without sinks')")
+        try run.wait(for: "capture") {
+            try client.ask("GET", "/v1/events?follow=false&format=row").body.contains("without sinks")
+        }
+        #expect(try client.ask("GET", "/healthz").status == 200)
+        let ready = try client.ask("GET", "/readyz")
+        #expect(
+            ready.status == 200 && ready.body == #"{"status":"ready","stopped_sinks":["partner"]}"#, "\(ready.body)")
+        #expect(try client.ask("GET", "/metrics").body.contains("\nmillrace_sink_stopped{sink=\"partner\"} 1\n"))
+        try run.wait(for: "the status") {
+            try client.ask("GET", "/v1/status").body.contains(#""stopped":true"#)
+        }
+        let status = try program.run("status").output
+        #expect(status.contains("NO SINK DELIVERS") && status.contains("[webhook.gone]"), "\(status)")
+        // Reloaded in vain, and then with success.
+        run.send(SIGHUP)
+        try run.wait(for: "the second end") { run.errorText.components(separatedBy: loud).count == 3 }
+        taking.set()
+        run.send(SIGHUP)
+        try run.wait(for: "delivery") { receiver.requests.contains { $0.text.contains("without sinks") } }
+        try run.wait(for: "a status without sinks that stopped") {
+            try client.ask("GET", "/v1/status").body.contains(#""stopped":false"#)
+        }
+        #expect(try client.ask("GET", "/readyz").body == #"{"status":"ready"}"#)
+        try Self.sql(program, "INSERT INTO orders VALUES (5, 'goodbye')")
+        try run.wait(for: "the third end") { run.errorText.components(separatedBy: loud).count == 4 }
+        run.send(SIGTERM)
+        let result = try run.finish()
+        #expect(result.exitCode == 128 + SIGTERM, "\(result.errors)")
+        #expect(!result.errors.contains("error[webhook.gone]"), "what was said when it happened")
+        let left = try program.run("run", "--until-caught-up")
+        #expect(left.exitCode == 3 && left.errors.contains("error[webhook.gone]"), "\(left.errors)")
     }
 
     @Test func doctorConnectsAndSendsNothing() throws {

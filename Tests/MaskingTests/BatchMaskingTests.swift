@@ -179,6 +179,24 @@ struct BatchMaskingTests {
                 == [try hash("42"), .text("123"), .binary([1, 2]), .text("é€😀é")])
     }
 
+    /// Cut as text, an odd number of digits was left, which is no value of the column.
+    @Test func bytesAreCutAsBytes() throws {
+        let table = relation("people", [("id", .int32), ("a", .bytes), ("b", .bytes), ("c", .bytes)])
+        var builder = ChangeBatchBuilder(capacity: 100)
+        _ = builder.begin(TransactionInfo(commit: 1, id: 0, committedAt: 0))
+        let index = builder.index(of: table)
+        let digits = "\\x00ff10ab"
+        builder.append(
+            .insert, index, ordinal: 0, after: [.text("1"), .text(digits), .text(digits), .text("no digits")])
+        let batch = try builder.seal(checkpoint: checkpoint)
+        var masking = try BatchMasking(rules(["a": .truncate(3), "b": .truncate(9), "c": .truncate(4)]))
+        let masked = try masking.apply(to: batch)
+        #expect(
+            masked.values(masked.change(at: 0).after)
+                == [.text("1"), .text("\\x00ff10"), .text(digits), .text("")])
+        #expect(masked.relations[0].columns[1] == table.columns[1], "they are bytes still")
+    }
+
     @Test func aKeyTakesHashesOnly() throws {
         let batch = try batch { $0.append(.insert, 0, ordinal: 0, after: [.text("1"), .null, .null, .null]) }
         for mask in [ColumnMask.drop, .redact, .truncate(1)] {

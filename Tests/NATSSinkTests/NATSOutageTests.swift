@@ -80,6 +80,40 @@ struct NATSOutageTests {
         try expectExact(server, delivery)
     }
 
+    /// The cursor moved behind the first record, and the second was never sent.
+    @Test(arguments: [false, true])
+    func anEventOfTwoRecordsIsStoredWholeWhenTheConnectionBreaksBetweenThem(isShared: Bool) async throws {
+        let server = try NATSServer()
+        let proxy = try TCPProxy(to: server.port)
+        var values = Self.short
+        values["shared"] = .flag(isShared)
+        values["max_in_flight"] = .integer(1)
+        let settings = try natsSettings(["127.0.0.1:\(proxy.port)"], values)
+        // A deletion as Debezium has it: the end of a row, and a tombstone.
+        let parts = recordBatch([TestEvent(id: "deletion"), TestEvent(id: "tombstone")], from: 0)
+        var records = parts.records
+        records[1].offset = 0
+        let event = RecordBatch(body: parts.body, records: records, topics: parts.topics, nextOffset: 1)
+        let cursor = CursorStore()
+        let sink = NATSSink(settings, contentType: "application/json")
+        try await sink.open(cursor.context)
+        proxy.swallow(from: "tombstone")
+        // The first record is answered before the second is sent.
+        let broken = try await failure {
+            cursor.store(try await sink.write(event, .whenConvenient))
+            _ = try await sink.write(.empty(nextOffset: 1), .required)
+        }
+        #expect(broken != nil && cursor.current.offset == 0, "\(cursor.current.offset)")
+        await sink.close()
+        #expect(try StreamReader(server.address).messages(of: "shop").map(\.id) == ["deletion"])
+        proxy.set(.forward)
+        try await sink.open(cursor.context)
+        if cursor.current.offset == 0 { cursor.store(try await sink.write(event, .required)) }
+        #expect(cursor.current.offset == 1)
+        await sink.close()
+        #expect(try StreamReader(server.address).messages(of: "shop").map(\.id) == ["deletion", "tombstone"])
+    }
+
     @Test(arguments: [false, true])
     func theLeaderOfAClusterIsKilledUnderLoad(isShared: Bool) async throws {
         let servers = try NATSServer.cluster()

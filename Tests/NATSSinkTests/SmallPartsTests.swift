@@ -1,5 +1,6 @@
 import ByteKit
 import ConnectorKit
+import ConnectorTesting
 import ProgramTesting
 import Testing
 
@@ -197,7 +198,7 @@ struct SmallPartsTests {
     /// stored behind it lies above the floor.
     @Test(arguments: 0..<20 as Range<UInt64>)
     func theFrontMovesBehindWhatIsStored(seed: UInt64) {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var window = FlightWindow(durableBefore: 0, floor: 100)
         var onTheirWay: [UInt64] = []
         var stored: [Int: UInt64] = [:]

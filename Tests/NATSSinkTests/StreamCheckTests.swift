@@ -1,5 +1,6 @@
 import CNATS
 import ConnectorKit
+import Foundation
 import ProgramTesting
 import Testing
 
@@ -71,6 +72,41 @@ struct StreamCheckTests {
             try natsSettings(server), try ServerAddress(server.address, setting: "servers")
         ).streamFacts()
         #expect(facts.isInMemory && facts.subjects == ["shop.>"] && facts.duplicateWindow == .seconds(60))
+    }
+
+    @Test func aStreamThatVanishedIsNotMadeAnewUntilSomebodyDecides() async throws {
+        let server = try NATSServer()
+        let (settings, store) = (try natsSettings(server), CursorStore())
+        let reader = try StreamReader(server.address)
+        func deliver(_ numbers: Range<Int>) async throws {
+            let sink = NATSSink(settings, contentType: "application/json")
+            try await sink.open(store.context)
+            store.store(try await sink.write(numbered(numbers), .required))
+            await sink.close()
+        }
+        try await deliver(0..<5)
+        try reader.delete("shop")
+        let found = try #require(try await failure { try await deliver(5..<7) })
+        #expect(found.code == "nats.stream_vanished" && found.remedy == .retry, "\(found)")
+        #expect(found.hint?.contains("nats stream add shop --subjects 'shop.>'") == true)
+        // A replay from the front.
+        store.move(to: 0)
+        try await deliver(0..<7)
+        #expect(try reader.messages(of: "shop").map(\.id) == (0..<7).map { "e-\($0)" })
+        // Or somebody makes the stream.
+        try reader.delete("shop")
+        #expect(try await failure { try await deliver(7..<8) }?.code == "nats.stream_vanished")
+        try reader.add("shop", subjects: "shop.>")
+        try await deliver(7..<9)
+        #expect(try reader.messages(of: "shop").map(\.id) == ["e-7", "e-8"])
+    }
+
+    @Test func aServerWithoutTLSIsNotToldOfItsCertificate() async throws {
+        let server = try NATSServer()
+        let address = server.address.replacingOccurrences(of: "nats://", with: "tls://")
+        let found = try #require(try await opening(try natsSettings([address])))
+        #expect(found.code == "nats.tls_failed" && found.message.contains("offers no TLS"), "\(found)")
+        #expect(found.hint?.contains("certificate") == false)
     }
 
     // MARK: Who may

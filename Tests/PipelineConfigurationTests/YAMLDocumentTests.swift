@@ -1,3 +1,4 @@
+import ConnectorTesting
 import PipelineConfiguration
 import Testing
 
@@ -74,7 +75,7 @@ struct YAMLDocumentTests {
     }
 
     @Test func aDamagedFileNeverTraps() {
-        var random = SplitMix(state: 42)
+        var random = SeededGenerator(seed: 42)
         let good = Array(goodFile.utf8)
         let spice = Array("{}[]:-,#&*!|>'\"%@`\t\n ${?<~0\u{0}".utf8) + [0xFF, 0xC3, 0xE2, 0x80, 0xA8]
         var refused = 0
@@ -97,18 +98,5 @@ struct YAMLDocumentTests {
             #expect(!found.contains { $0.contains("hunter2") || $0.contains("5ecret") })
         }
         #expect(refused > 700)
-    }
-}
-
-/// A random number generator with the same numbers in each run.
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -55,6 +55,36 @@ struct CaptureTests {
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func aRunThatIsToEndDoesNotWaitForEverForWhatTheOpeningOfItsSourceWaitsFor() async throws {
+        let (place, store) = (try Workplace(), LedgerStore())
+        let source = ScriptedSource(
+            inner: PruningSourceModel(of: PruningDatabase(seed: 8)),
+            onOpen: { () async throws(ConnectorFailure) in
+                while !Task.isCancelled { try? await Task.sleep(for: .milliseconds(10)) }
+                throw failure("cancelled", .retry)
+            }, onObstacle: { failure("held", .retry) })
+        let pipeline = place.pipeline(from: source, to: [plan("ledger", LedgerSink(on: store))])
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.held")
+    }
+
+    /// Changes that go on coming from beyond the end are no reason to wait.
+    @Test(.timeLimit(.minutes(1)), arguments: [false, true])
+    func aRunThatIsToEndDoesNotWaitForEverForWhatItsSnapshotWaitsFor(isBusy: Bool) async throws {
+        let (place, store, database) = (try Workplace(), LedgerStore(), PruningDatabase(seed: 8))
+        database.commitRandom(transactions: 5)
+        let source = ScriptedSource(
+            inner: PruningSourceModel(of: database),
+            onBatch: { (batch) async throws(ConnectorFailure) in
+                if isBusy { database.commitRandom(transactions: 1) }
+                return batch
+            }, onObstacle: { failure("held", .retry) }, isAtEnd: false)
+        let pipeline = place.pipeline(from: source, to: [plan("ledger", LedgerSink(on: store))])
+        #expect(try await pipeline.finish(patience: .seconds(1)) == "test.held")
+        #expect(try place.logged().count >= 5)
+        #expect(database.violations == [] && store.violations == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func aRunThatIsToEndDoesNotWaitForEverForADiskThatIsFull() async throws {
         let (place, store, database) = (try Workplace(), LedgerStore(), PruningDatabase(seed: 8))
         database.commitRandom(transactions: 5)

@@ -54,6 +54,29 @@ struct DeliveryTests {
         #expect(try await place.log.cursor(of: "good")?.lastError == nil)
     }
 
+    /// `status` went on to show what an earlier process had measured, or what a sink did before it stopped.
+    @Test func aSinkThatDeliversNothingHasNoRate() async throws {
+        _ = try await place.log.createCursor(of: "good", at: 0)
+        try await place.log.moveCursor(of: "good", to: 0, eventsPerSecond: 5000)
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { [log = place.log] (_) async throws(ConnectorFailure) in
+                try await log.moveCursor(of: "bad", to: 0, eventsPerSecond: 77)
+                throw failure("refused", .stop)
+            })
+        let pipeline = place.pipeline(
+            from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
+        async let code = pipeline.finish(untilCaughtUp: false)
+        let end = UInt64(database.committed.count)
+        try await eventually("delivery") { pipeline.progress.snapshot.cursors["good"] == end }
+        #expect(try await place.log.cursor(of: "good")?.eventsPerSecond ?? -1 < 5000)
+        try await eventually("the end of the other") { pipeline.progress.snapshot.isStopped["bad"] == true }
+        #expect(try await place.log.cursor(of: "bad")?.eventsPerSecond == 0)
+        pipeline.stop.request()
+        #expect(try await code == nil)
+        #expect(try await place.log.cursor(of: "good")?.eventsPerSecond == 0)
+    }
+
     @Test func writesThatFailInTheMiddleLoseNothing() async throws {
         let pipeline = place.pipeline(
             from: source,
@@ -82,12 +105,69 @@ struct DeliveryTests {
         #expect(try await place.log.cursor(of: "bad")?.lastError?.code == "test.refused")
     }
 
-    @Test func theLastSinkThatFailsForGoodEndsTheRun() async throws {
+    @Test func aRunThatIsToEndDoesSoWithItsLastSink() async throws {
+        // What comes behind the sink's end never comes, so the run would not end by itself.
+        let source = ScriptedSource(
+            inner: source,
+            onBatch: { (batch) async throws(ConnectorFailure) in
+                if batch.changeCount == 0 { throw failure("away", .retry) }
+                return batch
+            })
         let failing = ScriptedSink(
             inner: LedgerSink(on: bad),
             onWrite: { (_) async throws(ConnectorFailure) in throw failure("refused", .stop) })
         let pipeline = place.pipeline(from: source, to: [plan("bad", failing)])
-        #expect(try await pipeline.finish(untilCaughtUp: false) == "test.refused")
+        #expect(try await pipeline.finish() == "test.refused")
+    }
+
+    /// It ended the run, and with it capture and whoever reads over HTTP.
+    @Test func aServiceGoesOnWithoutItsLastSinkUntilAReloadBringsItBack() async throws {
+        let isGone = Mutex(true)
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { (_) async throws(ConnectorFailure) in
+                if isGone.withLock({ $0 }) { throw failure("gone", .stop) }
+            })
+        let plan = plan("bad", failing)
+        let pipeline = place.pipeline(from: source, to: [plan])
+        async let code = pipeline.finish(untilCaughtUp: false)
+        for _ in 0..<2 {
+            try await eventually("the end of the sink") { pipeline.progress.snapshot.areAllSinksStopped }
+            database.commitRandom(transactions: 20)
+            let end = UInt64(database.committed.count)
+            try await eventually("capture without sinks") { pipeline.progress.snapshot.capturedCount == end }
+            #expect(bad.entries.isEmpty)
+            let attempt = try #require(try await place.log.cursor(of: "bad")?.lastError?.at)
+            pipeline.reload([plan], changed: [])
+            try await eventually("another attempt") {
+                let error = try await place.log.cursor(of: "bad")?.lastError
+                return error.map { $0.code == "test.gone" && $0.at > attempt } ?? false
+            }
+        }
+        isGone.withLock { $0 = false }
+        pipeline.reload([plan], changed: [])
+        try await eventually("delivery") { bad.identities == database.committed }
+        #expect(pipeline.progress.snapshot.isStopped == ["bad": false])
+        pipeline.stop.request()
+        #expect(try await code == nil)
+        #expect(bad.violations == [] && database.violations == [])
+    }
+
+    /// The run ended with the sink's failure, which was said long before, and a service manager called it a crash.
+    @Test(arguments: [false, true])
+    func aRunThatIsAskedToStopDoesNotEndWithAnEarlierFailureOfASink(untilCaughtUp: Bool) async throws {
+        let failing = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onWrite: { (_) async throws(ConnectorFailure) in throw failure("refused", .stop) })
+        let waiting = ScriptedSink(
+            inner: LedgerSink(on: good),
+            onWrite: { (_) async throws(ConnectorFailure) in throw failure("down", .retry) })
+        let pipeline = place.pipeline(from: source, to: [plan("bad", failing), plan("waiting", waiting)])
+        async let code = pipeline.finish(untilCaughtUp: untilCaughtUp)
+        try await eventually("the end of one sink") { pipeline.progress.snapshot.isStopped["bad"] == true }
+        #expect(!pipeline.progress.snapshot.areAllSinksStopped)
+        pipeline.stop.request()
+        #expect(try await code == nil)
     }
 
     @Test func aSinkThatCannotBeOpenedAtTheStartEndsTheRun() async throws {
@@ -96,6 +176,23 @@ struct DeliveryTests {
         let pipeline = place.pipeline(
             from: source, to: [plan("bad", failing), plan("good", LedgerSink(on: good))])
         #expect(try await pipeline.finish(untilCaughtUp: false) == "test.closed")
+    }
+
+    @Test func theFailureThatEndsAServiceIsTheOneItEndsWith() async throws {
+        let stopping = ScriptedSink(
+            inner: LedgerSink(on: good),
+            onWrite: { (_) async throws(ConnectorFailure) in throw failure("refused", .stop) })
+        let hasStopped = Mutex(false)
+        let never = ScriptedSink(
+            inner: LedgerSink(on: bad),
+            onOpen: { () async throws(ConnectorFailure) in
+                throw failure("closed", hasStopped.withLock { $0 } ? .stop : .retry)
+            })
+        let pipeline = place.pipeline(from: source, to: [plan("stopping", stopping), plan("never", never)])
+        async let code = pipeline.finish(untilCaughtUp: false)
+        try await eventually("the end of one sink") { pipeline.progress.snapshot.isStopped["stopping"] == true }
+        hasStopped.withLock { $0 = true }
+        #expect(try await code == "test.closed")
     }
 
     @Test(.timeLimit(.minutes(1)))

@@ -1,6 +1,7 @@
 import ByteKit
 import ChangeModel
 import ConnectorKit
+import Pipeline
 import Synchronization
 
 /// A receiver in memory that refuses some events, and the sink that gives it events one after the other.
@@ -120,6 +121,50 @@ actor SlowSink: EventSink {
     func close() async {}
 }
 
+/// A sink that delivers by itself, as soon as its receiver `isOpen`, and has room for so many records until then.
+actor WindowSink: EventSink {
+    private let inner: RefusingSink
+    private let recordsMax: Int
+    private let isOpen: @Sendable () -> Bool
+    private var waiting: [RecordBatch] = []
+    /// The offset behind what it was given.
+    private(set) var taken: UInt64 = 0
+    /// How often it was asked in vain how far it is.
+    private(set) var askedCount = 0
+    nonisolated var deliversByItself: Bool { true }
+
+    init(_ receiver: Receiver, recordsMax: Int = .max, isOpen: @escaping @Sendable () -> Bool) {
+        inner = RefusingSink(receiver)
+        (self.recordsMax, self.isOpen) = (recordsMax, isOpen)
+    }
+
+    func open(_ context: SinkContext) async throws(ConnectorFailure) {
+        waiting = []
+        taken = context.nextOffset
+    }
+
+    func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
+        waiting.append(batch)
+        taken = batch.nextOffset
+        while !isOpen() {
+            // As long as it has nothing to say, it does not take the processor from others.
+            await StopSignal().wait(upTo: .milliseconds(2))
+            if Task.isCancelled { throw failure("interrupted", .retry) }
+            if durability == .required { continue }
+            if batch.records.isEmpty { askedCount += 1 }
+            var receipt = DeliveryReceipt.accepted
+            receipt.isFull = waiting.reduce(0) { $0 + $1.records.count } >= recordsMax
+            return receipt
+        }
+        var rejected: [RejectedRecord] = []
+        for batch in waiting { rejected += try await inner.write(batch, .required).rejected }
+        waiting = []
+        return .durable(before: taken, rejected: rejected)
+    }
+
+    func close() async {}
+}
+
 /// A sink that says that its receiver is away, and waits for it as long as it is let.
 actor StubbornSink: EventSink {
     private var context: SinkContext?
@@ -131,7 +176,9 @@ actor StubbornSink: EventSink {
     }
 
     func write(_ batch: RecordBatch, _ durability: Durability) async throws(ConnectorFailure) -> DeliveryReceipt {
-        while durability == .required, !batch.records.isEmpty, !Task.isCancelled { await Task.yield() }
+        while durability == .required, !batch.records.isEmpty, !Task.isCancelled {
+            await StopSignal().wait(upTo: .milliseconds(2))
+        }
         if Task.isCancelled { throw failure("interrupted", .retry) }
         return .durable(before: batch.nextOffset)
     }

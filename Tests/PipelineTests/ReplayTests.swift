@@ -2,8 +2,9 @@ import ChangeModel
 import ConnectorKit
 import ConnectorTesting
 import EventLog
-import Pipeline
 import Testing
+
+@testable import Pipeline
 
 /// Cursors that people move, sinks that come and go while a pipeline runs.
 struct ReplayTests {
@@ -137,11 +138,41 @@ struct ReplayTests {
         database.commitRandom(transactions: 20)
         #expect(try await run([]) == nil)
         let gone = try await place.log.retain(activeSinks: ["partner"])
-        #expect(gone.lostBy["partner"] == UInt64(database.committed.count - had))
+        #expect(gone.passedSinks["partner"]?.count == database.committed.count - had)
         database.commitRandom(transactions: 5)
         #expect(try await run([plan("partner", RefusingSink(receiver))]) == nil)
         #expect(receiver.identities.last == database.committed.last)
         #expect(Set(receiver.identities).isSubset(of: database.committed))
+    }
+
+    /// What was on its way was counted as lost, and was lost indeed: the sink was begun anew behind the gap.
+    @Test func whatASinkHadReadBeforeRetentionRemovedItArrivesAndIsNoLoss() async throws {
+        let place = try Workplace(retention: LogRetention(age: .seconds(3600), dropsUndelivered: true))
+        let (database, receiver, gate) = (PruningDatabase(seed: 3), Receiver(), Counter())
+        database.commitRandom(transactions: 200)
+        // Captured by another run: nothing of it is in memory later.
+        #expect(try await place.pipeline(from: PruningSourceModel(of: database), to: []).finish() == nil)
+        let end = UInt64(database.committed.count)
+        let sink = WindowSink(receiver, recordsMax: 30) { gate.value > 0 }
+        let pipeline = place.pipeline(from: PruningSourceModel(of: database), to: [plan("partner", sink)])
+        async let code = pipeline.finish(untilCaughtUp: false)
+        try await eventually("a full window") { await sink.askedCount > 3 }
+        let read = try #require(pipeline.progress.snapshot.readUntil["partner"])
+        #expect(read >= 30 && read < end)
+        let feed = try #require(pipeline.feed)
+        let step = try await pipeline.removeOldEvents(feed, at: UTCTime.now() + 7_200_000_000)
+        #expect(!step.isUnfinished && step.lostBy == ["partner": Int(end - read)])
+        gate.next()
+        try await eventually("the cursor behind the gap") { pipeline.progress.snapshot.cursors["partner"] == end }
+        #expect(receiver.identities == Array(database.committed.prefix(Int(read))))
+        database.commitRandom(transactions: 5)
+        let more = Array(database.committed[Int(end)...])
+        try await eventually("what comes behind the gap") { receiver.identities.suffix(more.count) == more[...] }
+        #expect(receiver.identities.count == Int(read) + more.count)
+        // What is in memory is not lost for a sink that is open.
+        #expect(try await pipeline.removeOldEvents(feed, at: UTCTime.now() + 7_200_000_000).lostBy.isEmpty)
+        pipeline.stop.request()
+        #expect(try await code == nil)
     }
 
     @Test func aFullLogHoldsCaptureUntilTheSinkTookItsEvents() async throws {

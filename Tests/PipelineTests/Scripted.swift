@@ -10,6 +10,10 @@ struct ScriptedSource: ChangeSource {
     var onBatch: @Sendable (ChangeBatch) async throws(ConnectorFailure) -> ChangeBatch = {
         (batch) async throws(ConnectorFailure) in batch
     }
+    /// What it waits for.
+    var onObstacle: @Sendable () -> ConnectorFailure? = { nil }
+    /// False while it reads something beside its changes.
+    var isAtEnd = true
     /// True to answer at once when there is nothing, as a source does whose position moves all the time.
     var isRestless = false
 
@@ -26,6 +30,8 @@ struct ScriptedSource: ChangeSource {
         try await onBatch(try await inner.nextBatch(until: isRestless ? .now : deadline))
     }
 
+    var obstacle: ConnectorFailure? { onObstacle() }
+    func isComplete(_ checkpoint: SourceCheckpoint) -> Bool { isAtEnd && inner.isComplete(checkpoint) }
     func acknowledge(_ position: ResumePosition) { inner.acknowledge(position) }
     func close() async { await inner.close() }
 }

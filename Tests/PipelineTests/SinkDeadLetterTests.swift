@@ -1,9 +1,12 @@
 import ChangeModel
 import ConnectorKit
 import ConnectorTesting
+import EventFormat
 import EventLog
-import Pipeline
+import Sensitivity
 import Testing
+
+@testable import Pipeline
 
 /// Events that a receiver refuses for good wait beside the log, for that sink alone.
 struct SinkDeadLetterTests {
@@ -131,6 +134,135 @@ struct SinkDeadLetterTests {
         #expect(try self.waiting() == waiting)
     }
 
+    @Test func aServiceGivesUpARetryBehindARequestThatFailsAndGoesOn() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("3") }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        let request = OperatorRequest(.redeliver(sink: "partner", through: .max))
+        try box.post(request)
+        var limits = DeliveryLimits()
+        limits.requestPatience = .milliseconds(200)
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", StubbornSink())], requests: box,
+            limits: limits)
+        async let end = pipeline.finish(untilCaughtUp: false)
+        var outcome: RequestOutcome?
+        try await eventually("the answer") {
+            outcome = box.takeAnswer(to: request.id)
+            return outcome != nil
+        }
+        #expect(outcome?.isDone == false)
+        #expect(outcome?.text.contains("does not get on") == true && outcome?.text.contains("test.stubborn") == true)
+        #expect(try self.waiting() == waiting)
+        database.commitRandom(transactions: 5)
+        let last = UInt64(database.committed.count)
+        try await eventually("other events") { pipeline.progress.snapshot.cursors["partner"] == last }
+        pipeline.stop.request()
+        #expect(try await end == nil)
+    }
+
+    @Test func whatIsHeldBackWhileARequestSticksIsBounded() async throws {
+        database.commit(.insert(rows: 5))
+        receiver.refuse { $0.keys.contains("1") }
+        let gate = Counter()
+        var limits = DeliveryLimits()
+        limits.heldBackMax = 16
+        let sink = WindowSink(receiver) { gate.value != 1 }
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", sink)], requests: box, limits: limits)
+        async let code = pipeline.finish(untilCaughtUp: false)
+        try await eventually("the first letters") {
+            pipeline.progress.snapshot.cursors["partner"] == UInt64(database.committed.count)
+        }
+        #expect(try letters().count == 1)
+        gate.next()
+        // From here on the new row sticks, and what belongs behind the refused one is held back.
+        database.commit(.insert(rows: 1))
+        for _ in 0..<200 {
+            database.commit(.update(rows: 1))
+            let end = UInt64(database.committed.count)
+            try await eventually("capture") { pipeline.progress.snapshot.nextOffset == end }
+        }
+        let asked = await sink.askedCount
+        try await eventually("further calls") { await sink.askedCount > asked + 5 }
+        let taken = await sink.taken
+        #expect(taken < UInt64(database.committed.count) - 100, "held back without a bound")
+        gate.next()
+        try await eventually("the end") {
+            pipeline.progress.snapshot.cursors["partner"] == UInt64(database.committed.count)
+        }
+        pipeline.stop.request()
+        #expect(try await code == nil)
+        let left = try waiting()
+        #expect(
+            left.count == 201 && left == left.sorted() && (left + receiver.identities).sorted() == database.committed)
+        receiver.refuse { _ in false }
+        #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect(receiver.identities.sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    @Test func anEventDoesNotOvertakeWhatWasHeldBackWhenTheRefusedOneIsDiscarded() async throws {
+        database.commit(.insert(rows: 5))
+        receiver.refuse { $0.keys.contains("1") }
+        let gate = Counter()
+        let sink = WindowSink(receiver) { gate.value != 1 }
+        let pipeline = place.pipeline(
+            from: PruningSourceModel(of: database), to: [plan("partner", sink)], requests: box)
+        async let code = pipeline.finish(untilCaughtUp: false)
+        func allTaken() async -> Bool { await sink.taken == UInt64(database.committed.count) }
+        try await eventually("the first letter") {
+            pipeline.progress.snapshot.cursors["partner"] == UInt64(database.committed.count)
+        }
+        let discarded = try waiting()
+        gate.next()
+        // The new row sticks, and the update belongs behind the refused row.
+        database.commit(.insert(rows: 1))
+        database.commit(.update(rows: 1))
+        try await eventually("the first two") { await allTaken() }
+        let request = OperatorRequest(.discardDeadLetters(subject: "@partner", through: .max))
+        try box.post(request)
+        try await eventually("the answer") { box.takeAnswer(to: request.id)?.isDone == true }
+        receiver.refuse { _ in false }
+        database.commit(.update(rows: 1))
+        try await eventually("all of them") { await allTaken() }
+        gate.next()
+        try await eventually("the end") {
+            pipeline.progress.snapshot.cursors["partner"] == UInt64(database.committed.count)
+        }
+        pipeline.stop.request()
+        #expect(try await code == nil)
+        #expect(try waiting().count == 2, "the later one passed the one that was held back")
+        #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        #expect((discarded + receiver.identities).sorted() == database.committed)
+        #expect(receiver.misplaced == [])
+    }
+
+    /// There may be so many that reading them takes longer than anybody waits for the end of a process.
+    @Test func aDeliveryThatIsAskedToStopReadsNoMoreOfWhatWaits() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { _ in true }
+        #expect(try await pipeline().finish() == nil)
+        #expect(try !letters().isEmpty)
+        let feed = LogFeed(nextOffset: try await place.log.statistics().nextOffset)
+        let stop = StopSignal()
+        let plan = plan("partner", RefusingSink(receiver))
+        var stage = DeliveryStage(
+            plan: plan, source: "model", pipelineName: "shop", log: place.log,
+            events: LogConsumer(feed: feed, reader: try place.log.makeReader()),
+            clearing: try Clearing(plan.clearance, rules: SensitivityRules(), schemas: place.schemas),
+            progress: PipelineProgress(), stop: stop, desk: RequestDesk(nil, logger: silent), logger: silent)
+        let encoder = ClearedEncoder(
+            pipelineName: "shop", sourceKind: "model", format: plan.format, form: plan.sink.form,
+            debezium: plan.debezium)
+        try await stage.readHolds(encoder)
+        #expect(!stage.holds.isEmpty)
+        stop.request()
+        try await stage.readHolds(encoder)
+        #expect(stage.holds.isEmpty)
+    }
+
     @Test func aTruncationThatIsRefusedHoldsTheRowsOfItsTableThatWereOnTheirWay() async throws {
         database.commitRandom(transactions: 200)
         receiver.refuse { $0.keys.isEmpty }
@@ -190,6 +322,8 @@ struct SinkDeadLetterTests {
         #expect(try await end == nil)
         receiver.refuse { _ in false }
         #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
+        // What was not on its way yet.
+        #expect(try await self.pipeline().finish() == nil)
         #expect(receiver.identities.sorted() == database.committed)
         #expect(receiver.misplaced == [])
     }

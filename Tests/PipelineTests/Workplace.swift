@@ -26,13 +26,14 @@ final class Workplace: Sendable {
 
     func pipeline(
         from source: any ChangeSource, to sinks: [SinkPlan], captureLog: (any CaptureLog)? = nil,
-        requests: RequestBox? = nil, acknowledgement: Acknowledgement = .logged
+        requests: RequestBox? = nil, acknowledgement: Acknowledgement = .logged,
+        limits: DeliveryLimits = DeliveryLimits()
     ) -> Pipeline {
-        Pipeline(
-            Pipeline.Parts(
-                name: "shop", sourceKind: "model", source: source, sinks: sinks, log: log, captureLog: captureLog,
-                schemas: schemas, requests: requests, acknowledgement: acknowledgement),
-            logger: silent)
+        var parts = Pipeline.Parts(
+            name: "shop", sourceKind: "model", source: source, sinks: sinks, log: log, captureLog: captureLog,
+            schemas: schemas, requests: requests, acknowledgement: acknowledgement)
+        parts.deliveryLimits = limits
+        return Pipeline(parts, logger: silent)
     }
 
     /// All identities in the log, in its order.

@@ -67,6 +67,53 @@ struct ChoiceTests {
         await reader.source.close()
     }
 
+    /// A dropped column was refused at the next start, and nothing was said before.
+    @Test func anExcludedColumnThatIsDroppedIsSaidAndStopsNothing() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE t (id int PRIMARY KEY, v text, secret text, other text)")
+        func reader(_ excluded: [String]) throws -> SourceReader {
+            let choice = SettingValues(["tables": .list(["public.t"]), "exclude_columns": .list(excluded)])
+            return try SourceReader(database, tables: ["public.t"], publication: "p", choices: [choice]) {
+                $0.watchInterval = .milliseconds(50)
+            }
+        }
+        func isSaid(_ reader: SourceReader, _ names: String) -> Bool {
+            let text =
+                "table public.t has no column \(names) any more, which exclude_columns in source.postgres.choices"
+            return reader.notices.all.contains { $0.hasPrefix(text) }
+        }
+        let misspelled = try reader(["secert"])
+        #expect(await refusal(misspelled)?.code == "postgres.column_missing")
+        let running = try reader(["secret", "other"])
+        try await running.open()
+        try await running.catchUp()
+        try database.run("ALTER TABLE t DROP COLUMN secret")
+        #expect(
+            try await polls {
+                try await running.take()
+                return isSaid(running, "secret")
+            })
+        try database.run("INSERT INTO t VALUES (1, 'a', 'b')")
+        try await running.catchUp()
+        #expect(running.lines().last == "insert public.t 1,a")
+        await running.source.close()
+        // Also while nothing runs, and also at a start that changes the publication.
+        try database.run("ALTER TABLE t DROP COLUMN other; CREATE TABLE u (id int PRIMARY KEY)")
+        for tables in [["public.t"], ["public.t", "public.u"], ["public.t"]] {
+            let choice = SettingValues(["tables": .list(["public.t"]), "exclude_columns": .list(["secret", "other"])])
+            let later = try SourceReader(database, tables: tables, publication: "p", choices: [choice])
+            later.checkpoint = running.checkpoint
+            try await later.open()
+            #expect(isSaid(later, "other, secret"))
+            try await later.catchUp()
+            running.checkpoint = later.checkpoint
+            await later.source.close()
+        }
+        let mistaken = try reader(["secret", "nothing"])
+        mistaken.checkpoint = running.checkpoint
+        #expect(await refusal(mistaken)?.code == "postgres.column_missing")
+    }
+
     @Test(.enabled(if: TestServer.publishesParts, "conditions in publications need 15"))
     func aConditionIsPushedAndAnUpdateAcrossItArrivesAsInsertOrDelete() async throws {
         let database = try TestDatabase()

@@ -125,7 +125,7 @@ struct ConnectionTests {
             message: "nonsense", hint: "options="),
         Case(
             url: "user=postgres target_session_attrs=standby", code: "postgres.no_primary", remedy: .retry,
-            message: "not in hot standby mode", hint: "target_session_attrs"),
+            message: "not in hot standby mode", hint: "asks for a standby"),
         Case(
             url: "user=postgres host=millrace.invalid", code: "postgres.connection_failed", remedy: .retry,
             message: "could not translate host name", hint: "it is tried again"),

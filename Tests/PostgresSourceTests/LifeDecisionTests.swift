@@ -29,20 +29,31 @@ struct LifeDecisionTests {
         #expect(PublicationReview(memory, now([1: ""]), wanted: [wanted(1)]).unpublished.map(\.id) == [1])
         #expect(!PublicationReview(memory, now([1: ""]), wanted: []).isLoss)
         #expect(!PublicationReview(nil, now([1: ""]), wanted: [wanted(1)]).isLoss)
-        let gone = PublicationReview(memory, now([:]), wanted: [wanted(2)])
+        let gone = PublicationReview(memory, now([2: ""]), wanted: [wanted(2)])
         #expect(gone.dropped == ["public.t"] && !gone.isLoss && gone.missing.map(\.id) == [2])
     }
 
+    /// What is wanted is asked before what is published.
+    @Test func aTableThatIsDroppedBetweenTwoQuestionsIsNoLoss() {
+        let memory = PublicationMemory(
+            operations: ["insert"], tables: [1: .init(name: "public.t", memberships: ["r5"])])
+        let review = PublicationReview(memory, now([:]), wanted: [wanted(1)])
+        #expect(!review.isLoss && review.dropped == ["public.t"] && review.missing.isEmpty)
+    }
+
     @Test func aTableWithoutIdentityIsNeverMissing() {
-        let review = PublicationReview(nil, now([:]), wanted: [wanted(1, hasIdentity: false)])
+        let review = PublicationReview(nil, now([1: ""]), wanted: [wanted(1, hasIdentity: false)])
         #expect(review.missing.isEmpty && review.keyless.map(\.id) == [1])
     }
 
     @Test(arguments: ["public.t", "a\tb\nc\\t.d", ""])
     func memoriesSurviveTheirBytes(name: String) throws {
-        let memory = PublicationMemory(
+        var memory = PublicationMemory(
             operations: ["insert", "update"],
             tables: [7: .init(name: name, memberships: ["r1", "s2"]), 9: .init(name: "x.y", memberships: ["a3"])])
+        #expect(PublicationMemory(decoding: memory.encoded) == memory)
+        memory.tables[9]?.excluded = [name, "card"]
+        memory.tables[7]?.lacking = ["old"]
         #expect(PublicationMemory(decoding: memory.encoded) == memory)
         var notes = SourceNotes()
         notes.publication = memory

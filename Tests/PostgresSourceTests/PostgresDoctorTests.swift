@@ -73,6 +73,86 @@ struct PostgresDoctorTests {
         #expect(await problems(identity, checkpoint) == ["postgres.table_unpublished", "postgres.slot_missing"])
     }
 
+    /// A run refuses it too, before it makes anything.
+    @Test func rowsThatRowSecurityHidesFromTheRoleAreFoundAndRefused() async throws {
+        let database = try TestDatabase()
+        let role = database.name + "_role"
+        try database.run(
+            """
+            CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO \(role);
+            ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION p FOR TABLE t
+            """)
+        defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let settings = try settings(database.url(as: role), ["public.t"], name: database.name)
+        func problems() async -> [Finding] {
+            await PostgresDoctor(settings: settings).findings().filter { $0.level == .problem }
+        }
+        let found = await problems()
+        #expect(found.map(\.code) == ["postgres.not_readable"])
+        #expect(found.first?.message.contains("row level security of public.t hides rows") == true)
+        let reader = try SourceReader(
+            database, tables: ["public.t"], url: database.url(as: role), publication: "p", snapshot: "initial")
+        let failure = await #expect(throws: ConnectorFailure.self) { try await reader.open() }
+        #expect(failure?.code == "postgres.not_readable" && failure?.hint?.contains("BYPASSRLS;") == true)
+        #expect(
+            try database.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '\(database.name)'") == "0")
+        try database.run(try #require(found.first?.fix))
+        #expect(await problems() == [])
+        try await reader.open()
+        await reader.source.close()
+    }
+
+    @Test func sessionsThatMayNotWriteAreFoundWithTheirFix() async throws {
+        let database = try TestDatabase()
+        let role = database.name + "_role"
+        try database.run(
+            """
+            CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO \(role);
+            GRANT CREATE ON DATABASE \(database.name) TO \(role);
+            ALTER ROLE \(role) SET default_transaction_read_only = on
+            """)
+        defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let settings = try settings(database.url(as: role), ["public.t"], name: database.name)
+        func findings() async -> [Finding] {
+            await PostgresDoctor(settings: settings).findings().filter { $0.level != .ok }
+        }
+        let found = try #require(await findings().first { $0.code == "postgres.read_only" })
+        #expect(found.level == .problem)
+        let reader = try SourceReader(database, tables: ["public.t"], url: database.url(as: role), publication: "p")
+        let failure = await #expect(throws: ConnectorFailure.self) { try await reader.open() }
+        #expect(failure?.code == "postgres.read_only")
+        #expect(failure?.hint?.contains("SET default_transaction_read_only = off;") == true)
+        // Where the publication is there already, nothing is in the way.
+        try database.run("CREATE PUBLICATION p FOR TABLE t WITH (publish_via_partition_root = true)")
+        #expect(await findings().first { $0.code == "postgres.read_only" }?.level == .warning)
+        try await reader.open()
+        await reader.source.close()
+        try database.run(try #require(found.fix))
+        #expect(await !findings().contains { $0.code == "postgres.read_only" })
+    }
+
+    @Test func aKeylessTableThatARunLeavesOutIsNoProblem() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE a (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.*"], publication: "p")
+        let identity = try await reader.open()
+        try await reader.catchUp()
+        await reader.source.close()
+        try database.run("CREATE TABLE keyless (v text)")
+        let memory = PostgresDoctor.LogMemory(identity: identity, checkpoint: reader.checkpoint)
+        func levels(_ tables: [String], _ log: PostgresDoctor.LogMemory?) async throws -> [Finding.Level] {
+            let settings = try settings(database.url, tables, name: database.name)
+            let findings = await PostgresDoctor(settings: settings, log: log).findings()
+            return findings.filter { $0.code == "postgres.no_replica_identity" && $0.level != .ok }.map(\.level)
+        }
+        #expect(try await levels(["public.*"], memory) == [.warning])
+        #expect(try await levels(["public.*"], nil) == [.problem])
+        #expect(try await levels(["public.*", "public.keyless"], memory) == [.problem])
+        try await reader.open()
+        await reader.source.close()
+        #expect(try database.value("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'p'") == "1")
+    }
+
     @Test func aServerThatIsNotThereIsTheOnlyFinding() async throws {
         let settings = try settings("host=127.0.0.1 port=1 dbname=x", ["public.*"], name: "s")
         let findings = await PostgresDoctor(settings: settings).findings()
@@ -89,9 +169,9 @@ struct PostgresDoctorTests {
         let reader = try SourceReader(database, tables: ["public.t"], publication: "p")
         try await reader.open()
         try await reader.catchUp()
-        let position = try #require(reader.checkpoint?.resume)
+        let checkpoint = try #require(reader.checkpoint)
         try database.run("INSERT INTO t SELECT generate_series(1, 1000)")
-        let status = try await PostgresStatus.look(settings, at: position)
+        let status = try await PostgresStatus.look(settings, at: checkpoint)
         #expect(status.exists && status.activeProcess != nil && status.confirmed != nil)
         #expect((status.lagBytes ?? 0) > 1000)
         #expect((status.retainedBytes ?? 0) > 0)

@@ -156,6 +156,20 @@ struct PostgresSettingsTests {
         #expect(throws: Never.self) { try settings(["url": .text("host=/tmp dbname=x options='-c x=y'")]) }
     }
 
+    /// What libpq says otherwise may hold a part of a password.
+    @Test(arguments: [
+        ("postgresql://u@h/d?foo_bar=1", true), ("host=h foo_bar=1", true), ("postgresql://u@h/d?Sec/ret=1", false),
+        ("postgresql://u@h/d?foo_bar", false),
+    ])
+    func aParameterThatLibpqDoesNotKnowIsNamed(url: String, isNamed: Bool) {
+        #expect {
+            try settings(["url": .text(url)])
+        } throws: {
+            let text = ($0 as? SettingProblem)?.message ?? ""
+            return text.contains("\"foo_bar\"") == isNamed && !text.contains("Sec")
+        }
+    }
+
     @Test func badNamesAreProblemsOfTheirSettings() {
         for (setting, value) in [
             ("slot", SettingValue.text("Upper")), ("slot", .text("")), ("publication", .text("")),

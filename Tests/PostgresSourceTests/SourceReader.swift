@@ -76,7 +76,7 @@ final class SourceReader {
         throughLibPQ: Bool = false, recovers: Bool = false, snapshot: String = "never",
         values more: [String: SettingValue] = [:],
         exclude: [String] = [], choices: [SettingValues] = [],
-        adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
+        watchesKeys: Bool = true, adjusting adjust: (inout PostgresSettings) -> Void = { _ in }
     ) throws {
         var values = SettingValues([
             "url": .text(url ?? database.url), "tables": .list(tables), "status_interval": .duration(.seconds(10)),
@@ -90,11 +90,17 @@ final class SourceReader {
         var settings = try PostgresSettings(values: values, pipelineName: database.name)
         settings.readsThroughLibPQ = throughLibPQ
         adjust(&settings)
-        source = PostgresSource(settings: settings, notice: { [notices] in notices.add($0) }, recovers: recovers)
+        source = PostgresSource(
+            settings: settings, notice: { [notices] in notices.add($0) }, recovers: recovers,
+            watchesKey: { _ in watchesKeys })
     }
 
     @discardableResult
-    func open() async throws -> SourceIdentity { try await source.open(resumingAfter: checkpoint, of: nil) }
+    func open() async throws -> SourceIdentity {
+        let identity = try await source.open(resumingAfter: checkpoint, of: nil)
+        source.setAside([])
+        return identity
+    }
 
     /// Takes one batch.
     func take(within limit: Duration = .milliseconds(200)) async throws {

@@ -113,6 +113,17 @@ package final class HTTPReceiver: @unchecked Sendable {
     /// The most requests that were answered at the same time.
     package var concurrencyMax: Int { state.withLock { $0.underWayMax } }
 
+    /// Says something on a connection without being asked, and returns when the other end has it.
+    package func say(_ text: String, on connection: Int) throws {
+        guard let socket = state.withLock({ $0.connections[connection] }), Self.send(socket, text) else {
+            throw ChildFailure(description: "connection \(connection) is gone")
+        }
+        let end = Date(timeIntervalSinceNow: 60)
+        var unacknowledged: Int32 = 1
+        while ioctl(socket, UInt(TIOCOUTQ), &unacknowledged) == 0, unacknowledged > 0, Date() < end { usleep(1000) }
+        guard unacknowledged == 0 else { throw ChildFailure(description: "\(unacknowledged) bytes never arrived") }
+    }
+
     /// Ends everything.
     package func stop() {
         let wasStopped = state.withLock { state in

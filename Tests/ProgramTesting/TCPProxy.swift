@@ -17,6 +17,7 @@ package final class TCPProxy: Sendable {
     package let port: String
     private let listener: Int32
     private let mode = Atomic<Int>(Mode.forward.rawValue)
+    private let limit = Mutex<Data?>(nil)
 
     /// Forwards to a port on 127.0.0.1.
     package init(to target: String) throws {
@@ -47,6 +48,17 @@ package final class TCPProxy: Sendable {
     /// Changes what happens, for all connections.
     package func set(_ mode: Mode) { self.mode.store(mode.rawValue, ordering: .sequentiallyConsistent) }
 
+    /// From the piece on that a program sends with this text in it, everything is swallowed.
+    package func swallow(from text: String) { limit.withLock { $0 = Data(text.utf8) } }
+
+    private func isLimit(_ bytes: ArraySlice<UInt8>) -> Bool {
+        limit.withLock { limit in
+            guard let text = limit, Data(bytes).range(of: text) != nil else { return false }
+            limit = nil
+            return true
+        }
+    }
+
     private var current: Mode { Mode(rawValue: mode.load(ordering: .sequentiallyConsistent)) ?? .forward }
 
     private func serve(_ client: Int32, _ target: UInt16) {
@@ -68,7 +80,7 @@ package final class TCPProxy: Sendable {
         while isConnected {
             var entries = sockets.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             _ = poll(&entries, 2, 20)
-            let mode = current
+            var mode = current
             // What a hole was torn into is never taken up again.
             if mode == .reset || (mode == .forward && wasSwallowed) { return reset(client, server) }
             if mode == .swallow { wasSwallowed = true }
@@ -78,6 +90,10 @@ package final class TCPProxy: Sendable {
                     if mode != .swallow { return }
                     sockets[index] = -1
                     continue
+                }
+                if mode == .forward, index == 0, isLimit(buffer[..<count]) {
+                    set(.swallow)
+                    (mode, wasSwallowed) = (.swallow, true)
                 }
                 if mode == .forward, !Self.sendAll(buffer[..<count], to: index == 0 ? server : client) { return }
             }

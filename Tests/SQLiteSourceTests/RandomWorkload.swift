@@ -1,3 +1,4 @@
+import ConnectorTesting
 @testable import SQLiteSource
 
 /// A table to be written to at random, with all that makes writes hard to capture.

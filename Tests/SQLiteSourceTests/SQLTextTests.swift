@@ -1,4 +1,5 @@
 import ByteKit
+import ConnectorTesting
 import Testing
 
 @testable import SQLiteSource

@@ -1,5 +1,6 @@
 import ChangeModel
 import ConnectorKit
+import ConnectorTesting
 import Testing
 
 @testable import SQLiteSource

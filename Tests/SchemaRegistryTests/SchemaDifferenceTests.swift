@@ -25,6 +25,12 @@ import Testing
         #expect(found.breakage == [])
     }
 
+    @Test func columnThatWasDeclaredWithoutATypeIsSaidToHaveNone() throws {
+        let bare = Column(name: "c", type: .text, typeName: "")
+        #expect(try difference([id], [id, bare]).lines == ["column c: added (no type)"])
+        #expect(try difference([id, bare], [id]).lines == ["column c: dropped (no type)"])
+    }
+
     @Test func droppedColumnBreaksOldConsumers() throws {
         let found = try difference([id, note], [id])
         #expect(found.lines == ["column note: dropped (text)"])

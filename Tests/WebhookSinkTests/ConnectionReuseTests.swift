@@ -7,25 +7,36 @@ import Testing
 
 /// Connections that are kept between requests.
 struct ConnectionReuseTests {
+    /// Posts an event and waits for the status of the answer.
+    private func post(_ number: Int, _ client: inout HTTPClient) throws -> Int? {
+        let content = FrozenBytes(copying: Array("{}".utf8).rawBytes)
+        try client.send(
+            Delivery(
+                0, id: .made(FrozenBytes(copying: Array("event-\(number)".utf8).rawBytes)), content: content,
+                body: 0..<2),
+            at: .now)
+        while true {
+            client.wait(milliseconds: 100)
+            if let end = client.popEnd() { return end.outcome.status }
+        }
+    }
+
     @Test(arguments: [(Duration.zero, 3), (.seconds(600), 1)])
     func aConnectionThatWasLeftForLongIsMadeAnew(idleMax: Duration, connectionCount: Int) throws {
         let receiver = try HTTPReceiver { _ in .status(204) }
         var client = try HTTPClient(
             SinkFixture.settings(receiver.port), contentType: "application/json", idleMax: idleMax)
-        for number in 0..<3 {
-            let content = FrozenBytes(copying: Array("{}".utf8).rawBytes)
-            try client.send(
-                Delivery(
-                    0, id: .made(FrozenBytes(copying: Array("event-\(number)".utf8).rawBytes)), content: content,
-                    body: 0..<2),
-                at: .now)
-            var end: HTTPClient.End?
-            while end == nil {
-                client.wait(milliseconds: 100)
-                end = client.popEnd()
-            }
-            #expect(end?.outcome.status == 204)
-        }
+        for number in 0..<3 { #expect(try post(number, &client) == 204) }
         #expect(receiver.connectionCount == connectionCount)
+    }
+
+    /// An event was taken for delivered that the endpoint had not seen yet.
+    @Test func whatAnEndpointSaysUnaskedIsNoAnswerToTheNextEvent() throws {
+        let receiver = try HTTPReceiver { $0.number == 0 ? .status(204) : .status(200) }
+        var client = try HTTPClient(SinkFixture.settings(receiver.port), contentType: "application/json")
+        #expect(try post(0, &client) == 204)
+        try receiver.say("HTTP/1.1 204 No Content\r\n\r\n", on: 0)
+        #expect(try post(1, &client) == 200)
+        #expect(receiver.connectionCount == 2 && receiver.requests.map(\.id) == ["event-0", "event-1"])
     }
 }

@@ -161,7 +161,7 @@ struct FailureTests {
     @Test func theWishForAPauseIsCapped() {
         var outcome = Outcome(.answered, status: 429)
         outcome.retryAfter = 1_000_000
-        guard case .again(_, let pause) = WebhookFailure.verdict(outcome, origin: "http://x") else {
+        guard case .again(_, let pause) = WebhookFailure.verdict(outcome, on: .init(origin: "http://x")) else {
             Issue.record("not repeated")
             return
         }

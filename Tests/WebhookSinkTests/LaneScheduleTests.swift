@@ -1,3 +1,4 @@
+import ConnectorTesting
 import Testing
 
 @testable import WebhookSink
@@ -10,7 +11,7 @@ struct LaneScheduleTests {
         var standsForTopic: Bool { keys.isEmpty }
     }
 
-    private func events(_ count: Int, _ random: inout SeededNumbers) -> [Event] {
+    private func events(_ count: Int, _ random: inout SeededGenerator) -> [Event] {
         (0..<count).map { _ in
             let key = random.next() % 12
             let kind = random.next() % 20
@@ -27,7 +28,7 @@ struct LaneScheduleTests {
 
     @Test(arguments: 0..<40)
     func nothingOvertakesWhatItMustFollowAndAllGetsThrough(seed: UInt64) throws {
-        var random = SeededNumbers(seed)
+        var random = SeededGenerator(seed: seed)
         let lanes = 1 + random.next() % 8
         let batch = Int(1 + random.next() % 5)
         let events = events(400, &random)
@@ -94,20 +95,5 @@ struct LaneScheduleTests {
         schedule.finish(change)
         takeAll()
         #expect(taken == [one, two, change, later])
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededNumbers {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }

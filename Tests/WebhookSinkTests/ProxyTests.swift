@@ -45,7 +45,7 @@ struct ProxyTests {
 
     @Test func aProxyThatWantsAUserIsAskedAgain() async throws {
         let proxy = try Front.proxy("me:secret")
-        #expect(try await settings(proxy).trouble().code == "webhook.unauthorized")
+        #expect(try await settings(proxy).trouble().code == "webhook.proxy_refused")
         #expect(receiver.connectionCount == 0)
     }
 
@@ -54,6 +54,7 @@ struct ProxyTests {
         let address = SettingValue.text("http://127.0.0.1:\(proxy.port)")
         proxy.stop()
         let failure = try await SinkFixture.settings(receiver.port, ["proxy": address]).trouble()
-        #expect(failure.code == "webhook.connection_failed")
+        #expect(failure.code == "webhook.connection_failed" && failure.message.contains("the proxy for"), "\(failure)")
+        #expect(failure.hint?.contains("check that the proxy is up") == true)
     }
 }

@@ -1,4 +1,5 @@
 import ByteKit
+import ConnectorTesting
 import ProgramTesting
 import Testing
 
@@ -180,7 +181,7 @@ struct ResponseParserTests {
     /// Whatever an endpoint sends is read without a trap, within its limit, and means the same however it is cut.
     @Test func bytesAtRandomAreReadAlike() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         for _ in 0..<4000 {
             var bytes = Array(Self.whole.randomElement(using: &random)?.text.utf8 ?? "".utf8)
             for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -18,6 +18,7 @@ struct WebhookSettingsTests {
     @Test(arguments: [
         "", "partner.example/hooks", "ftp://partner.example/", "https://", "https:///hooks", "file:///etc/passwd",
         "https://partner.example/a b", "https://partner.example/\n", "gopher://x", "https://user:top-secret@",
+        "https://müller.example/hooks", "https://a..b/", "https://.b/", "https://partner.example:0/",
     ])
     func whatIsNoAddressIsRefusedWithoutBeingQuoted(url: String) {
         let problem = problem(["url": .text(url)])

@@ -54,6 +54,7 @@ extension SnapshotCoordinator {
         let chunkBytes = chunkBytes
         let done = change(wakesWorkers: true) { state -> String? in
             state.flights[chunk.number] = nil
+            state.hold.ends()
             guard var live = state.live[chunk.table], live.turn == chunk.turn,
                 var table = state.notes.tables[chunk.table]
             else { return nil }

@@ -66,12 +66,20 @@ final class SnapshotCoordinator: Sendable {
         /// How long chunks wait behind their low watermark before they look, so that those see each other who were
         /// committing at that moment.
         var settling = Duration.zero
+        /// Why no rows are told.
+        var hold = SnapshotHold()
         /// True when trouble with one table ends the source, because somebody waits for the end of the snapshot.
         var isStrict = false
         /// The tables that were put off, which is said once.
         var postponed: Set<UInt32> = []
         /// How many rows each table has, as far as the server's statistics know.
         var estimates: [UInt32: UInt64] = [:]
+        /// Tables that are read because consumers have rows of them under another key.
+        var renewed: Set<UInt32> = []
+        /// Those of them of which it is not known yet whether the rows under the new key were set aside.
+        var unhandled: Set<UInt32> = []
+        /// Names of tables whose changes are set aside by whoever takes them.
+        var setAside: Set<String> = []
         /// Rows that were read since the session began.
         var rowCount: UInt64 = 0
     }
@@ -81,6 +89,8 @@ final class SnapshotCoordinator: Sendable {
     let warning: @Sendable (String) -> Void
     /// The wished size of a chunk's rows.
     let chunkBytes: Int
+    /// True when rows are read without anybody asking for it.
+    let readsByItself: Bool
     private let flightsMax: Int
     /// Chunks that may be between assignment and place: the log stands still for a moment at each of its checkpoints,
     /// and workers should not.
@@ -92,12 +102,13 @@ final class SnapshotCoordinator: Sendable {
     private let version = Atomic<Int>(1)
 
     init(
-        notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, workers: [WakeUp],
-        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
+        notes: SnapshotNotes, estimates: [UInt32: UInt64] = [:], chunkBytes: Int, readsByItself: Bool = true,
+        workers: [WakeUp], streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
         warning: (@Sendable (String) -> Void)? = nil
     ) {
         self.warning = warning ?? notice
         self.chunkBytes = chunkBytes
+        self.readsByItself = readsByItself
         state = Mutex(State(notes: notes, estimates: estimates))
         workerWakeUps = workers
         flightsMax = workers.count * Self.flightsPerWorker
@@ -149,7 +160,7 @@ extension SnapshotCoordinator {
         state.withLock { state in
             guard state.isTracking, !state.isClosing, state.flights.count < flightsMax else { return nil }
             for oid in state.notes.unfinished {
-                guard let table = state.notes.tables[oid] else { continue }
+                guard let table = state.notes.tables[oid], !state.mustWait(oid, table.name) else { continue }
                 let live = state.live[oid] ?? Live()
                 guard live.notBefore <= .now else { continue }
                 if let assignment = Self.assign(oid, table, live, &state) { return assignment }
@@ -242,6 +253,8 @@ extension SnapshotCoordinator {
     /// Nothing of a table is under way any more.
     static func abandon(_ table: UInt32, _ state: inout State) {
         state.live[table] = nil
+        state.renewed.remove(table)
+        state.unhandled.remove(table)
         state.flights = state.flights.filter { $0.value.chunk.table != table }
     }
 
@@ -294,22 +307,20 @@ extension SnapshotCoordinator {
     }
 
     /// A chunk will not come, or came to nothing: its rows are read again, after a pause if that has happened before.
-    /// `wasTooOld`: others were committing when it looked, so chunks look later. True when this has been so for a while
-    /// and was not said yet.
-    @discardableResult
-    func release(_ chunk: SnapshotChunk, mayRetryAfter pause: Duration? = nil, wasTooOld: Bool = false) -> Bool {
+    /// `wasTooOld`: others were committing when it looked, so chunks look later.
+    func release(_ chunk: SnapshotChunk, mayRetryAfter pause: Duration? = nil, wasTooOld: Bool = false) {
         change(wakesWorkers: true) { state in
-            guard let flight = state.flights[chunk.number], !flight.isClaimed else { return false }
+            guard let flight = state.flights[chunk.number], !flight.isClaimed else { return }
             state.flights[chunk.number] = nil
-            guard var live = state.live[chunk.table], live.turn == chunk.turn else { return false }
+            guard var live = state.live[chunk.table], live.turn == chunk.turn else { return }
             Self.unlock(&live, chunk)
             live.failuresInARow += 1
+            if wasTooOld { state.hold.begins() }
             if wasTooOld { state.settling = min(Self.settlingMax, max(.milliseconds(5), state.settling * 2)) }
             let pauses = max(0, live.failuresInARow - (wasTooOld ? 3 : 0))
             let byDefault = pauses == 0 ? Duration.zero : .milliseconds(min(1000, 20 << min(pauses, 6)))
             live.notBefore = max(live.notBefore, .now + (pause ?? byDefault))
             state.live[chunk.table] = live
-            return live.failuresInARow % 32 == 16
         }
     }
 

@@ -14,8 +14,8 @@ final class SnapshotCrew: Sendable {
 
     /// Nil when the process has no descriptors left.
     init?(
-        _ notes: SnapshotNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, timeline: UInt32,
-        streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
+        _ notes: SourceNotes, _ plan: SnapshotPlan, _ settings: PostgresSettings, timeline: UInt32,
+        readsByItself: Bool, streamWakeUp: WakeUp, notice: @escaping @Sendable (String) -> Void,
         warning: @escaping @Sendable (String) -> Void
     ) {
         var wakeUps: [WakeUp] = []
@@ -28,8 +28,15 @@ final class SnapshotCrew: Sendable {
         self.timeline = timeline
         run = settings.slot + "/" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         coordinator = SnapshotCoordinator(
-            notes: notes, estimates: plan.estimates, chunkBytes: settings.chunkBytes, workers: wakeUps,
-            streamWakeUp: streamWakeUp, notice: notice, warning: warning)
+            notes: notes.snapshot ?? SnapshotNotes(), estimates: plan.estimates, chunkBytes: settings.chunkBytes,
+            readsByItself: readsByItself, workers: wakeUps, streamWakeUp: streamWakeUp, notice: notice,
+            warning: warning)
+        let renewed = plan.tables.filter { notes.keys.isMixed($0.qualifiedName) }
+        coordinator.state.withLock { state in
+            state.renewed = Set(renewed.map(\.oid))
+            // Until somebody says what is set aside now.
+            state.setAside = Set(renewed.map(\.qualifiedName))
+        }
     }
 
     /// Starts the workers' threads; `fail` ends the stream.

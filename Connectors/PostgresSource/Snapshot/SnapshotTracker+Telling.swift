@@ -35,11 +35,13 @@ extension SnapshotTracker {
         switch judge(chunk, firstSequence: first, announced: announced) {
         case .void: return void(chunk)
         case .tooOld:
-            if coordinator.release(chunk, wasTooOld: true) { sayWhatItWaitsFor(chunk) }
+            coordinator.release(chunk, wasTooOld: true)
             return over()
         case .tell: break
         }
-        guard let relation = try relation(of: chunk, source) else { return void(chunk) }
+        guard let relation = try relation(of: chunk, source), !beginsAnew(chunk, relation, progress) else {
+            return void(chunk)
+        }
         if chunk.work == .whole, let snapshot = chunk.snapshot {
             whole?.settle(snapshot)
             coordinator.accept(chunk)
@@ -71,6 +73,7 @@ extension SnapshotTracker {
         refresh(&progress)
         _ = over()
         guard count > 0 else { return .nothing }
+        tells(relation, &progress)
         progress.took(
             ChangeIdentity(commit: place.info.commit, ordinal: ChangeIdentity.snapshotOrdinalMin &+ count &- 1))
         defer { Self.emitted.reached() }
@@ -87,6 +90,7 @@ extension SnapshotTracker {
         builder.append(
             RowChange(operation: .truncate, relation: index, transaction: transaction, ordinal: ordinal))
         progress.took(ChangeIdentity(commit: place.info.commit, ordinal: ordinal))
+        empties(relation, &progress)
         nextOrdinal = ordinal &+ 1
         return .batch(try seal(builder, progress))
     }
@@ -124,6 +128,7 @@ extension SnapshotTracker {
             _ = over()
         }
         guard ordinal > nextOrdinal else { return .nothing }
+        tells(relation, &progress)
         progress.took(ChangeIdentity(commit: place.info.commit, ordinal: ordinal &- 1))
         nextOrdinal = ordinal
         return .batch(try seal(builder, progress))
@@ -170,13 +175,5 @@ extension SnapshotTracker {
         }
         place = nil
         return .nothing
-    }
-
-    private func sayWhatItWaitsFor(_ chunk: SnapshotChunk) {
-        let name = relations[chunk.table]?.relation.qualifiedName ?? "a table"
-        coordinator.notice(
-            "snapshot of \(name) waits: a transaction is in the stream, or began before it was opened, and others "
-                + "cannot see it yet: a synchronous standby does not answer, or a long or prepared transaction is "
-                + "open in some database of the server (pg_stat_activity, pg_prepared_xacts)")
     }
 }

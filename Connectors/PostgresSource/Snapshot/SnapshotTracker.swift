@@ -52,6 +52,8 @@ final class SnapshotTracker {
 
     let coordinator: SnapshotCoordinator
     let run: String
+    /// False for a table whose rows become events without its key.
+    let watchesKey: (Relation) -> Bool
     /// True while tables are left to read.
     private(set) var isActive = false
     /// True when the stream must wait for a chunk's rows.
@@ -75,7 +77,10 @@ final class SnapshotTracker {
     private var key = OutputBuffer(capacity: 128)
     private var oldKey = OutputBuffer(capacity: 128)
 
-    init(coordinator: SnapshotCoordinator, run: String) {
+    init(
+        coordinator: SnapshotCoordinator, run: String, watchesKey: @escaping (Relation) -> Bool = { _ in true }
+    ) {
+        self.watchesKey = watchesKey
         self.coordinator = coordinator
         self.run = run
     }

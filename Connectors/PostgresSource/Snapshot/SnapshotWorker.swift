@@ -98,7 +98,9 @@ private import Glibc
         do throws(Obstacle) {
             switch assignment {
             case .plan(let table, _, let turn): coordinator.planned(table, turn: turn, try plan(table))
-            case .read(let chunk, _, let part, let keys, let rowLimit): try read(chunk, part, keys, rowLimit)
+            case .read(let chunk, let name, let part, let keys, let rowLimit):
+                try lookWhatHoldsUp(name)
+                try read(chunk, part, keys, rowLimit)
             }
             backoff = .zero
         } catch {
@@ -135,15 +137,19 @@ private import Glibc
         case .failure(let failure): fail(failure)
         case .server(let error) where error.sqlState == "55P03":
             pause = Self.lockedPause
+            let failure = whatLocks(table, name)
+            coordinator.meets(failure)
             if lockedSaid.insert(table).inserted {
-                coordinator.notice("snapshot of \(name) waits: somebody has locked the table")
+                coordinator.notice("\(failure.message); \(failure.hint ?? "")")
             }
         case .server(let error):
             pause = weigh(error, table, name)
             sleeps = true
         case .lagging(let end):
             (pause, sleeps) = (Self.lockedPause, true)
-            if !isLagSaid { coordinator.notice("snapshot of \(name) waits: the standby has not replayed \(end) yet") }
+            let failure = PostgresFailure.snapshotWaits(name, forReplayOf: end)
+            coordinator.meets(failure)
+            if !isLagSaid { coordinator.notice(failure.message) }
             isLagSaid = true
         case .again, .closing: break
         }
@@ -174,6 +180,7 @@ private import Glibc
             backoff = max(.milliseconds(200), backoff * 2)
             return backoff
         }
+        coordinator.meets(failure)
         if backoff == .zero { coordinator.notice("snapshot of \(name) waits: \(failure.message)") }
         backoff = min(.seconds(30), max(.milliseconds(200), backoff * 2))
         return backoff

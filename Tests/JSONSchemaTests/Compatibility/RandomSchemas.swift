@@ -1,19 +1,5 @@
+import ConnectorTesting
 import JSONText
-
-/// Numbers that are the same in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 /// Schemas over a few names, texts and numbers, so that their keywords often meet.
 struct RandomSchemas {
@@ -29,7 +15,7 @@ struct RandomSchemas {
     static let formats = ["date", "email", "idn-email", "uri", "uri-reference"]
     static let definitions = ["d", "e"]
 
-    init(seed: UInt64) { random = SeededGenerator(seed) }
+    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
 
     mutating func pick<T>(_ list: [T], or other: T) -> T { list.randomElement(using: &random) ?? other }
     mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }

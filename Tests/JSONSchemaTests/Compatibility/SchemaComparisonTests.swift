@@ -1,4 +1,5 @@
 import ByteKit
+import ConnectorTesting
 import Foundation
 import JSONText
 import Testing
@@ -290,7 +291,7 @@ struct SchemaComparisonTests {
     }
 
     @Test func widerFormatsTakeAllTextOfNarrowerOnes() throws {
-        var random = SeededGenerator(7)
+        var random = SeededGenerator(seed: 7)
         let pieces = [
             "a", "é", "-", ".", "@", ":", "/", "//", "?", "#", "%41", "%", "[::1]", "xn--", " ", "1", "_", "\"x\"",
         ]
