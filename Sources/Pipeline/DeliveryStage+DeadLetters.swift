@@ -138,10 +138,6 @@ extension DeliveryStage {
             if turn.isUnsettled { return later(request, turn) }
             switch request.action {
             case .replay: return .replay(request)
-            case .redeliver where turn.next == 0:
-                // Letters are given to the sink under offsets before the next one.
-                let text = "sink \(plan.name) is at the log's beginning: ask again once it has got on, or discard"
-                desk.answer(request, RequestOutcome(isDone: false, text: text))
             case .redeliver(_, let last):
                 // What is refused from here on is what waited, and nothing that was on its way.
                 let receipt = try await giveWhole(.empty(nextOffset: turn.next))
@@ -150,6 +146,8 @@ extension DeliveryStage {
                 let outcome = try await redeliver(through: last, turn, encoder)
                 try await readHolds(encoder)
                 desk.answer(request, outcome)
+                // The sink takes its cursor to be behind what it was given: it is told anew where that is.
+                if turn.next == 0 { return .again }
             case .discardDeadLetters(_, let last):
                 let outcome = try await Self.discard(plan.name, through: last, log)
                 try await readHolds(encoder)
@@ -214,15 +212,18 @@ extension DeliveryStage {
     }
 
     /// Gives the sink what waits, in its order. A key whose event is refused again waits on.
+    ///
+    /// Letters go under the offsets before the cursor; at the log's beginning, where there is none, under the first.
     private mutating func redeliver(
         through last: Int64, _ turn: Turn, _ encoder: ClearedEncoder
     ) async throws(ConnectorFailure) -> RequestOutcome {
         var course = Redelivery(last: last)
-        while !stop.isRequested, let run = try await nextLetters(&course, before: turn.next, encoder) {
+        let next = max(turn.next, 1)
+        while !stop.isRequested, let run = try await nextLetters(&course, before: next, encoder) {
             if run.letters.isEmpty { continue }
-            let records = RecordBatch.joining(run.records, before: turn.next)
+            let records = RecordBatch.joining(run.records, before: next)
             let receipt = try await giveWhole(records)
-            let reasons = try reasons(in: receipt, for: run.letters.count, before: turn.next)
+            let reasons = try reasons(in: receipt, for: run.letters.count, before: next)
             var delivered: [StoredDeadLetter] = []
             var refused: [(letter: StoredDeadLetter, reason: RejectedRecord)] = []
             for (index, letter) in run.letters.enumerated() {
@@ -273,7 +274,7 @@ extension DeliveryStage {
         var letters: [StoredDeadLetter] = []
         var records: [RecordBatch] = []
         var (seenCount, byteCount) = (0, 0)
-        let countMax = Int(clamping: min(UInt64(Redelivery.countMax), max(next, 1)))
+        let countMax = Int(clamping: min(UInt64(Redelivery.countMax), next))
         while seenCount < countMax, byteCount < Self.batchBytesMax {
             guard let stored = try await log.deadLetter(of: subject, after: course.id), stored.id <= course.last else {
                 return seenCount == 0 ? nil : (letters, records)

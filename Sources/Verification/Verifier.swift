@@ -222,7 +222,7 @@ package struct Verifier: Sendable {
         if report.oldKeyCount == 0 { return }
         let remedy =
             view.snapshotsForgetOldKeys
-            ? "`millrace snapshot \(table.qualifiedName)` sends them anew"
+            ? "`millrace snapshot \(table.qualifiedName)` tells them to forget the table and sends it anew"
             : "they have to empty the table themselves before it is read again"
         report.remarks.append(
             "\(counted(report.oldKeyCount, "row")) under an old key, which consumers keep (the key is now: "

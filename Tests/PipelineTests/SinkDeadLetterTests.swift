@@ -71,6 +71,24 @@ struct SinkDeadLetterTests {
         #expect(try await place.log.cursor(of: "partner")?.offset == end)
     }
 
+    @Test func aRetryAtTheBeginningOfTheLogDeliversWhatWaits() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains("2") }
+        #expect(try await pipeline().finish() == nil)
+        #expect(try waiting().count > 1)
+        receiver.refuse { _ in false }
+        // Both are there before the sink is opened.
+        let replay = OperatorRequest(.replay(sink: "partner", offset: 0, skipping: false))
+        try box.post(replay)
+        let outcome = try await ask(.redeliver(sink: "partner", through: .max))
+        #expect(box.takeAnswer(to: replay.id)?.isDone == true)
+        #expect(outcome.isDone, "\(outcome.text)")
+        #expect(try waiting() == [])
+        #expect(try await pipeline().finish() == nil)
+        #expect(Set(receiver.identities) == Set(database.committed))
+        #expect(try await place.log.cursor(of: "partner")?.offset == UInt64(database.committed.count))
+    }
+
     @Test func whatWaitsIsDeliveredInTheOrderOfItsKeysOnceTheReceiverTakesIt() async throws {
         for round in 0..<3 {
             database.commitRandom(transactions: 60)

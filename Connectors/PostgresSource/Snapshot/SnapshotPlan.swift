@@ -96,16 +96,14 @@ extension SnapshotCoordinator {
         for name in added { notice("snapshot of \(name) begins") }
     }
 
-    /// Has tables read from the beginning, whatever they are at.
+    /// Has tables read from the beginning, whatever they are at. Consumers are told to forget them first: who asks may
+    /// have seen that they keep rows of which no later event would tell them.
     func request(_ id: String, _ tables: [SnapshotPlan.Table]) {
         change(wakesWorkers: true) { state in
             guard !state.notes.requests.contains(id) else { return }
             state.notes.requests = Array((state.notes.requests + [id]).suffix(SnapshotNotes.requestsMax))
             for table in tables {
-                // What was to be cleared still is.
-                var clears = false
-                if case .pending(let wasToClear) = state.notes.tables[table.oid]?.stage { clears = wasToClear }
-                state.notes.tables[table.oid] = .init(name: table.qualifiedName, stage: .pending(clears: clears))
+                state.notes.tables[table.oid] = .init(name: table.qualifiedName, stage: .pending(clears: true))
                 state.live[table.oid] = Live(turn: (state.live[table.oid]?.turn ?? 0) + 1)
             }
         }

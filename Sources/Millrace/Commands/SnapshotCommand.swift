@@ -8,8 +8,9 @@ struct SnapshotCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot", abstract: "Read the rows of tables again, while running.",
         discussion: """
-            The rows arrive as snapshot events between the changes. The request is durable: made while nothing runs, \
-            it is carried out by the next `millrace run`.
+            The rows arrive as snapshot events between the changes. For PostgreSQL a truncate event comes first: \
+            consumers forget the table and are told all of it. The request is durable: made while nothing runs, it is \
+            carried out by the next `millrace run`.
             """)
 
     @OptionGroup var shared: SharedOptions
