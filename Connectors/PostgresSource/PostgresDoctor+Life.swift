@@ -60,6 +60,26 @@ extension Examination {
     }
 }
 
+// MARK: - Transactions
+
+extension Examination {
+    /// Finds a transaction beforehand that a run would wait for.
+    mutating func lookAtTransactions(_ facts: ServerFacts) throws(ConnectorFailure) {
+        // A standby knows of none; its primary's are not looked at.
+        if facts.isInRecovery { return }
+        let seconds = Int(settings.forgottenAfter.components.seconds)
+        let span = TimeText.of(seconds)
+        guard let holder = try TransactionHolder.forgotten(after: seconds, side) else {
+            return add(.ok, "postgres.transaction_open", "no transaction that wrote is seen to be open for \(span)")
+        }
+        add(
+            .warning, "postgres.transaction_open",
+            "a transaction has been open for more than \(span), \(holder.text): a new slot and snapshots wait for it, "
+                + "and the server keeps all WAL from its beginning on",
+            fix: holder.fix)
+    }
+}
+
 // MARK: - Limits
 
 extension Examination {

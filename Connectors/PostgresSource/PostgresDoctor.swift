@@ -56,6 +56,7 @@ struct Examination {
             try lookAtStandby(facts, replication)
             try lookAtTables(facts)
             try lookAtSlot(facts)
+            try lookAtTransactions(facts)
             try lookAtLog(facts, replication)
         } catch {
             add(error)

@@ -36,6 +36,15 @@ extension PostgresFailure {
             setting: "source.postgres.snapshot", hint: holder?.fix ?? "look in pg_locks for who holds it")
     }
 
+    /// Somebody waits to lock a table, and whoever wants to read it has to wait behind.
+    static func snapshotWaits(_ table: String, forQueueBehind holder: TransactionHolder) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.locked", .retry,
+            "snapshot of \(table) waits: somebody waits to lock the table, behind a transaction that uses it, "
+                + holder.text,
+            setting: "source.postgres.snapshot", hint: holder.fix)
+    }
+
     /// The standby that rows are read on does not show yet what they must show.
     static func snapshotWaits(_ table: String, forReplayOf end: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -40,6 +40,8 @@ package struct PostgresSettings: Sendable {
     var readsThroughLibPQ = false
     /// How often server, slot and publication are looked at while the stream runs. Shorter for tests.
     var watchInterval = Duration.seconds(10)
+    /// A transaction that has been open for so long may have been forgotten. Shorter for tests.
+    var forgottenAfter = Duration.seconds(60)
     /// How long nothing may move before that is said; see ``StallWatch``. Shorter for tests.
     var stallPatience = Duration.seconds(60)
     /// How long the slot may keep WAL that was confirmed; see ``RestartWatch``. Shorter for tests.

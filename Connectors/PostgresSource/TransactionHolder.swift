@@ -15,7 +15,7 @@ struct TransactionHolder: Equatable {
     /// What is shown by ``query`` or ``lockQuery``.
     init(_ row: QueryResult.Row) {
         seconds = row.integer("age").map { max(0, $0) }
-        let age = seconds.map { ", \(TimeText.of($0)) old" } ?? ""
+        let age = seconds.map { ", \(TimeText.of($0)) old" } ?? ", of an age that only pg_read_all_stats shows"
         let database = row["database"].map { "database \"\($0)\"" } ?? "no database"
         if let gid = row["gid"] {
             text = "the prepared one \"\(gid)\" in \(database)\(age)"
@@ -36,16 +36,35 @@ struct TransactionHolder: Equatable {
         try side.query(query).first.map { TransactionHolder($0) }
     }
 
+    /// Of the transactions that have written something, in any database, the one that has been open longest as far as
+    /// the role may see that; nil for none that is as old as `seconds`.
+    static func forgotten(after seconds: Int, _ side: SideConnection) throws(ConnectorFailure) -> TransactionHolder? {
+        let row = try side.query(writers + "ORDER BY age DESC NULLS LAST LIMIT 1").first
+        return row.map { TransactionHolder($0) }.flatMap { $0.seconds.map { $0 >= seconds } ?? false ? $0 : nil }
+    }
+
     /// Finds the oldest transaction that has written something.
-    static let query =
+    static let query = writers + "ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1"
+
+    private static let writers =
         selection + " AND l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' "
-        + "ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1"
 
     /// Finds who keeps a table, whose oid is the argument, from being read.
-    static let lockQuery =
-        selection + " AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' "
-        + "AND l.relation = $1::pg_catalog.oid AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d "
-        + "WHERE d.datname = pg_catalog.current_database()) LIMIT 1"
+    static let lockQuery = tableLocks + "AND l.mode = 'AccessExclusiveLock' LIMIT 1"
+
+    /// Finds who keeps those from the table who wait to lock it, and behind whom every reader waits.
+    static let queueQuery =
+        tableLocks + """
+            AND EXISTS (SELECT FROM pg_catalog.pg_locks w
+                CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(w.pid)) AS blocker (pid)
+                WHERE NOT w.granted AND w.mode = 'AccessExclusiveLock' AND w.locktype = 'relation'
+                    AND w.relation = l.relation AND w.database = l.database AND blocker.pid = coalesce(l.pid, 0))
+            ORDER BY age DESC NULLS LAST LIMIT 1
+            """
+
+    private static let tableLocks =
+        selection + " AND l.locktype = 'relation' AND l.relation = $1::pg_catalog.oid AND l.database = "
+        + "(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) "
 
     /// A prepared transaction has locks without a process; which one it is tells the lock on its own number.
     private static let selection = """

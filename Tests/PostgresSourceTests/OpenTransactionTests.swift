@@ -65,6 +65,7 @@ struct OpenTransactionTests {
         #expect(obstacle.code == "postgres.transaction_open")
         #expect(obstacle.message.hasPrefix("snapshot of public.t waits for transactions that began before it"))
         #expect(obstacle.message.contains("that of process \(holder.processID) (nightly report, role \"postgres\", "))
+        #expect(obstacle.message.contains(", of an age that only pg_read_all_stats shows"))
         #expect(obstacle.hint?.contains("SELECT pg_terminate_backend(\(holder.processID));") == true)
         _ = try holder.execute("COMMIT")
         try await reader.take(until: "the row") { reader.lines.contains("snapshot public.t 1") }
@@ -90,5 +91,44 @@ struct OpenTransactionTests {
         try await reader.take(until: "the row") { reader.lines.contains("snapshot public.t 1,-") }
         #expect(reader.source.obstacle == nil)
         await reader.source.close()
+    }
+
+    /// Whoever waits for ACCESS EXCLUSIVE holds nothing yet, and yet no reader gets past.
+    @Test func whoIsWaitedForByTheOneWhoIsToLockATableIsNamed() async throws {
+        let server = try server()
+        let reader = try ServerReader(server, values: ["snapshot": .text("never")])
+        try await reader.open()
+        let holder = try PostgresConnection(opening: server.url, for: .catalogue)
+        _ = try holder.execute("SET application_name TO 'long report'; BEGIN; SELECT FROM public.t")
+        startThread(name: "migration") {
+            _ = try? server.run("SET lock_timeout TO 0; SET statement_timeout TO 0; ALTER TABLE public.t ADD note text")
+        }
+        #expect(try await server.waits(for: "EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+        try await reader.source.requestSnapshot(SnapshotRequest(id: "r", tables: [TablePattern("public.t")]))
+        try await reader.take(until: "the name") { reader.source.obstacle != nil }
+        let obstacle = try #require(reader.source.obstacle)
+        #expect(obstacle.code == "postgres.locked")
+        #expect(obstacle.message.contains("somebody waits to lock the table, behind a transaction that uses it, that"))
+        #expect(obstacle.message.contains("that of process \(holder.processID) (long report, "))
+        #expect(obstacle.hint?.contains("SELECT pg_terminate_backend(\(holder.processID));") == true)
+        _ = try holder.execute("COMMIT")
+        try await reader.take(until: "the row") { reader.lines.contains("snapshot public.t 1,-") }
+        await reader.source.close()
+    }
+
+    @Test func doctorNamesAForgottenTransactionBeforeAnythingWaitsForIt() async throws {
+        let server = try server()
+        try prepare("forgotten", on: server)
+        func findings(after span: Duration) async throws -> [Finding] {
+            let settings = try ServerReader(server) { $0.forgottenAfter = span }.settings
+            return await PostgresDoctor(settings: settings).findings().filter { $0.code == "postgres.transaction_open" }
+        }
+        #expect(try await findings(after: .seconds(60)).map(\.level) == [.ok])
+        let found = try await findings(after: .zero)
+        #expect(found.map(\.level) == [.warning])
+        #expect(found.first?.message.contains("the prepared one \"forgotten\" in database \"postgres\", ") == true)
+        #expect(found.first?.fix?.contains("ROLLBACK PREPARED 'forgotten';") == true)
+        try server.run("ROLLBACK PREPARED 'forgotten'")
+        #expect(try await findings(after: .zero).map(\.level) == [.ok])
     }
 }

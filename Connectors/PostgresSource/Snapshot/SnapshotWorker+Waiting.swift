@@ -13,14 +13,17 @@ extension SnapshotWorker {
 
     /// Who has locked a table, if that can be found out.
     func whatLocks(_ table: UInt32, _ name: String) -> ConnectorFailure {
-        var holder: TransactionHolder?
         do throws(Obstacle) {
-            let row = try execute(TransactionHolder.lockQuery, [String(table)], on: try connection()).first
-            holder = row.map { TransactionHolder($0) }
+            if let row = try execute(TransactionHolder.lockQuery, [String(table)], on: try connection()).first {
+                return PostgresFailure.snapshotWaits(name, forLockOf: TransactionHolder(row))
+            }
+            if let row = try execute(TransactionHolder.queueQuery, [String(table)], on: try connection()).first {
+                return PostgresFailure.snapshotWaits(name, forQueueBehind: TransactionHolder(row))
+            }
         } catch {
             // Then without a name.
         }
-        return PostgresFailure.snapshotWaits(name, forLockOf: holder)
+        return PostgresFailure.snapshotWaits(name, forLockOf: nil)
     }
 }
 
