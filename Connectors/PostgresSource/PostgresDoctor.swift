@@ -146,16 +146,19 @@ extension Examination {
 extension Examination {
     private mutating func lookAtTables(_ facts: ServerFacts) throws(ConnectorFailure) {
         var selection: TableSelection
+        let notes: SourceNotes
         do throws(ConnectorFailure) {
             selection = try TableSelection(settings, side)
-            selection.forgive(try SourceNotes(decoding: log?.checkpoint?.notes ?? []).publication)
+            notes = try SourceNotes(decoding: log?.checkpoint?.notes ?? [])
+            selection.forgive(notes.publication)
         } catch {
             return add(error)
         }
         add(.ok, "postgres.table_missing", "\(counted(selection.tables.count, "table")) to capture")
         for line in selection.idlePatterns { add(.warning, "postgres.no_tables", line) }
         let publication = try PublicationState(settings.publication, side)
-        for table in selection.tables { look(at: table, facts, publication) }
+        for table in selection.tables { look(at: table, publication) }
+        lookAtRows(of: selection.tables, notes, facts)
         look(at: publication, selection, facts)
         let version = facts.versionNumber
         let keyless = publication.needsReplicaIdentity ? selection.tables.filter { !$0.hasReplicaIdentity } : []
@@ -182,7 +185,7 @@ extension Examination {
         }
     }
 
-    private mutating func look(at table: TableSelection.Table, _ facts: ServerFacts, _ publication: PublicationState) {
+    private mutating func look(at table: TableSelection.Table, _ publication: PublicationState) {
         if publication.needsReplicaIdentity && !table.hasReplicaIdentity {
             if isRefused(table, publication) {
                 add(PostgresFailure.noReplicaIdentity([table]))
@@ -194,12 +197,6 @@ extension Examination {
             }
         } else {
             add(.ok, "postgres.no_replica_identity", "\(table.qualifiedName) has a replica identity")
-        }
-        if !table.isReadable || table.hidesRows {
-            add(
-                settings.readsOldRows && settings.snapshotURL == nil ? .problem : .warning, "postgres.not_readable",
-                PostgresFailure.whyNotReadable([table], role: facts.role),
-                fix: PostgresFailure.readingGrants([table], to: facts.role))
         }
     }
 

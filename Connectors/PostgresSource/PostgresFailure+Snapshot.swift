@@ -7,13 +7,16 @@ extension PostgresFailure {
             "postgres.not_readable", .stop, "the rows of \(table) cannot be read: \(message)",
             setting: "source.postgres.snapshot",
             hint: "GRANT USAGE ON SCHEMA … TO ROLE; GRANT SELECT ON \(table) TO ROLE; (under row level security also "
-                + "ALTER ROLE … BYPASSRLS), or set snapshot: never")
+                + "ALTER ROLE … BYPASSRLS)")
     }
 
-    static func notReadable(_ tables: [TableSelection.Table], role: String) -> ConnectorFailure {
+    /// `isAvoidable`: before anything of them was read, the configuration may do without it.
+    static func notReadable(
+        _ tables: [TableSelection.Table], role: String, isAvoidable: Bool = false
+    ) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.not_readable", .stop, whyNotReadable(tables, role: role), setting: "source.postgres.snapshot",
-            hint: readingGrants(tables, to: role) + " Or set snapshot: never")
+            hint: readingGrants(tables, to: role) + (isAvoidable ? " Or set snapshot: never" : ""))
     }
 
     /// What keeps a role from reading all rows of tables.

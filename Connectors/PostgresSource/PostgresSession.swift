@@ -74,13 +74,7 @@ actor PostgresSession {
         var input = OutputBuffer(capacity: 64 << 10)
         try transport.start(startCommand(start), into: &input)
 
-        let plan = try SnapshotPlan(settings, side)
-        let snapshot = plan.notes(
-            before: notes.snapshot, isResuming: checkpoint != nil, readsOldRows: settings.readsOldRows,
-            renewed: preparation.recovery.scope)
-        notes.snapshot = snapshot
-        notes.keys.keep(Set(plan.tables.map(\.qualifiedName)))
-        if !snapshot.isFinished && checkpoint != nil { try place.check() }
+        let plan = try planSnapshots(&notes, place, isResuming: checkpoint != nil, preparation.recovery.scope)
         guard let wakeUp = WakeUp(),
             let crew = SnapshotCrew(
                 notes, plan, settings, timeline: replication.timeline.number,
@@ -111,6 +105,28 @@ actor PostgresSession {
         stream.start { [ended] in ended.open() }
         watch(crew, mailbox, publication, facts, replication)
         return identity
+    }
+
+    /// Puts into the notes which rows are left to be read.
+    private func planSnapshots(
+        _ notes: inout SourceNotes, _ place: SnapshotPlace, isResuming: Bool, _ renewed: Recovery.Scope
+    ) throws(ConnectorFailure) -> SnapshotPlan {
+        let plan = try SnapshotPlan(settings, side)
+        let mixed = (settings.readsOldRows && place.isPossible ? plan.mixed(notes.keys) : []).filter {
+            watchesKey(Relation(sourceID: $0.oid, schema: $0.schema, name: $0.name, columns: []))
+        }
+        for table in mixed where notes.snapshot?.tables[table.oid]?.stage == .done {
+            warning(
+                "consumers have rows of \(table.qualifiedName) under several keys: they are told to forget the table, "
+                    + "and all of them are read again")
+        }
+        let snapshot = plan.notes(
+            before: notes.snapshot, isResuming: isResuming, readsOldRows: settings.readsOldRows, renewed: renewed,
+            mixed: Set(mixed.map(\.oid)))
+        notes.snapshot = snapshot
+        notes.keys.keep(Set(plan.tables.map(\.qualifiedName)))
+        if !snapshot.isFinished && isResuming { try place.check() }
+        return plan
     }
 
     private nonisolated func waits(for failure: ConnectorFailure?) { preparing.withLock { $0 = failure } }
@@ -162,7 +178,9 @@ actor PostgresSession {
     func requestSnapshot(_ request: SnapshotRequest) throws(ConnectorFailure) {
         guard let crew, let rowsPlace else { throw PostgresFailure.notOpen() }
         try rowsPlace.check()
-        crew.coordinator.request(request.id, try SnapshotPlan(settings, side).tables(of: request))
+        let tables = try SnapshotPlan(settings, side).tables(of: request)
+        try rowsPlace.checkReadable(tables.map(\.oid), side)
+        crew.coordinator.request(request.id, tables)
     }
 
     /// Ends the stream after its last word to the server.

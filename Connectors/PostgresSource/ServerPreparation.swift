@@ -238,10 +238,10 @@ extension ServerPreparation {
 
     /// At the first start, before anything is made: a slot that nobody reads would keep WAL.
     private func checkReadable(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {
-        let unreadable = tables.filter { !$0.isReadable || $0.hidesRows }
+        let unreadable = tables.filter(\.lacksRows)
         guard settings.readsOldRows, settings.snapshotURL == nil, !unreadable.isEmpty else { return }
         let role = try side.query("SELECT current_user AS role").first?.text("role") ?? ""
-        throw PostgresFailure.notReadable(unreadable, role: role)
+        throw PostgresFailure.notReadable(unreadable, role: role, isAvoidable: true)
     }
 
     private func checkReplicaIdentity(_ tables: [TableSelection.Table]) throws(ConnectorFailure) {

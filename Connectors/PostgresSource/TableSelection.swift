@@ -30,6 +30,8 @@ struct TableSelection {
 
         var qualifiedName: String { schema + "." + name }
         var identifier: String { SQLText.identifier(schema: schema, table: name) }
+        /// True when the role may not read all of its rows.
+        var lacksRows: Bool { !isReadable || hidesRows }
     }
 
     /// What is to be captured, sorted by name. A partition whose root is captured is not listed again.
@@ -108,14 +110,14 @@ struct TableSelection {
         }
     }
 
-    private static func table(_ row: QueryResult.Row, _ choices: TableChoices) -> Table {
+    private static func table(_ row: QueryResult.Row, _ choices: TableChoices?) -> Table {
         Table(
             id: UInt32(row.text("oid")) ?? 0, schema: row.text("schema"), name: row.text("name"),
             hasReplicaIdentity: row.flag("has_identity"), identityFix: row["identity_fix"] ?? "",
             hasChildren: row.flag("has_children"), isPartitioned: row.text("kind") == "p",
             isOwned: row.flag("is_owned"), isReadable: row.flag("is_readable"),
             hidesRows: row.flag("hides_rows"), ancestors: row.ancestors,
-            choice: choices.choice(schema: row.text("schema"), table: row.text("name")))
+            choice: choices?.choice(schema: row.text("schema"), table: row.text("name")))
     }
 
     /// All tables, views and foreign tables outside of the system's schemas; `obstacle` says why one cannot be
@@ -154,13 +156,32 @@ struct TableSelection {
             CASE WHEN c.relispartition THEN (SELECT pg_catalog.string_agg(a.relid::pg_catalog.oid::pg_catalog.text, ' ')
                 FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid) END AS ancestors,
             pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_owned,
-            pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable,
+            pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS is_readable,
             c.relrowsecurity AND pg_catalog.row_security_active(c.oid) AS hides_rows
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
             AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
         ORDER BY 2, 3
         """
+}
+
+// MARK: - Reading
+
+extension TableSelection {
+    /// Finds tables by their oids, which are the argument, and what the role that asks lacks to read them.
+    static let readingQuery =
+        "SELECT q.*, current_user AS role FROM (\(query)) q WHERE q.oid = ANY ($1::pg_catalog.oid[])"
+
+    /// The argument of ``readingQuery``.
+    static func array(_ ids: [UInt32]) -> String { "{\(ids.map(String.init).joined(separator: ","))}" }
+
+    /// Why the role may not read all rows of the tables that ``readingQuery`` found; nil when it may.
+    static func obstacle(_ found: QueryResult) -> ConnectorFailure? {
+        let unreadable = found.all.map { table($0, nil) }.filter(\.lacksRows)
+        guard !unreadable.isEmpty, let role = found.first?.text("role") else { return nil }
+        return PostgresFailure.notReadable(unreadable, role: role)
+    }
 }
 
 extension TablePattern {

@@ -41,7 +41,7 @@ extension CaptureStage {
                         desk.postpone(request)
                         throw error
                     }
-                    desk.answer(request, RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)"))
+                    desk.answer(request, RequestOutcome(isDone: false, text: Self.refusal(error)))
                 }
             case .releaseDeadLetters(let subjects): try await release(subjects, asIn: request, &turn)
             case .discardDeadLetters(let subject, let last):
@@ -52,6 +52,11 @@ extension CaptureStage {
             case .redeliver, .replay: break
             }
         }
+    }
+
+    /// A failure with what mends it, for whoever asked.
+    private static func refusal(_ failure: ConnectorFailure) -> String {
+        "[\(failure.code)] \(failure.message)" + (failure.hint.map { "; \($0)" } ?? "")
     }
 
     /// Answers the requests that the next start would remember too.

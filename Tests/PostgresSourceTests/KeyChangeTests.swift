@@ -176,6 +176,29 @@ struct KeyChangeTests {
         await reader.source.close()
     }
 
+    @Test func aTableWithTwoKindsOfKeysIsReadAnewOnceRowsAreReadUnasked() async throws {
+        let database = try TestDatabase()
+        try database.run(Self.table)
+        let reader = try SourceReader(database, tables: ["public.t"], snapshot: "never")
+        try await reader.open()
+        try database.run("UPDATE t SET n = 1")
+        try await reader.catchUp()
+        try database.run("\(Self.otherKey); UPDATE t SET n = 2 WHERE id < 20")
+        try await reader.catchUp()
+        await reader.source.close()
+        #expect(!reader.seen.contains { $0.operation == .truncate })
+        let later = try SourceReader(database, tables: ["public.t"], snapshot: "initial")
+        (later.checkpoint, later.seen) = (reader.checkpoint, reader.seen)
+        for _ in 0..<2 {
+            try await later.open()
+            try await later.finishSnapshot()
+            await later.source.close()
+            try expect(KeyFold(later.seen), equals: database, key: ["code"])
+            #expect(later.seen.filter { $0.operation == .truncate }.count == 1)
+        }
+        #expect(later.notices.all.filter { $0.contains("under several keys") }.count == 1)
+    }
+
     @Test(arguments: [
         // A checkpoint of a version that remembered no keys, or a table that was not captured meanwhile.
         "SELECT", "DELETE FROM t WHERE id < 30", "TRUNCATE t; INSERT INTO t VALUES (1, 'only')",

@@ -102,6 +102,80 @@ struct PostgresDoctorTests {
         await reader.source.close()
     }
 
+    /// The stream goes on without a look at rows; what has to read them is refused before consumers forget anything.
+    @Test func rowSecurityThatComesAfterTheSnapshotIsNoProblemForTheStream() async throws {
+        let database = try TestDatabase()
+        let role = database.name + "_role"
+        try database.run(
+            """
+            CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
+            CREATE TABLE u (id int PRIMARY KEY); GRANT SELECT ON t, u TO \(role); CREATE PUBLICATION p FOR TABLE t, u
+            """)
+        defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let reader = try SourceReader(
+            database, tables: ["public.t"], url: database.url(as: role), publication: "p", snapshot: "initial")
+        let identity = try await reader.open()
+        try await reader.finishSnapshot()
+        await reader.source.close()
+        try database.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE u ENABLE ROW LEVEL SECURITY")
+        func levels(_ tables: [String], _ checkpoint: SourceCheckpoint?) async throws -> [Finding.Level] {
+            let settings = try settings(database.url(as: role), tables, name: database.name)
+            let found = await PostgresDoctor(
+                settings: settings, log: .init(identity: identity, checkpoint: checkpoint)
+            ).findings().filter { $0.code == "postgres.not_readable" }
+            #expect(found.allSatisfy { $0.fix == "ALTER ROLE \"\(role)\" BYPASSRLS;" })
+            #expect(found.allSatisfy { $0.message.contains("`millrace snapshot ") == ($0.level == .warning) })
+            return found.map(\.level)
+        }
+        #expect(try await levels(["public.t"], nil) == [.problem])
+        #expect(try await levels(["public.t"], reader.checkpoint) == [.warning])
+        #expect(try await levels(["public.t", "public.u"], reader.checkpoint) == [.warning, .problem])
+        var checkpoint = try #require(reader.checkpoint)
+        var notes = try SourceNotes(decoding: checkpoint.notes)
+        let oid = try #require(notes.snapshot?.tables.keys.first)
+        notes.snapshot?.tables[oid]?.stage = .pending(clears: true)
+        checkpoint.notes = notes.encoded
+        #expect(try await levels(["public.t"], checkpoint) == [.problem])
+
+        try await reader.open()
+        let request = SnapshotRequest(id: "r", tables: [TablePattern("public.t")])
+        let failure = await #expect(throws: ConnectorFailure.self) { try await reader.source.requestSnapshot(request) }
+        #expect(failure?.code == "postgres.not_readable" && failure?.hint == "ALTER ROLE \"\(role)\" BYPASSRLS;")
+        try database.run("INSERT INTO t VALUES (2)")
+        try await reader.catchUp()
+        await reader.source.close()
+        #expect(reader.lines() == ["snapshot public.t 1", "insert public.t 2"])
+        reader.checkpoint = checkpoint
+        try await reader.open()
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !reader.notices.all.contains(where: { $0.hasPrefix("the rows of public.t are NOT read for now") }) {
+            try #require(ContinuousClock.now < deadline, "\(reader.notices.all)")
+            try await reader.take()
+        }
+        await reader.source.close()
+        #expect(!reader.seen.contains { $0.operation == .truncate })
+    }
+
+    @Test func rowsThatNobodyReadsUnaskedAreNoProblemBeforeTheFirstStart() async throws {
+        let database = try TestDatabase()
+        let role = database.name + "_role"
+        try database.run(
+            """
+            CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO \(role);
+            ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION p FOR TABLE t
+            """)
+        defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let settings = try PostgresSettings(
+            values: SettingValues([
+                "url": .text(database.url(as: role)), "tables": .list(["public.t"]), "slot": .text(database.name),
+                "publication": .text("p"), "snapshot": .text("never"),
+            ]),
+            pipelineName: database.name)
+        let found = await PostgresDoctor(settings: settings).findings().filter { $0.code == "postgres.not_readable" }
+        #expect(found.map(\.level) == [.warning])
+        #expect(found.first?.message.contains("but `millrace snapshot public.t` is refused") == true)
+    }
+
     @Test func sessionsThatMayNotWriteAreFoundWithTheirFix() async throws {
         let database = try TestDatabase()
         let role = database.name + "_role"

@@ -31,7 +31,7 @@ final class SnapshotCrew: Sendable {
             notes: notes.snapshot ?? SnapshotNotes(), estimates: plan.estimates, chunkBytes: settings.chunkBytes,
             readsByItself: readsByItself, workers: wakeUps, streamWakeUp: streamWakeUp, notice: notice,
             warning: warning)
-        let renewed = plan.tables.filter { notes.keys.isMixed($0.qualifiedName) }
+        let renewed = plan.mixed(notes.keys)
         coordinator.state.withLock { state in
             state.renewed = Set(renewed.map(\.oid))
             // Until somebody says what is set aside now.

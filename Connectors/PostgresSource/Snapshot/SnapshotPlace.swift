@@ -40,6 +40,15 @@ struct SnapshotPlace {
         guard facts.isInRecovery || Self.timeline(row) <= timeline else { throw PostgresFailure.snapshotElsewhere() }
     }
 
+    /// Refuses tables whose rows the role that reads them may not read, or not all: consumers would forget them, and
+    /// get nothing instead. `side` leads to the server that is streamed from.
+    func checkReadable(_ tables: [UInt32], _ side: SideConnection) throws(ConnectorFailure) {
+        let other = settings.snapshotURL.map { SideConnection(url: $0, applicationName: settings.applicationName) }
+        defer { other?.close() }
+        let found = try (other ?? side).query(TableSelection.readingQuery, [TableSelection.array(tables)])
+        if let obstacle = TableSelection.obstacle(found) { throw obstacle }
+    }
+
     /// The newest timeline that the server is known to have been on, a while ago.
     static func timeline(_ row: QueryResult.Row) -> UInt32 { UInt32(clamping: row.integer("timeline") ?? 0) }
 

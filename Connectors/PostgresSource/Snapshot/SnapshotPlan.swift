@@ -24,10 +24,15 @@ struct SnapshotPlan {
         }.filter { settings.captures(schema: $0.schema, table: $0.name) }
     }
 
+    /// A plan for tables that were found otherwise.
+    init(tables: [Table]) { self.tables = tables }
+
     /// What is left to read. `before` is nil when a version without snapshots read the source, or nobody did. Tables
-    /// that are `renewed` lost changes: consumers forget them, and they are read from the beginning.
+    /// that are `renewed` lost changes: consumers forget them, and they are read from the beginning. So are those that
+    /// are `mixed` and that nothing was to be done for.
     func notes(
-        before: SnapshotNotes?, isResuming: Bool, readsOldRows: Bool, renewed: Recovery.Scope = .nothing
+        before: SnapshotNotes?, isResuming: Bool, readsOldRows: Bool, renewed: Recovery.Scope = .nothing,
+        mixed: Set<UInt32> = []
     ) -> SnapshotNotes {
         var notes = before ?? SnapshotNotes()
         let wasCaptured = before == nil && isResuming
@@ -47,10 +52,16 @@ struct SnapshotPlan {
                 notes.tables[table.oid] = .init(
                     name: table.qualifiedName, stage: isWanted ? .pending(clears: clears) : .done)
             }
+            if isWanted, mixed.contains(table.oid), notes.tables[table.oid]?.stage == .done {
+                notes.tables[table.oid]?.stage = .pending(clears: true)
+            }
             if renewed.concerns(table.oid) { notes.tables[table.oid]?.stage = .pending(clears: true) }
         }
         return notes
     }
+
+    /// The tables of which consumers have rows under several keys.
+    func mixed(_ keys: KeyMemory) -> [Table] { tables.filter { keys.isMixed($0.qualifiedName) } }
 
     /// How many rows each table has, by oid.
     var estimates: [UInt32: UInt64] { Dictionary(tables.map { ($0.oid, $0.estimate) }) { $1 } }

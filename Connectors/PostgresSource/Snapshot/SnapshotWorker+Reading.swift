@@ -13,6 +13,10 @@ extension SnapshotWorker {
     func plan(_ table: UInt32) throws(Obstacle) -> SnapshotNotes.Reading? {
         let shape = try begin(table)
         defer { _ = try? execute("ROLLBACK", on: try connection()) }
+        // Before consumers are told to forget what they have.
+        if shape.hidesRows {
+            throw .server(ServerError(sqlState: "42501", message: "row level security hides rows from the role"))
+        }
         guard !shape.key.isEmpty else { return nil }
         let wanted = min(
             UInt64(settings.snapshotConnections * Self.partsPerWorker), shape.byteCount / settings.partBytes)

@@ -27,6 +27,19 @@ extension SnapshotWorker {
     }
 }
 
+extension SnapshotWorker {
+    /// What the role lacks to read a table; the server's own word where it seems to lack nothing.
+    func whatIsLacking(_ table: UInt32, _ refusal: ConnectorFailure) -> ConnectorFailure {
+        do throws(Obstacle) {
+            let arguments = [TableSelection.array([table])]
+            let found = try execute(TableSelection.readingQuery, arguments, on: try connection())
+            return TableSelection.obstacle(found) ?? refusal
+        } catch {
+            return refusal
+        }
+    }
+}
+
 extension SnapshotCoordinator {
     /// Why no rows are told although there are some to be read; nil while they are, or for less than a moment.
     var obstacle: ConnectorFailure? { state.withLock { $0.notes.isFinished ? nil : $0.hold.failure } }

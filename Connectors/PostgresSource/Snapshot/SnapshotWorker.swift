@@ -166,7 +166,8 @@ private import Glibc
     /// How long to wait before anything is tried again. A failure that waiting does not mend puts its table off, or
     /// ends the source.
     private func weigh(_ error: ServerError, _ table: UInt32, _ name: String) -> Duration? {
-        let failure = PostgresFailure.because(of: error, .snapshot(of: name))
+        var failure = PostgresFailure.because(of: error, .snapshot(of: name))
+        if failure.code == "postgres.not_readable" { failure = whatIsLacking(table, failure) }
         let mayPass = [
             "postgres.locked", "postgres.too_many_connections", "postgres.server_starting",
             "postgres.recovery_conflict",

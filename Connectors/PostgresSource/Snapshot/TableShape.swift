@@ -22,6 +22,8 @@ struct TableShape {
     var schema: String
     var name: String
     var isPartitioned: Bool
+    /// True when row level security would keep rows from the role.
+    var hidesRows: Bool
     /// How many rows there are, as the server's statistics have it.
     var estimate: UInt64
     var byteCount: UInt64
@@ -67,6 +69,7 @@ struct TableShape {
         schema = first.text("nspname")
         name = first.text("relname")
         isPartitioned = first.text("relkind") == "p"
+        hidesRows = first.flag("hides_rows")
         estimate = UInt64(max(0, first.integer("estimate") ?? 0))
         byteCount = UInt64(max(0, first.integer("bytes") ?? 0))
         filter = first["filter"]
@@ -115,7 +118,8 @@ struct TableShape {
     /// One row for each published column; the table's own facts stand in each of them.
     private static let query = """
         SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot, n.nspname, c.relname, c.relkind,
-            c.relreplident, p.filter, a.attname, a.atttypid, a.atttypmod,
+            c.relreplident, c.relrowsecurity AND pg_catalog.row_security_active(c.oid) AS hides_rows,
+            p.filter, a.attname, a.atttypid, a.atttypmod,
             a.attcollation, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, size.estimate, size.bytes, k.*
         FROM p CROSS JOIN pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         CROSS JOIN LATERAL (
