@@ -103,8 +103,7 @@ struct VerifiedShop {
             UPDATE position SET next_offset = next_offset - 1;
             PRAGMA wal_checkpoint(TRUNCATE);
             """
-        let result = try runProgram("/usr/bin/sqlite3", [logFile, script])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
+        try SQLiteShell.run(logFile, script)
     }
 }
 
@@ -133,10 +132,7 @@ struct VerifiedTill {
 
     func verify() throws -> VerifyResult { try program.verify() }
 
-    func sql(_ statements: String) throws {
-        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("till.db"), statements])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-    }
+    func sql(_ statements: String) throws { try program.sqlite("till.db", statements) }
 
     /// Changes rows without an event: the triggers are taken away for a moment.
     func unseen(_ statements: String...) throws {
