@@ -41,12 +41,12 @@ struct VerifiedShop {
     /// Runs statements, each in a transaction of its own.
     func sql(_ statements: String...) throws { for statement in statements { try database.sql(statement) } }
 
-    /// Changes rows without an event: in a transaction that the publication does not cover.
-    func unseen(_ statements: String) throws {
+    /// Changes rows of some tables without an event: in a transaction that the publication does not cover.
+    func unseen(_ statements: String, of tables: String = "orders, loose") throws {
         let publication = try database.sql("SELECT pubname FROM pg_publication").first ?? ""
-        try database.sql("ALTER PUBLICATION \(publication) DROP TABLE orders, loose")
+        try database.sql("ALTER PUBLICATION \(publication) DROP TABLE \(tables)")
         try database.sql(statements)
-        try database.sql("ALTER PUBLICATION \(publication) ADD TABLE orders, loose")
+        try database.sql("ALTER PUBLICATION \(publication) ADD TABLE \(tables)")
     }
 
     func verify() throws -> VerifyResult { try program.verify(showingKeys: false) }
