@@ -50,7 +50,7 @@ struct FileManifest {
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o666)
         guard descriptor >= 0 else { throw FileFailure.system("open", path, errno) }
         defer { close(descriptor) }
-        guard lockFile(descriptor) else { throw FileFailure.inUse(path) }
+        guard FileLock.take(descriptor) else { throw FileFailure.inUse(path) }
         var info = stat()
         guard unsafe fstat(descriptor, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
         let isNew = manifest.inode == 0

@@ -16,10 +16,11 @@ package struct FileSettings: Sendable, Equatable {
     /// What must be the same for a file that was begun earlier to be gone on with.
     var signature: String { "\(rotation == nil ? "" : "rotated ")\(compression.name) \(partitionCount) \(path.text)" }
 
-    /// True when both have the same template, as far as its spelling tells, and it names no device.
-    package func hasPath(of other: FileSettings) -> Bool {
-        guard !path.text.hasPrefix("/dev/") || path.text.hasPrefix("/dev/shm/") else { return false }
-        return path.normalText == other.path.normalText
+    /// The path as the file system takes it now: that of another sink with the same files is the same. Nil for a
+    /// device, which sinks may share.
+    package var resolvedPath: String? {
+        let isDevice = path.text.hasPrefix("/dev/") && !path.text.hasPrefix("/dev/shm/")
+        return isDevice ? nil : path.resolvedText
     }
 
     /// True when no two tables have a file in common.

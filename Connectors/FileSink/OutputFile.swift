@@ -160,7 +160,7 @@ final class OutputFile {
         let opened = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard opened >= 0 else { throw FileFailure.system("open", path, errno) }
         defer { _ = Glibc.close(opened) }
-        guard lockFile(opened) else { throw FileFailure.inUse(path) }
+        guard FileLock.take(opened) else { throw FileFailure.inUse(path) }
         var info = stat()
         guard unsafe fstat(opened, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
         // Somebody may have had it until now.
@@ -215,7 +215,7 @@ final class OutputFile {
             isListed = true
             return
         }
-        guard lockFile(descriptor) else {
+        guard FileLock.take(descriptor) else {
             close()
             throw FileFailure.inUse(path)
         }

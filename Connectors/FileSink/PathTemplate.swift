@@ -34,12 +34,6 @@ package struct PathTemplate: Sendable, Equatable {
         self.text = text
     }
 
-    /// The template without what means nothing in a path: `.` as a name, and slashes in a row.
-    var normalText: String {
-        let names = text.split(separator: "/").filter { $0 != "." }
-        return (text.hasPrefix("/") ? "/" : "") + names.joined(separator: "/")
-    }
-
     /// True when records of one topic go to different files by their date.
     var hasDate: Bool { parts.contains(.date) }
 

@@ -42,15 +42,3 @@ struct WriterMark: Equatable {
     /// Marks an open file as ours. A file system that has no marks is taken as it is.
     func put(on descriptor: Int32) { _ = unsafe fsetxattr(descriptor, Self.name, text, UInt(text.count), 0) }
 }
-
-/// Keeps other sinks and processes out of an open file; false when somebody has it. A file system without locks is
-/// taken as it is.
-///
-/// A process that is just ending, or that was just forked from this one, may have the lock for a moment.
-func lockFile(_ descriptor: Int32) -> Bool {
-    for _ in 0..<25 {
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return true }
-        usleep(20_000)
-    }
-    return false
-}

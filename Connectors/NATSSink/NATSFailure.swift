@@ -94,13 +94,13 @@ enum NATSFailure {
     }
 
     /// The stream was there, with messages of the sink, and is gone.
-    static func vanished(_ settings: NATSSettings) -> ConnectorFailure {
+    static func vanished(_ settings: NATSSettings, _ sink: String) -> ConnectorFailure {
         let name = settings.stream
         return ConnectorFailure(
             "nats.stream_vanished", .retry, "the stream \(name) is gone, and the events that the sink published to it",
             setting: "stream",
-            hint: "millrace replay SINK --from earliest makes it anew and publishes what the log still has; to go on "
-                + "without the events before, make it: nats stream add \(name) --subjects "
+            hint: "millrace replay \(sink) --from earliest makes it anew and publishes what the log still has; to go "
+                + "on without the events before, make it: nats stream add \(name) --subjects "
                 + "'\(settings.subject.pattern.text)' --defaults")
     }
 

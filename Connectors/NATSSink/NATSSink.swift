@@ -18,6 +18,9 @@ package actor NATSSink: EventSink {
     /// How much of an event it wants in a payload.
     package nonisolated var form: RecordForm { settings.isBinary || settings.sendsRecordHeaders ? .binary : .line }
 
+    /// What is in the stream behind the cursor is published again, and a stream that vanished is made anew.
+    package static var forgetsAtReplay: Bool { true }
+
     let settings: NATSSettings
     private let contentType: StaticString?
     private var session: PublishingSession?
@@ -45,7 +48,8 @@ package actor NATSSink: EventSink {
             let state: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
             // A cursor that was moved (`millrace replay`) is a decision about what is gone.
             let isGoingOn = state.map { $0.cursor == context.nextOffset && $0.floor > 0 } ?? false
-            let stream = try StreamPreparation(settings, connection).facts(hadMessages: isGoingOn)
+            let preparation = StreamPreparation(settings, connection)
+            let stream = try preparation.facts(for: context.name, hadMessages: isGoingOn)
             let session = PublishingSession(settings, connection, contentType: contentType)
             if let news = session.begin(context, state, stream) { try await context.saveState(news.encoded) }
             try session.readTail(stream)

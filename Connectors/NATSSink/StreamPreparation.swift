@@ -12,18 +12,18 @@ struct StreamPreparation {
 
     /// The stream as it is now. Throws when it cannot be published to. One that `hadMessages` of ours and is missing is
     /// not made anew, since nobody would notice what is gone with it.
-    func facts(hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
-        let facts = try existing(hadMessages)
+    func facts(for sink: String, hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
+        let facts = try existing(sink, hadMessages)
         if let problem = facts.problem(for: settings) { throw problem }
         return facts
     }
 
-    private func existing(_ hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
+    private func existing(_ sink: String, _ hadMessages: Bool) throws(ConnectorFailure) -> StreamFacts {
         do throws(ConnectorFailure) {
             return try connection.streamFacts()
         } catch {
             guard error.code == "nats.stream_missing", let new = settings.newStream else { throw error }
-            if hadMessages { throw NATSFailure.vanished(settings) }
+            if hadMessages { throw NATSFailure.vanished(settings, sink) }
             try connection.makeStream(new)
             return try connection.streamFacts()
         }

@@ -118,6 +118,11 @@ public protocol EventSink: Sendable {
     /// the clock; nil, which is usual, for never.
     var attention: Duration? { get }
 
+    /// True for a sink whose state means nothing once the cursor was moved. A replay from the very place of the cursor
+    /// then takes the state away, so that this is a decision like a replay from any other place. False unless the sink
+    /// says otherwise.
+    static var forgetsAtReplay: Bool { get }
+
     /// Connects, and undoes what an interrupted write left beyond the state that is given.
     func open(_ context: SinkContext) async throws(ConnectorFailure)
 
@@ -141,6 +146,8 @@ public protocol EventSink: Sendable {
 extension EventSink {
     /// False.
     public var deliversByItself: Bool { false }
+    /// False.
+    public static var forgetsAtReplay: Bool { false }
     /// The whole event in a payload.
     public var form: RecordForm { .line }
 

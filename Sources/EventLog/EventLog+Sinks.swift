@@ -48,17 +48,20 @@ extension EventLog {
 
     /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
     /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it
-    /// was.
+    /// was. With `forgetting`, a cursor that is there already loses the sink's state.
     ///
     /// Throws `replay.not_in_log` for an offset that the log does not have, `replay.would_skip` for one that lies ahead
     /// of the cursor, `log.unknown_sink` for a sink that never ran.
     package func replay(
-        _ sink: String, from offset: UInt64, skipping: Bool
+        _ sink: String, from offset: UInt64, skipping: Bool, forgetting: Bool = false
     ) throws(ConnectorFailure) -> UInt64 {
         let covered = try position().checkpoint
         let former = try write("move the cursor of \(sink)", durably: true) { db -> UInt64 in
             let former = try LogQueries.checkReplay(of: sink, from: offset, skipping: skipping, db)
             try Self.moveCursor(of: sink, to: offset, state: nil, db)
+            if forgetting, former == offset {
+                try db.execute(sql: "UPDATE sink SET state = NULL WHERE name = ?", arguments: [sink])
+            }
             return former
         }
         // That commit covers every earlier one, like a sync.

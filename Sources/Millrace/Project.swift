@@ -52,11 +52,12 @@ struct Project {
         }
         let source = attempt(.source) { () throws(SettingProblem) in try sourceSettings(configuration) }
         var sinks: [SinkEntry] = []
+        var files = SinkFiles()
         for sink in configuration.sinks {
             let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
             guard let entry else { continue }
             attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkStreams.check(entry, behind: sinks) }
-            attempt(.sink(sink.name)) { () throws(SettingProblem) in try SinkFiles.check(entry, behind: sinks) }
+            attempt(.sink(sink.name)) { () throws(SettingProblem) in try files.add(entry) }
             sinks.append(entry)
         }
         guard problems.isEmpty, let source else { throw ConfigurationProblems(problems) }

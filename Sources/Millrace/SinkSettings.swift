@@ -48,6 +48,15 @@ enum SinkSettings {
         return .whole(prefix: configuration.outboxes.isEmpty ? front : nil)
     }
 
+    /// Whether the sink forgets its state at a replay from where it is.
+    var forgetsAtReplay: Bool {
+        switch self {
+        case .file: FileSink.forgetsAtReplay
+        case .nats: NATSSink.forgetsAtReplay
+        case .webhook: WebhookSink.forgetsAtReplay
+        }
+    }
+
     /// A sink object, not open.
     func makeSink(_ format: EventFormat, _ debezium: DebeziumOptions) -> any EventSink {
         let hasHeaders = format == .debezium && debezium.lines == .value

@@ -182,7 +182,7 @@ extension DeliveryStage {
     mutating func moveCursor(asIn request: OperatorRequest) async throws(ConnectorFailure) {
         guard case .replay(_, let offset, let skips) = request.action else { return }
         do throws(ConnectorFailure) {
-            desk.answer(request, try await Self.replay(plan.name, offset, skips, log))
+            desk.answer(request, try await Self.replay(plan.name, plan, offset, skips, log))
         } catch {
             desk.postpone(request)
             throw error
@@ -197,12 +197,14 @@ extension DeliveryStage {
         return RequestOutcome(isDone: true, text: "\(counted(count, "event")) of sink \(sink) discarded")
     }
 
-    /// Moves a sink's cursor, and says so; what the request itself is wrong about is an answer and no failure.
+    /// Moves a sink's cursor, and says so; what the request itself is wrong about is an answer and no failure. `plan`
+    /// is nil for a sink that the configuration does not have any more.
     static func replay(
-        _ sink: String, _ offset: UInt64, _ skips: Bool, _ log: EventLog
+        _ sink: String, _ plan: SinkPlan?, _ offset: UInt64, _ skips: Bool, _ log: EventLog
     ) async throws(ConnectorFailure) -> RequestOutcome {
         do throws(ConnectorFailure) {
-            let former = try await log.replay(sink, from: offset, skipping: skips)
+            let forgets = plan.map { type(of: $0.sink).forgetsAtReplay } ?? false
+            let former = try await log.replay(sink, from: offset, skipping: skips, forgetting: forgets)
             return RequestOutcome(
                 isDone: true, text: "sink \(sink) goes on with offset \(offset); it was at \(former)")
         } catch {

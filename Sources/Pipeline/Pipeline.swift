@@ -239,7 +239,8 @@ package struct Pipeline: Sendable {
         do throws(ConnectorFailure) {
             switch request.action {
             case .replay(_, let offset, let skips):
-                desk.answer(request, try await DeliveryStage.replay(sink, offset, skips, parts.log))
+                let plan = roster.plan(of: sink)
+                desk.answer(request, try await DeliveryStage.replay(sink, plan, offset, skips, parts.log))
             case .discardDeadLetters(_, let last):
                 desk.answer(request, try await DeliveryStage.discard(sink, through: last, parts.log))
             case .redeliver, .snapshot, .releaseDeadLetters, .discardInvalidRows:

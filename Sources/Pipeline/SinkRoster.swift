@@ -34,6 +34,8 @@ final class SinkRoster: Sendable {
 
     /// The names of the sinks that there should be, whether they work or not.
     var names: [String] { state.withLock { $0.wanted.keys.sorted() } }
+    /// A sink that there should be; nil for others.
+    func plan(of name: String) -> SinkPlan? { state.withLock { $0.wanted[name] } }
     /// The names of those that deliver now, or begin anew in a moment.
     var running: Set<String> { state.withLock { $0.restarts.union($0.running.keys) } }
 

@@ -22,11 +22,7 @@ struct SubscriptionKillTests {
         try sql("CREATE TABLE items (id INTEGER PRIMARY KEY, v INTEGER)")
     }
 
-    private func sql(_ statements: String) throws {
-        let arguments = ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements]
-        let result = try runProgram("/usr/bin/sqlite3", arguments)
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-    }
+    private func sql(_ statements: String) throws { try program.sqlite("shop.db", statements) }
 
     /// Rows come, change, change their keys and go.
     private func work(_ random: inout SeededGenerator) throws {

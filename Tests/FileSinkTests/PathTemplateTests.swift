@@ -1,4 +1,5 @@
 import ConnectorKit
+import Glibc
 import Testing
 
 @testable import FileSink
@@ -121,5 +122,15 @@ struct PathTemplateTests {
         #expect(try PathTemplate("{table}.x").literalFolder == ".")
         #expect(try PathTemplate("/x").literalFolder == "/")
         #expect(try PathTemplate("a/b-{date}/c").literalFolder == "a")
+    }
+
+    @Test func aTemplateIsResolvedAsFarAsThereIsNoPlaceholder() throws {
+        let here = try PathTemplate("x").resolvedText.dropLast(2)
+        #expect(here.hasPrefix("/"))
+        #expect(try PathTemplate("./a//{table}/./b").resolvedText == here + "/a/{table}/b")
+        #expect(try PathTemplate("missing/../{table}").resolvedText == here + "/{table}")
+        #expect(try PathTemplate("/../..//missing/x").resolvedText == "/missing/x")
+        #expect(try PathTemplate("/proc/self/{table}").resolvedText == "/proc/\(getpid())/{table}")
+        #expect(try PathTemplate("/proc/{date}/../self").resolvedText == "/proc/self")
     }
 }

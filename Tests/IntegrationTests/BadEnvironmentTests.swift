@@ -73,8 +73,8 @@ struct BadEnvironmentTests {
                   archive:
                     file: {path: out/orders.jsonl}
                 """)
-        let script = "CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2);"
-        _ = try runProgram("/usr/bin/sqlite3", ["-batch", program.folder.path("shop.db"), script])
+        try program.sqlite(
+            "shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2);")
         let result = try program.run("run", "--until-caught-up", "--patience", "1")
         #expect(result.exitCode == 3)
         #expect(result.errors.contains("error[\(code)]") && result.errors.contains("tried for 1 s"))

@@ -21,11 +21,7 @@ struct EventStreamTests {
             "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT); CREATE TABLE stock (id INTEGER PRIMARY KEY)")
     }
 
-    private func sql(_ statements: String) throws {
-        let arguments = ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements]
-        let result = try runProgram("/usr/bin/sqlite3", arguments)
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-    }
+    private func sql(_ statements: String) throws { try program.sqlite("shop.db", statements) }
 
     private func run() throws -> (ChildProcess, HTTPClient) {
         // The tables are read while they are empty: a row that is written meanwhile may be told twice.

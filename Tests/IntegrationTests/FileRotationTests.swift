@@ -15,15 +15,9 @@ struct FileRotationTests {
                   archive:
                 \(sink)
                 """)
-        try sql(program, "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT)")
-        try sql(program, "INSERT INTO orders VALUES (1, 'new'), (2, NULL), (3, 'a \"b\", c')")
+        try program.sqlite("shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT)")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (1, 'new'), (2, NULL), (3, 'a \"b\", c')")
         return program
-    }
-
-    private func sql(_ program: MillraceProgram, _ statements: String) throws {
-        let result = try runProgram(
-            "/usr/bin/sqlite3", ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
     }
 
     private func names(_ program: MillraceProgram) throws -> [String] {
@@ -52,7 +46,7 @@ struct FileRotationTests {
     @Test func runsUntilCaughtUpGoOnWithAFileUnlessTheyAreToFinishIt() throws {
         let program = try shop("    file: {path: \"out/{table}.jsonl\", rotate: {size: 1MiB}}")
         try program.catchUp()
-        try sql(program, "UPDATE orders SET status = 'paid' WHERE id = 1")
+        try program.sqlite("shop.db", "UPDATE orders SET status = 'paid' WHERE id = 1")
         try program.catchUp()
         #expect(try names(program) == [first + ".jsonl.part"])
         let configuration = program.folder.path("millrace.yaml")
@@ -78,9 +72,9 @@ struct FileRotationTests {
                     format: csv
             """)
         try program.catchUp()
-        try sql(program, "ALTER TABLE orders ADD COLUMN note")
+        try program.sqlite("shop.db", "ALTER TABLE orders ADD COLUMN note")
         try program.catchUp()
-        try sql(program, "UPDATE orders SET note = 'x' WHERE id = 1")
+        try program.sqlite("shop.db", "UPDATE orders SET note = 'x' WHERE id = 1")
         try program.catchUp()
         #expect(try names(program) == ["orders-2.csv", "orders.csv"])
         let read = """
@@ -92,9 +86,8 @@ struct FileRotationTests {
             SELECT _op, id, status, note FROM two WHERE _op = 'update';
             """
         let script = try program.folder.write("read.sql", read)
-        let result = try runProgram("/usr/bin/sqlite3", ["-batch", "-bail", ":memory:", ".read '\(script)'"])
-        #expect(result.exitCode == 0, "\(result.errors)")
         #expect(
-            result.output == "snapshot|1|new\nsnapshot|2|\nsnapshot|3|a \"b\", c\nupdate|1|new|x\n")
+            try SQLiteShell.run(":memory:", ".read '\(script)'")
+                == "snapshot|1|new\nsnapshot|2|\nsnapshot|3|a \"b\", c\nupdate|1|new|x\n")
     }
 }

@@ -18,14 +18,8 @@ struct ListenerRunTests {
                     file: {path: "out/{table}.jsonl"}
                 \(server)
                 """)
-        try sql(program, "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT)")
+        try program.sqlite("shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT)")
         return program
-    }
-
-    private func sql(_ program: MillraceProgram, _ statements: String) throws {
-        let result = try runProgram(
-            "/usr/bin/sqlite3", ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
     }
 
     private func wait(_ process: ChildProcess, for count: Int, in program: MillraceProgram) throws {
@@ -36,7 +30,7 @@ struct ListenerRunTests {
 
     @Test func statusAndMetricsTellWhatTheCommandLineTells() throws {
         let program = try shop("server: {listen: \"127.0.0.1:0\"}")
-        try sql(program, "INSERT INTO orders VALUES (1, 'new'), (2, 'new')")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (1, 'new'), (2, 'new')")
         let process = try program.start("run")
         let client = HTTPClient(port: try process.waitForListener())
         try wait(process, for: 2, in: program)
@@ -179,7 +173,7 @@ struct ListenerRunTests {
     /// When there are no descriptors left, the listener may die of it, and nothing else.
     @Test func captureGoesOnWhenTheListenerIsLost() throws {
         let program = try shop("server: {listen: \"127.0.0.1:0\"}")
-        try sql(program, "INSERT INTO orders VALUES (1, 'new')")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (1, 'new')")
         let process = try program.start("run")
         let port = try process.waitForListener()
         try wait(process, for: 1, in: program)
@@ -190,7 +184,7 @@ struct ListenerRunTests {
         }
         try limit((open.max() ?? 0) + 1)
         let taken = try (0..<4).map { _ in try HTTPConnection(port: port) }
-        try sql(program, "INSERT INTO orders VALUES (2, 'new')")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (2, 'new')")
         try wait(process, for: 2, in: program)
         try limit(1024)
         withExtendedLifetime(taken) {}

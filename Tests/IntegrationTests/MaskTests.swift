@@ -79,10 +79,7 @@ struct MaskTests {
                   archive:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        func sql(_ text: String) throws {
-            let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), text])
-            #expect(result.exitCode == 0, "\(result.errors)")
-        }
+        func sql(_ text: String) throws { try program.sqlite("shop.db", text) }
         try sql("CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT, card TEXT, note TEXT, phone TEXT)")
         try program.catchUp()
         for statement in Self.statements { try sql(statement) }

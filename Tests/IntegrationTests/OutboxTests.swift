@@ -196,10 +196,7 @@ struct OutboxTests {
                   topics:
                     file: {path: "out/{topic}.jsonl"}
                 """)
-        func sql(_ text: String) throws {
-            let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), text])
-            #expect(result.exitCode == 0, "\(result.errors)")
-        }
+        func sql(_ text: String) throws { try program.sqlite("shop.db", text) }
         try sql("CREATE TABLE outbox (id INTEGER PRIMARY KEY, aggregatetype TEXT, aggregateid, type TEXT, payload)")
         try program.catchUp()
         try sql(

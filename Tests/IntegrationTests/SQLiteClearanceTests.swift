@@ -37,11 +37,7 @@ struct SQLiteClearanceTests {
         """
     }
 
-    private func sql(_ text: String) throws {
-        let arguments = ["-cmd", ".timeout 10000", program.folder.path("shop.db"), text]
-        let result = try runProgram("/usr/bin/sqlite3", arguments)
-        #expect(result.exitCode == 0, "\(result.errors)")
-    }
+    private func sql(_ text: String) throws { try program.sqlite("shop.db", text) }
 
     @Test func noUnclearedValueOfSQLiteReachesAnyOutput() throws {
         try program.catchUp()

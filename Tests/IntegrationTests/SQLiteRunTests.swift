@@ -21,8 +21,7 @@ struct SQLiteRunTests {
                     file: {path: out/some.jsonl}
                     tables: [orders, "cust*"]
                 """)
-        let script = "PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)"
-        _ = try runProgram("/usr/bin/sqlite3", ["-batch", program.folder.path("shop.db"), script])
+        try program.sqlite("shop.db", "PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         let result = try program.run("doctor")
         #expect(result.exitCode == 0)
         let warnings = result.output.split(separator: "\n").filter { $0.hasPrefix("warning") }
@@ -34,12 +33,13 @@ struct SQLiteRunTests {
 
     @Test func rowsFromBeforeComeAsSnapshotAndChangesFollow() throws {
         let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, data BLOB)")
-        try sql(program, "INSERT INTO orders VALUES (1, 'new', x'00ff'), (2, 'new', NULL)")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (1, 'new', x'00ff'), (2, 'new', NULL)")
         try program.catchUp()
-        try sql(
-            program, "INSERT OR REPLACE INTO orders VALUES (2, 'replaced', NULL); UPDATE orders SET id = 5 WHERE id = 1"
+        try program.sqlite(
+            "shop.db",
+            "INSERT OR REPLACE INTO orders VALUES (2, 'replaced', NULL); UPDATE orders SET id = 5 WHERE id = 1"
         )
-        try sql(program, "DELETE FROM orders WHERE id = 5")
+        try program.sqlite("shop.db", "DELETE FROM orders WHERE id = 5")
         try program.catchUp()
         let events = try program.events(in: "out/orders.jsonl")
         #expect(events.map(\.operation) == ["snapshot", "snapshot", "update", "update", "delete"])
@@ -52,8 +52,8 @@ struct SQLiteRunTests {
     @Test func theApplicationsWritesNeverFailBecauseOfCapture() throws {
         let program = try shop("CREATE TABLE orders (id INTEGER PRIMARY KEY, a, b UNIQUE)")
         try program.catchUp()
-        try sql(
-            program,
+        try program.sqlite(
+            "shop.db",
             """
             INSERT INTO orders VALUES (1, x'00', 'a\u{FF}'), (2, 9e999, -9223372036854775808), (3, NULL, char(0, 65));
             INSERT OR IGNORE INTO orders VALUES (9, 1, char(0, 65));
@@ -76,7 +76,7 @@ struct SQLiteRunTests {
                   archive:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        try sql(program, "CREATE TABLE notes (text)")
+        try program.sqlite("shop.db", "CREATE TABLE notes (text)")
         let result = try program.run("run", "--until-caught-up")
         #expect(result.exitCode == 3 || result.exitCode == 2)
         #expect(result.errors.contains("error[sqlite.no_primary_key]"))
@@ -111,11 +111,11 @@ struct SQLiteRunTests {
         try program.folder.write(
             "Schemas/shop.main.orders/v1.schema.json",
             "{\"properties\": {\"n\": {\"type\": [\"integer\", \"null\"]}, \"data\": {\"maxLength\": 4}}}")
-        try sql(
-            program,
+        try program.sqlite(
+            "shop.db",
             "INSERT INTO orders VALUES (1, 7, x'00ff'), (2, 'seven', NULL), (3, NULL, x'00ff00ff'), (4, 7.5, NULL)")
         try program.catchUp()
-        try sql(program, "UPDATE orders SET n = 8 WHERE id = 2; UPDATE orders SET n = 8 WHERE id = 1")
+        try program.sqlite("shop.db", "UPDATE orders SET n = 8 WHERE id = 2; UPDATE orders SET n = 8 WHERE id = 1")
         try program.catchUp()
         #expect(try program.events(in: "out/orders.jsonl").map(\.key) == ["id=1", "id=1"])
         let list = try program.run("deadletters", "list").output
@@ -136,13 +136,7 @@ struct SQLiteRunTests {
                   archive:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        try sql(program, schema)
+        try program.sqlite("shop.db", schema)
         return program
-    }
-
-    private func sql(_ program: MillraceProgram, _ statements: String) throws {
-        let result = try runProgram(
-            "/usr/bin/sqlite3", ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
     }
 }

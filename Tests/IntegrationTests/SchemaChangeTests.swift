@@ -329,11 +329,7 @@ struct SchemaChangeTests {
                   all:
                     file: {path: out/all.jsonl}
                 """)
-        func sqlite(_ statements: String) throws {
-            let result = try runProgram(
-                "/usr/bin/env", ["sqlite3", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements])
-            guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-        }
+        func sqlite(_ statements: String) throws { try program.sqlite("shop.db", statements) }
         try sqlite(
             """
             CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);

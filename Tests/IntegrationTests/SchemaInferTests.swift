@@ -50,15 +50,10 @@ struct SchemaInferTests {
                   archive:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        let made = try runProgram(
-            "/usr/bin/sqlite3", ["shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b)"],
-            folder: program.folder.url)
-        #expect(made.exitCode == 0, "\(made.errors)")
+        try program.sqlite("shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b)")
         let result = try program.run("schema", "infer", "orders")
         #expect(result.exitCode == 0, "\(result.errors)")
-        let filled = try runProgram(
-            "/usr/bin/sqlite3", ["shop.db", "INSERT INTO orders VALUES (1, 'a', NULL)"], folder: program.folder.url)
-        #expect(filled.exitCode == 0, "\(filled.errors)")
+        try program.sqlite("shop.db", "INSERT INTO orders VALUES (1, 'a', NULL)")
         try program.catchUp()
         #expect(try program.run("schema", "show", "shop.main.orders").output == result.output)
     }

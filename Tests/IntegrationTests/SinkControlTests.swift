@@ -16,14 +16,9 @@ struct SinkControlTests {
 
     private func program() throws -> MillraceProgram {
         let program = try MillraceProgram(configuration: Self.configuration("one"))
-        try sql("CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2), (3)", program)
+        try program.sqlite(
+            "shop.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2), (3)")
         return program
-    }
-
-    private func sql(_ statements: String, _ program: MillraceProgram) throws {
-        let script = "PRAGMA busy_timeout = 20000; " + statements
-        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("shop.db"), script])
-        #expect(result.exitCode == 0, "\(result.errors)")
     }
 
     private func count(_ file: String, _ program: MillraceProgram) throws -> Int {
@@ -46,7 +41,7 @@ struct SinkControlTests {
         // The first one ends within a moment, and what comes then is not its own any more.
         try run.wait(for: "the end of the first sink") {
             let wanted = try count("two.jsonl", program) + 1
-            try sql("INSERT INTO orders VALUES (NULL)", program)
+            try program.sqlite("shop.db", "INSERT INTO orders VALUES (NULL)")
             try run.wait(for: "the row") { try count("two.jsonl", program) >= wanted }
             return try count("one.jsonl", program) < count("two.jsonl", program)
         }

@@ -23,11 +23,7 @@ struct SubscriptionTests {
             """)
     }
 
-    private func sql(_ statements: String) throws {
-        let arguments = ["-bail", "-cmd", ".timeout 10000", program.folder.path("shop.db"), statements]
-        let result = try runProgram("/usr/bin/sqlite3", arguments)
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-    }
+    private func sql(_ statements: String) throws { try program.sqlite("shop.db", statements) }
 
     private func run() throws -> (ChildProcess, Consumer) {
         let process = try program.start("run")

@@ -49,12 +49,7 @@ struct TeardownTests {
     @Test func triggersAndTablesLeaveSQLite() throws {
         let program = try MillraceProgram(
             configuration: "name: shop\nsource: {sqlite: {path: app.db}}\nsinks: {a: {file: {path: out.jsonl}}}\n")
-        func sqlite(_ sql: String) throws -> String {
-            let result = try runProgram(
-                "/usr/bin/env", ["sqlite3", "-cmd", ".timeout 10000", "app.db", sql], folder: program.folder.url)
-            guard result.exitCode == 0 else { throw ChildFailure(description: result.errors) }
-            return result.output
-        }
+        func sqlite(_ sql: String) throws -> String { try program.sqlite("app.db", sql) }
         _ = try sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')")
         try program.catchUp()
         #expect(

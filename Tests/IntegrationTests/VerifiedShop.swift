@@ -41,12 +41,12 @@ struct VerifiedShop {
     /// Runs statements, each in a transaction of its own.
     func sql(_ statements: String...) throws { for statement in statements { try database.sql(statement) } }
 
-    /// Changes rows without an event: in a transaction that the publication does not cover.
-    func unseen(_ statements: String) throws {
+    /// Changes rows of some tables without an event: in a transaction that the publication does not cover.
+    func unseen(_ statements: String, of tables: String = "orders, loose") throws {
         let publication = try database.sql("SELECT pubname FROM pg_publication").first ?? ""
-        try database.sql("ALTER PUBLICATION \(publication) DROP TABLE orders, loose")
+        try database.sql("ALTER PUBLICATION \(publication) DROP TABLE \(tables)")
         try database.sql(statements)
-        try database.sql("ALTER PUBLICATION \(publication) ADD TABLE orders, loose")
+        try database.sql("ALTER PUBLICATION \(publication) ADD TABLE \(tables)")
     }
 
     func verify() throws -> VerifyResult { try program.verify(showingKeys: false) }
@@ -103,8 +103,7 @@ struct VerifiedShop {
             UPDATE position SET next_offset = next_offset - 1;
             PRAGMA wal_checkpoint(TRUNCATE);
             """
-        let result = try runProgram("/usr/bin/sqlite3", [logFile, script])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
+        try SQLiteShell.run(logFile, script)
     }
 }
 
@@ -133,10 +132,7 @@ struct VerifiedTill {
 
     func verify() throws -> VerifyResult { try program.verify() }
 
-    func sql(_ statements: String) throws {
-        let result = try runProgram("/usr/bin/sqlite3", [program.folder.path("till.db"), statements])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
-    }
+    func sql(_ statements: String) throws { try program.sqlite("till.db", statements) }
 
     /// Changes rows without an event: the triggers are taken away for a moment.
     func unseen(_ statements: String...) throws {

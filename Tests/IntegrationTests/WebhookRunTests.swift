@@ -28,10 +28,7 @@ struct WebhookRunTests {
     }
 
     private static func sql(_ program: MillraceProgram, _ script: String) throws {
-        let file = try program.folder.write("work.sql", "PRAGMA busy_timeout = 20000;\n\(script)")
-        let result = try runProgram(
-            "/usr/bin/sqlite3", ["-batch", "-bail", program.folder.path("shop.db"), ".read '\(file)'"])
-        guard result.exitCode == 0 else { throw ChildFailure(description: "sqlite3: \(result.errors)") }
+        try program.sqlite("shop.db", script)
     }
 
     private static func sink(_ name: String, _ receiver: HTTPReceiver, _ more: String = "") -> String {

@@ -89,6 +89,7 @@ struct StreamCheckTests {
         let found = try #require(try await failure { try await deliver(5..<7) })
         #expect(found.code == "nats.stream_vanished" && found.remedy == .retry, "\(found)")
         #expect(found.hint?.contains("nats stream add shop --subjects 'shop.>'") == true)
+        #expect(found.hint?.contains("millrace replay broker --from earliest") == true)
         // A replay from the front.
         store.move(to: 0)
         try await deliver(0..<7)

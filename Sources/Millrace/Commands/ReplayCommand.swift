@@ -38,7 +38,9 @@ struct ReplayCommand: AsyncParsableCommand {
                 let request = OperatorRequest.Action.replay(sink: sink, offset: offset, skipping: skip)
                 return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
             }
-            let former = try await log.replay(sink, from: offset, skipping: skip)
+            let entry = project.sinks.first { $0.configuration.name == sink }
+            let former = try await log.replay(
+                sink, from: offset, skipping: skip, forgetting: entry?.settings.forgetsAtReplay ?? false)
             await log.close()
             Terminal.printLine(
                 "sink \(sink) goes on with offset \(offset); it was at \(former), and the log ends at "
