@@ -199,8 +199,8 @@ enum NATSFailure {
 
     /// A state that this version cannot read.
     static let unknownState = ConnectorFailure(
-        "nats.unknown_state", .stop, "the stored state of the NATS sink is of another version or damaged",
-        hint: "use the version of Millrace that wrote it")
+        "nats.unknown_state", .stop, "the stored state is not one of a NATS sink, or of a later version",
+        hint: "use the version of Millrace that wrote it; a sink that was of another type goes under another name")
 
     /// A batch whose records do not lie in its bytes.
     static let badBatch = ConnectorFailure(

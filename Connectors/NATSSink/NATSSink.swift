@@ -24,6 +24,7 @@ package actor NATSSink: EventSink {
     let settings: NATSSettings
     private let contentType: StaticString?
     private var session: PublishingSession?
+    private var saveState: (@Sendable ([UInt8]) async throws(ConnectorFailure) -> Void)?
     /// Which server is tried first.
     private var nextServer = 0
     /// True once the sink worked: from then on it keeps trying, since what worked may work again.
@@ -47,13 +48,14 @@ package actor NATSSink: EventSink {
             let connection = try connect()
             let state: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
             // A cursor that was moved (`millrace replay`) is a decision about what is gone.
-            let isGoingOn = state.map { $0.cursor == context.nextOffset && $0.floor > 0 } ?? false
+            let isGoingOn = state.map { $0.goesOn(at: context.nextOffset) && $0.floor > 0 } ?? false
             let preparation = StreamPreparation(settings, connection)
             let stream = try preparation.facts(for: context.name, hadMessages: isGoingOn)
             let session = PublishingSession(settings, connection, contentType: contentType)
             if let news = session.begin(context, state, stream) { try await context.saveState(news.encoded) }
             try session.readTail(stream)
             self.session = session
+            saveState = context.saveState
             isEstablished = true
         } catch {
             throw located(error, context.name)
@@ -67,6 +69,7 @@ package actor NATSSink: EventSink {
         guard let session else { throw NATSFailure.notOpen }
         do {
             try session.take(batch)
+            if let news = session.stateBeforeSending() { try await saveState?(news.encoded) }
             let receipt = try session.deliver(all: durability == .required)
             if durability == .required || receipt.durableBefore != nil { return receipt }
             return .accepted

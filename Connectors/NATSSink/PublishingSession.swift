@@ -12,9 +12,10 @@ final class PublishingSession {
     private var window = FlightWindow(durableBefore: 0, floor: 0)
     private var tail = StreamTail()
     private var stream: StreamFacts?
-    /// True when messages of the tail are gone from the stream: then a record that is not found may be stored all the
-    /// same, which shows when a later one is found.
-    private var hasGaps = false
+    /// When the stream's limit of a message was read.
+    private var limitReadAt = ContinuousClock.now
+    /// What is not known of records that are not found in the tail.
+    private var doubt = Doubt.none
     /// Where the tail begins.
     private var tailFloor: UInt64 = 0
     /// Where the stream ended at the last look.
@@ -32,8 +33,23 @@ final class PublishingSession {
     private var breaks = 0
     /// What the last receipt called durable.
     private var told: UInt64 = 0
+    /// The state that is stored: that of the last receipt, unless what it says changed since.
+    private var stored = SinkState(cursor: 0, floor: 0, streamCreated: 0)
+    /// True when since the last receipt something was not sent that was before what is sent.
+    private var skipsNow = false
     /// Keys of records that were rejected, until a receipt has named them.
     private var holds = KeyHolds()
+
+    /// What may have become of a record that is not found in the tail.
+    private enum Doubt {
+        /// It was never stored: the tail is whole.
+        case none
+        /// Messages are gone from the stream, and nothing was skipped: what lies before a record that is found is stored.
+        case gone
+        /// Messages are gone, or were skipped. What was skipped kept later records of its key back, so one of which a
+        /// later record of its key is found is stored; any other is published, perhaps again.
+        case goneOrSkipped
+    }
 
     /// Why sending pauses.
     private enum Halt {
@@ -59,20 +75,22 @@ final class PublishingSession {
 
     /// Begins at the cursor. A state that has to be stored before anything is published, when the one that is given
     /// belongs to another cursor or to another stream.
-    func begin(_ context: SinkContext, _ stored: SinkState?, _ facts: StreamFacts) -> SinkState? {
+    func begin(_ context: SinkContext, _ former: SinkState?, _ facts: StreamFacts) -> SinkState? {
         sinkName = context.name
         told = context.nextOffset
         stream = facts
-        if let stored, stored.cursor == context.nextOffset, stored.streamCreated == facts.created,
-            stored.floor <= facts.lastSequence
+        if let former, former.goesOn(at: context.nextOffset), former.streamCreated == facts.created,
+            former.floor <= facts.lastSequence
         {
-            window = FlightWindow(durableBefore: context.nextOffset, floor: stored.floor)
-            tailFloor = stored.floor
+            window = FlightWindow(durableBefore: context.nextOffset, floor: former.floor)
+            tailFloor = former.floor
+            stored = former
             return nil
         }
         window = FlightWindow(durableBefore: context.nextOffset, floor: facts.lastSequence)
         tailFloor = facts.lastSequence
-        return state
+        stored = state
+        return stored
     }
 
     /// Reads what lies behind the floor.
@@ -90,13 +108,23 @@ final class PublishingSession {
             sequence = message.sequence + 1
             count += 1
         }
-        hasGaps = !settings.isShared && UInt64(count) != facts.lastSequence - tailFloor
+        let isWhole = settings.isShared || UInt64(count) == facts.lastSequence - tailFloor
+        doubt = isWhole ? .none : stored.hasSkips ? .goneOrSkipped : .gone
     }
 
     /// What has to be stored beside the cursor.
     private var state: SinkState {
         let floor = min(window.floor, tail.lowest.map { $0 - 1 } ?? .max)
-        return SinkState(cursor: window.durableBefore, floor: floor, streamCreated: stream?.created ?? 0)
+        return SinkState(
+            cursor: window.durableBefore, floor: floor, streamCreated: stream?.created ?? 0,
+            hasSkips: skipsNow || !window.isEmpty && stored.hasSkips)
+    }
+
+    /// A state that has to be stored before anything more is sent; nil when the stored one holds.
+    func stateBeforeSending() -> SinkState? {
+        guard skipsNow, !stored.hasSkips else { return nil }
+        stored.hasSkips = true
+        return stored
     }
 
     // MARK: Taking records
@@ -106,6 +134,7 @@ final class PublishingSession {
         let subjects =
             settings.subject.hasKey ? [] : batch.topics.map { CText(settings.subject.subject($0, key: "")) }
         let number = window.beginBatch(batch, subjects: subjects)
+        if batch.isExcerpt { skipsNow = true }
         var lanesByTopic = [FlightWindow.Lane?](repeating: nil, count: batch.topics.count)
         for (index, record) in batch.records.enumerated() {
             guard Int(record.topic) < batch.topics.count, Self.fits(record, batch) else { throw NATSFailure.badBatch }
@@ -113,12 +142,12 @@ final class PublishingSession {
             if let rejection = rejection(of: record, entry.size, batch) {
                 holds.insert(record, of: batch)
                 window.append(entry, rejectedAs: rejection)
+                skipsNow = true
                 continue
             }
             if !tail.isEmpty, let sequence = tail.take(headerValue(batch.id(of: record))) {
                 window.setStored(window.append(entry), sequence)
-                // Nothing is stored behind a gap.
-                if !settings.isShared { window.setStored(allBefore: window.entries.end - 1, sequence) }
+                if doubt == .gone { window.setStored(allBefore: window.entries.end - 1, sequence) }
                 continue
             }
             guard settings.isShared else {
@@ -174,19 +203,31 @@ final class PublishingSession {
     /// Why a record is not sent: its size, or that of an earlier one of its key that the pipeline does not know of yet.
     private func rejection(of record: Record, _ size: Int, _ batch: RecordBatch) -> RejectedRecord? {
         if holds.holds(record, of: batch) { return .behind(record) }
-        let most = min(connection.messageBytesMax, stream?.messageBytesMax ?? .max)
+        guard size > messageBytesMax else { return nil }
+        lookForRoom()
+        let most = messageBytesMax
         guard size > most else { return nil }
         return RejectedRecord(
             offset: record.offset, code: "nats.too_large",
             message: "the message has about \(size) bytes with its headers; the server or the stream takes \(most)")
     }
 
+    private var messageBytesMax: Int { min(connection.messageBytesMax, stream?.messageBytesMax ?? .max) }
+
+    /// Somebody may have raised the stream's limit since it was read, for just the message that is retried.
+    private func lookForRoom() {
+        guard ContinuousClock.now - limitReadAt >= .seconds(1) else { return }
+        limitReadAt = .now
+        guard let facts = try? connection.streamFacts(), facts.created == stream?.created else { return }
+        stream?.messageBytesMax = facts.messageBytesMax
+    }
+
     // MARK: Delivering
 
     /// Sends what is waiting, and with `all` waits until every record is stored.
     func deliver(all: Bool) throws(ConnectorFailure) -> DeliveryReceipt {
-        if all || tail.isEmpty { hasGaps = false }
-        if hasGaps { return receipt(all) }
+        if all || tail.isEmpty { endDoubt() }
+        if doubt != .none { return receipt(all) }
         try sendWhatMay()
         if window.inFlightCount > 0 { Self.sent.reached() }
         while true {
@@ -205,13 +246,34 @@ final class PublishingSession {
         return receipt(all)
     }
 
+    /// All that can be found is found.
+    private func endDoubt() {
+        defer { doubt = .none }
+        guard doubt == .goneOrSkipped else { return }
+        var found = KeyHolds()
+        for number in window.entries.numbers.reversed() {
+            let (record, batch) = (window.record(number), window.batches[window.entries[number].batch].records)
+            switch window.entries[number].standing {
+            case .stored: found.insert(record, of: batch)
+            case .waiting where found.holds(record, of: batch):
+                window.setStored(number, window.durableSequence)
+                found.insert(record, of: batch)
+            case .waiting, .sent, .rejected: break
+            }
+        }
+        window.advance()
+    }
+
     private func receipt(_ all: Bool) -> DeliveryReceipt {
         guard all || window.durableBefore > told else { return .accepted }
         told = window.durableBefore
         let rejected = window.takeRejections()
         // From here on the pipeline holds back what belongs behind them.
         if !window.hasRejections { holds.removeAll() }
-        return .durable(before: told, state: state.encoded, rejected: rejected)
+        stored = state
+        // While events are skipped now and then, the state goes on saying so, or it would be stored each time.
+        if window.isEmpty { skipsNow = false }
+        return .durable(before: told, state: stored.encoded, rejected: rejected)
     }
 
     private var hasUnsent: Bool {
@@ -355,7 +417,7 @@ final class PublishingSession {
             let id = headerValue(batch.id(of: window.record(number)))
             if let sequence = tail.take(id) { window.setStored(number, sequence) }
         }
-        hasGaps = false
+        doubt = .none
         window.advance()
     }
 }

@@ -3,25 +3,34 @@ import ConnectorKit
 
 /// What the sink keeps beside its cursor: where in the stream to look for what was stored beyond the cursor.
 struct SinkState: Equatable {
-    /// The cursor that the state was stored with. Another one at the next opening means that somebody moved the cursor,
-    /// to have events again: then nothing that is in the stream is passed over.
+    /// The cursor that the state was stored with. One before it at the next opening means that somebody moved the
+    /// cursor, to have events again: then nothing that is in the stream is passed over. One behind it was moved without
+    /// the sink, up to an event that it refused.
     var cursor: UInt64
     /// Whatever of the events behind the cursor is in the stream has a sequence above this one.
     var floor: UInt64
     /// When the stream was made, in nanoseconds since 1970: another one of the same name has other sequences.
     var streamCreated: Int64
+    /// True when events behind the cursor may be in the stream although earlier ones were not sent, because they were
+    /// refused or wait behind refused ones.
+    var hasSkips: Bool
 
-    static let version: UInt8 = 1
+    /// The version that ``encoded`` writes. The first one had no skips.
+    static let version: UInt8 = 2
 
-    init(cursor: UInt64, floor: UInt64, streamCreated: Int64) {
+    init(cursor: UInt64, floor: UInt64, streamCreated: Int64, hasSkips: Bool = false) {
         self.cursor = cursor
         self.floor = floor
         self.streamCreated = streamCreated
+        self.hasSkips = hasSkips
     }
 
-    /// The state as bytes: version, then the numbers, most significant byte first.
+    /// True when the state still says where to look for events that lie behind a cursor.
+    func goesOn(at cursor: UInt64) -> Bool { self.cursor <= cursor }
+
+    /// The state as bytes: version, whether there are skips, then the numbers, most significant byte first.
     var encoded: [UInt8] {
-        var bytes: [UInt8] = [Self.version]
+        var bytes: [UInt8] = [Self.version, hasSkips ? 1 : 0]
         for value in [cursor, floor, UInt64(bitPattern: streamCreated)] {
             for shift in stride(from: 56, through: 0, by: -8) {
                 bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
@@ -30,13 +39,16 @@ struct SinkState: Equatable {
         return bytes
     }
 
-    /// Reads what ``encoded`` wrote.
+    /// Reads what ``encoded`` wrote, in this version or the first one. Of what that one left nobody knows whether there
+    /// were skips.
     init(decoding bytes: [UInt8]) throws(ConnectorFailure) {
         var reader = ByteReader(bytes.rawBytes)
-        guard reader.byte() == Self.version, let cursor = reader.bigEndian(UInt64.self),
-            let floor = reader.bigEndian(UInt64.self), let created = reader.bigEndian(UInt64.self),
-            reader.remaining == 0
+        let version = reader.byte()
+        let skips: UInt8? = if version == 1 { 1 } else { reader.byte() }
+        guard let version, (1...Self.version).contains(version), let skips, skips < 2,
+            let cursor = reader.bigEndian(UInt64.self), let floor = reader.bigEndian(UInt64.self),
+            let created = reader.bigEndian(UInt64.self), reader.remaining == 0
         else { throw NATSFailure.unknownState }
-        self.init(cursor: cursor, floor: floor, streamCreated: Int64(bitPattern: created))
+        self.init(cursor: cursor, floor: floor, streamCreated: Int64(bitPattern: created), hasSkips: skips == 1)
     }
 }

@@ -118,9 +118,8 @@ public protocol EventSink: Sendable {
     /// the clock; nil, which is usual, for never.
     var attention: Duration? { get }
 
-    /// True for a sink whose state means nothing once the cursor was moved. A replay from the very place of the cursor
-    /// then takes the state away, so that this is a decision like a replay from any other place. False unless the sink
-    /// says otherwise.
+    /// True for a sink whose state means nothing once somebody moved the cursor: a replay then takes it away, also one
+    /// from the very place of the cursor. False unless the sink says otherwise.
     static var forgetsAtReplay: Bool { get }
 
     /// Connects, and undoes what an interrupted write left beyond the state that is given.

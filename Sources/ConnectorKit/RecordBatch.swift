@@ -103,13 +103,19 @@ public final class RecordBatch: Sendable {
     /// The log offset behind the last event that this batch covers. Events that the sink does not want are covered too,
     /// so it may be far behind the last record, and a batch may have no record at all.
     public let nextOffset: UInt64
+    /// True when it lacks events that wait behind refused ones, or has nothing but such events: then a sink that finds
+    /// an event with its receiver knows nothing about the events before it.
+    public let isExcerpt: Bool
 
     /// A batch of its parts. The ranges must lie in the body.
-    public init(body: FrozenBytes, records: [Record], topics: [Topic], nextOffset: UInt64) {
+    public init(
+        body: FrozenBytes, records: [Record], topics: [Topic], nextOffset: UInt64, isExcerpt: Bool = false
+    ) {
         self.body = body
         self.records = records
         self.topics = topics
         self.nextOffset = nextOffset
+        self.isExcerpt = isExcerpt
     }
 
     /// A batch without records.
@@ -127,7 +133,7 @@ public final class RecordBatch: Sendable {
             copying.addTexts(of: records[index], in: self, at: place)
             place += 1
         }
-        return copying.finish(topics: topics, nextOffset: nextOffset)
+        return copying.finishExcerpt(topics: topics, nextOffset: nextOffset)
     }
 
     /// The records of batches of one event each, one behind the other, as if the events stood in the log right before
@@ -159,7 +165,7 @@ public final class RecordBatch: Sendable {
                 place += 1
             }
         }
-        return copying.finish(topics: topics, nextOffset: nextOffset)
+        return copying.finishExcerpt(topics: topics, nextOffset: nextOffset)
     }
 
     /// The payload of a record of this batch.
@@ -211,7 +217,8 @@ private struct RecordCopying: ~Copyable {
         return ByteRange(offset: UInt32(start), length: range.length)
     }
 
-    consuming func finish(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
-        RecordBatch(body: output.freeze(), records: records, topics: topics, nextOffset: nextOffset)
+    consuming func finishExcerpt(topics: [Topic], nextOffset: UInt64) -> RecordBatch {
+        RecordBatch(
+            body: output.freeze(), records: records, topics: topics, nextOffset: nextOffset, isExcerpt: true)
     }
 }

@@ -48,7 +48,7 @@ extension EventLog {
 
     /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
     /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it
-    /// was. With `forgetting`, a cursor that is there already loses the sink's state.
+    /// was. With `forgetting`, the sink's state is gone.
     ///
     /// Throws `replay.not_in_log` for an offset that the log does not have, `replay.would_skip` for one that lies ahead
     /// of the cursor, `log.unknown_sink` for a sink that never ran.
@@ -59,7 +59,7 @@ extension EventLog {
         let former = try write("move the cursor of \(sink)", durably: true) { db -> UInt64 in
             let former = try LogQueries.checkReplay(of: sink, from: offset, skipping: skipping, db)
             try Self.moveCursor(of: sink, to: offset, state: nil, db)
-            if forgetting, former == offset {
+            if forgetting {
                 try db.execute(sql: "UPDATE sink SET state = NULL WHERE name = ?", arguments: [sink])
             }
             return former

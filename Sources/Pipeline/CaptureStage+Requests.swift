@@ -18,6 +18,11 @@ extension CaptureStage {
             requests.contains { source.remembers($0.snapshot, in: checkpoint) }
         }
 
+        /// True when a checkpoint remembers each of them: only such a one tells whether they are complete.
+        func areAllRemembered(in checkpoint: SourceCheckpoint, by source: any ChangeSource) -> Bool {
+            requests.allSatisfy { source.remembers($0.snapshot, in: checkpoint) }
+        }
+
         /// Removes and returns those that a checkpoint remembers.
         mutating func take(rememberedIn checkpoint: SourceCheckpoint, by source: any ChangeSource) -> [OperatorRequest]
         {

@@ -103,9 +103,10 @@ package struct CaptureStage {
         progress.captures()
         var turn = Turn(after: checkpoint)
         while !stop.isRequested {
+            // Before requests: what is set aside is not read.
+            tellWhatIsSetAside(&turn)
             try await carryOutRequests(&turn)
             try await releaseAccepted(&turn)
-            tellWhatIsSetAside(&turn)
             try await take(&turn)
             if isCaughtUp(turn), !quarantine.isReleasing {
                 guard try await sync(&turn) else { return }
@@ -126,9 +127,11 @@ package struct CaptureStage {
     }
 
     /// True when everything that was committed before the start is in the log, and what the source reads beside its
-    /// changes too.
+    /// changes too, also what somebody asked for just now.
     private func isCaughtUp(_ turn: Turn) -> Bool {
-        guard let target, let appended = turn.appended, appended.resume >= target else { return false }
+        guard let target, let appended = turn.appended, appended.resume >= target,
+            turn.asked.areAllRemembered(in: appended, by: source)
+        else { return false }
         return source.isComplete(appended) && (turn.newest.map { source.isComplete($0) } ?? true)
     }
 

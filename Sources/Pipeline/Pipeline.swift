@@ -149,6 +149,7 @@ package struct Pipeline: Sendable {
         let captureEnd = Slot<UInt64>()
         return await withTaskGroup(of: Outcome.self) { group in
             let desk = RequestDesk(parts.requests, logger: logger)
+            desk.look()
             group.addTask { await capture(feed, captureEnd, desk, untilCaughtUp, patience) }
             var failures = RunFailures()
             /// True when the run came to its end before anybody asked for it.

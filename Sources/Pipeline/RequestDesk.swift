@@ -9,6 +9,8 @@ package final class RequestDesk: Sendable {
         var waiting: [OperatorRequest] = []
         /// Requests that were handed out or wait to be, so that none is handed out twice.
         var known: Set<String> = []
+        /// True when the box could not be read at the last look, which is said once.
+        var isUnreadable = false
     }
     private let box: RequestBox?
     private let logger: Logger
@@ -73,24 +75,29 @@ package final class RequestDesk: Sendable {
 
     /// Looks into the box until asked to stop, and calls `afterwards` each time.
     func run(until stop: StopSignal, afterwards: () async -> Void) async {
-        guard let box else { return }
-        var hasFailed = false
+        if box == nil { return }
         while !stop.isRequested {
-            do throws(ConnectorFailure) {
-                take(try box.pending())
-                hasFailed = false
-            } catch {
-                if !hasFailed { logger.warning("requests cannot be read", metadata: .failure(error)) }
-                hasFailed = true
-            }
+            look()
             await afterwards()
             await stop.wait(upTo: Self.interval)
         }
     }
 
-    private func take(_ requests: [OperatorRequest]) {
-        state.withLock { state in
-            for request in requests where state.known.insert(request.id).inserted { state.waiting.append(request) }
+    /// Takes what lies in the box. A run that is to end soon must know it before it begins.
+    func look() {
+        guard let box else { return }
+        do throws(ConnectorFailure) {
+            let requests = try box.pending()
+            state.withLock { state in
+                for request in requests where state.known.insert(request.id).inserted { state.waiting.append(request) }
+                state.isUnreadable = false
+            }
+        } catch {
+            let isKnown = state.withLock { state in
+                defer { state.isUnreadable = true }
+                return state.isUnreadable
+            }
+            if !isKnown { logger.warning("requests cannot be read", metadata: .failure(error)) }
         }
     }
 }

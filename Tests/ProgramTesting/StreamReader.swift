@@ -99,6 +99,11 @@ package final class StreamReader: @unchecked Sendable {
     }
 
     /// Deletes a stream.
+    package func remove(_ sequence: UInt64, from stream: String) throws {
+        try Self.check(js_DeleteMsg(context, stream, sequence, nil, nil), "remove")
+    }
+
+    /// Deletes a stream.
     package func delete(_ name: String) throws { try Self.check(js_DeleteStream(context, name, nil, nil), "delete") }
 
     /// Publishes a message as somebody else would.

@@ -74,7 +74,8 @@ final class SnapshotCoordinator: Sendable {
         var postponed: Set<UInt32> = []
         /// How many rows each table has, as far as the server's statistics know.
         var estimates: [UInt32: UInt64] = [:]
-        /// Tables that are read because consumers have rows of them under another key.
+        /// Tables that are read because consumers have rows of them under another key, or because somebody asked: not
+        /// while their changes are set aside.
         var renewed: Set<UInt32> = []
         /// Those of them of which it is not known yet whether the rows under the new key were set aside.
         var unhandled: Set<UInt32> = []

@@ -31,7 +31,10 @@ final class SnapshotCrew: Sendable {
             notes: notes.snapshot ?? SnapshotNotes(), estimates: plan.estimates, chunkBytes: settings.chunkBytes,
             readsByItself: readsByItself, workers: wakeUps, streamWakeUp: streamWakeUp, notice: notice,
             warning: warning)
-        let renewed = plan.mixed(notes.keys)
+        let mixed = Set(plan.mixed(notes.keys).map(\.oid))
+        let renewed = plan.tables.filter {
+            mixed.contains($0.oid) || notes.snapshot?.tables[$0.oid]?.stage == .pending(clears: true)
+        }
         coordinator.state.withLock { state in
             state.renewed = Set(renewed.map(\.oid))
             // Until somebody says what is set aside now.

@@ -116,6 +116,7 @@ extension SnapshotCoordinator {
             for table in tables {
                 state.notes.tables[table.oid] = .init(name: table.qualifiedName, stage: .pending(clears: true))
                 state.live[table.oid] = Live(turn: (state.live[table.oid]?.turn ?? 0) + 1)
+                state.renewed.insert(table.oid)
             }
         }
     }

@@ -72,8 +72,8 @@ extension SnapshotCoordinator {
         }
     }
 
-    /// Tables whose changes are set aside by whoever takes them. Those that are to be read because of another key wait
-    /// until they are not: their rows would only be set aside too.
+    /// Tables whose changes are set aside by whoever takes them. Those that are to be read because of another key, or
+    /// because somebody asked, wait until they are not: their rows would only be set aside too.
     func setAside(_ tables: Set<String>) {
         if state.withLock({ $0.setAside == tables }) { return }
         change(wakesWorkers: true) { $0.setAside = tables }
@@ -99,6 +99,6 @@ extension SnapshotCoordinator.State {
     /// True when the table may not be read now.
     func mustWait(_ table: UInt32, _ name: String) -> Bool { unhandled.contains(table) || waits(table, name) }
 
-    /// True when the table is to be read because of another key, and its changes are set aside.
+    /// True when the table is to be read because of another key or a request, and its changes are set aside.
     func waits(_ table: UInt32, _ name: String) -> Bool { renewed.contains(table) && setAside.contains(name) }
 }

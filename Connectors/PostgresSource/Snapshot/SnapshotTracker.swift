@@ -314,10 +314,10 @@ extension SnapshotTracker {
         case void
     }
 
-    /// Judges a chunk by what was streamed before its window, and by the table's shape inside of it.
+    /// Judges a chunk by what was streamed before its window, and by the table's shape inside of it. The event that
+    /// empties a table has no rows that could be wrong; but while rows would be, consumers keep what they have.
     func judge(_ chunk: SnapshotChunk, firstSequence: UInt64, announced: RelationMessage?) -> Verdict {
         guard chunk.epoch == epoch, coordinator.isCurrent(chunk) else { return .void }
-        if chunk.work == .clear { return .tell }
         guard let snapshot = chunk.snapshot, let message = chunk.message else { return .void }
         if let announced, !announced.isAlike(message) { return .void }
         let isBehind = streamed.contains { $0.sequence < firstSequence && !snapshot.sees($0.transaction) }
