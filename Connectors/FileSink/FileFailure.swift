@@ -17,6 +17,16 @@ enum FileFailure {
             hint: "give each sink its own path; two writers would destroy each other's lines")
     }
 
+    /// Files that the sink wrote to in lives that its state does not know.
+    static func newerThanLog(_ path: String, others: Int = 0) -> ConnectorFailure {
+        let files = others == 0 ? path : "\(path) and \(others) more of the sink's files"
+        return ConnectorFailure(
+            "file.newer_than_log", .stop,
+            "the log's folder is an older copy: it does not know of runs that wrote to \(files)",
+            hint: "put the newer folder of the log back; if there is none, move all files of the sink away and start "
+                + "again: delivery goes on in new ones")
+    }
+
     /// A file that was exchanged between two looks at it.
     static func changedOutside(_ path: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -40,7 +40,8 @@ struct FileManifest {
     /// Puts lines behind what the state lists, as far as they are not there already, and makes them durable.
     ///
     /// Of a manifest that somebody took away since, a new one is begun with those lines whose files are still there.
-    /// One that a sink of the same name in another pipeline wrote to since is never cut: what is missing comes behind.
+    /// One that a sink of the same name in another pipeline wrote to since, or this one in a life that its state does
+    /// not know, is never cut: what is missing comes behind.
     static func append(
         _ lines: [(text: String, isThere: Bool)], to manifest: FileState.Manifest, _ mark: WriterMark,
         _ fault: FileFault?
@@ -56,7 +57,8 @@ struct FileManifest {
         let isNew = manifest.inode == 0
         let isSame =
             isNew || UInt64(info.st_dev) == manifest.device && UInt64(info.st_ino) == manifest.inode
-        let isShared = mark.owner(of: descriptor) == .other
+        let isShared = mark.owner(of: descriptor) == .other || mark.isNewer(descriptor)
+        if !isShared { mark.put(on: descriptor) }
         let place = isSame && !isShared && info.st_size >= manifest.length ? manifest.length : info.st_size
         var missing = lines.filter { isSame || $0.isThere }.map(\.text)
         if isShared {

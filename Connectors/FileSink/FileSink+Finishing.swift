@@ -83,6 +83,16 @@ extension FileSink {
         for file in ready { files[file.path] = nil }
     }
 
+    /// What the state tells of and this sink wrote to in a life that the state does not know, also under the name that
+    /// it got in that life.
+    func newerPaths(_ state: FileState) -> [String] {
+        let finished = state.entries.compactMap { entry in
+            entry.part.flatMap { isThere(entry, at: $0.finalPath) ? $0.finalPath : nil }
+        }
+        let paths = state.entries.map(\.path) + finished + state.manifests.map(\.path)
+        return paths.filter { mark.isNewer(atPath: $0) }
+    }
+
     /// Completes what the state says was about to be done when the process ended.
     func completeFinishing(_ state: FileState, _ context: SinkContext) async throws(ConnectorFailure) {
         var entries = state.entries.filter { $0.part?.finishedAt != nil }

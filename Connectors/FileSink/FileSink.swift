@@ -31,6 +31,8 @@ package actor FileSink: EventSink {
     var context: SinkContext?
     /// What tells our files from those of other sinks.
     private(set) var mark: WriterMark
+    /// A number that grows with each ``open(_:)``.
+    private var life: UInt64 = 0
     /// All files that the state knows or will know, by their present path.
     var files: [String: OutputFile] = [:]
     /// With rotation: the file that takes what comes next, by ``laneKey(_:_:)``.
@@ -74,8 +76,12 @@ package actor FileSink: EventSink {
         blockBrokenPipeSignal()
         let state = if let bytes = context.state { try FileState(decoding: bytes) } else { FileState() }
         coveredBefore = state.coveredBefore
-        mark = WriterMark(log: context.log, pipeline: settings.pipelineName, sink: context.name)
+        life = nextLife(after: state.life)
+        mark = WriterMark(
+            log: context.log, pipeline: settings.pipelineName, sink: context.name, life: life,
+            knownLife: context.state == nil ? nil : state.life)
         do {
+            try await beginLife(state, context)
             for entry in state.entries where entry.part?.finishedAt == nil {
                 guard let file = try OutputFile.recover(entry, mark, pool, fault) else { continue }
                 files[file.path] = file
@@ -86,6 +92,22 @@ package actor FileSink: EventSink {
             throw error.of(context.name)
         }
         self.context = context
+    }
+
+    /// The time, so that two lives that began with one state, in copies of a log, have two numbers.
+    private func nextLife(after life: UInt64) -> UInt64 {
+        max(life == .max ? life : life + 1, UInt64(max(0, clock.wall())))
+    }
+
+    /// Refuses files that are newer than the state, and stores this life before any file is changed in it. A state
+    /// that lists no file is stored with the first one.
+    private func beginLife(_ state: FileState, _ context: SinkContext) async throws(ConnectorFailure) {
+        guard !state.entries.isEmpty else { return }
+        let newer = newerPaths(state)
+        if let path = newer.first { throw FileFailure.newerThanLog(path, others: newer.count - 1) }
+        var begun = state
+        begun.life = life
+        try await context.saveState(begun.encoded)
     }
 
     /// Appends the records to their files. A file's lines are in log order; each file gets one call of write(2) per
@@ -244,6 +266,7 @@ package actor FileSink: EventSink {
         state.entries = files.values.compactMap(\.entry).sorted { $0.path < $1.path }
         state.manifests = manifests
         state.coveredBefore = coveredBefore
+        state.life = life
         return state
     }
 

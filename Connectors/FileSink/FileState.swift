@@ -36,6 +36,11 @@ struct FileState: Equatable {
     var manifests: [Manifest] = []
     /// The log offset that the last receipt covered: a cursor before it was moved back. 0 when it is not known.
     var coveredBefore: UInt64 = 0
+    /// The sink's life that this is of: a number that grows each time the sink is opened; 0 when none was told.
+    var life: UInt64 = 0
+
+    /// The life as an entry of a file without a name, which versions that know of no lives pass over.
+    private var lifeEntry: [Entry] { life == 0 ? [] : [Entry(path: "", device: 0, inode: life)] }
 
     private var isPlain: Bool {
         manifests.isEmpty
@@ -45,6 +50,7 @@ struct FileState: Equatable {
     /// The state as bytes: version, then lists, each as its count and its entries; numbers most significant byte first.
     var encoded: [UInt8] {
         let isPlain = isPlain
+        let entries = entries + lifeEntry
         var writer = StateWriter()
         writer.bytes = [isPlain ? Self.plainVersion : Self.version]
         if !isPlain { writer.append(coveredBefore) }
@@ -83,7 +89,11 @@ struct FileState: Equatable {
             var entry = Entry(path: try reader.text(), device: device, inode: inode)
             entry.extent.length = length
             if version == Self.version { try reader.readRest(of: &entry) }
-            entries.append(entry)
+            if entry == Entry(path: "", device: 0, inode: entry.inode) {
+                life = entry.inode
+            } else {
+                entries.append(entry)
+            }
         }
         if version == Self.version {
             for _ in 0..<(try reader.number()) {

@@ -16,6 +16,8 @@ final class OutputFile {
     var descriptor: Int32 = -1
     /// True for pipes, terminals and devices: they cannot be cut, synced or listed.
     private(set) var isStream = false
+    /// True once the file was marked in this life.
+    private var isMarked = false
     /// How far the file is written.
     var extent = Extent()
     /// How far the cursor of the last receipt covers it.
@@ -138,7 +140,8 @@ final class OutputFile {
     /// it is not touched, and delivery goes on behind it, because stopping would not bring anything back. Nil too for a
     /// file to be finished of which nothing is covered: it is removed.
     ///
-    /// Throws `file.in_use` when it would have to be cut while somebody else has it.
+    /// Throws `file.in_use` when it would have to be cut while somebody else has it, `file.newer_than_log` when this
+    /// sink wrote to it in a life that the state does not know.
     static func recover(
         _ entry: FileState.Entry, _ mark: WriterMark, _ pool: CompressorPool?, _ fault: FileFault?
     ) throws(ConnectorFailure) -> OutputFile? {
@@ -165,6 +168,7 @@ final class OutputFile {
         guard unsafe fstat(opened, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
         // Somebody may have had it until now.
         guard entry.isTold(by: info), mark.owner(of: opened) != .other else { return false }
+        guard !mark.isNewer(opened) else { throw FileFailure.newerThanLog(path) }
         if isEmptyPart {
             guard !fault.strikes(.cut), unsafe unlink(path) == 0 || errno == ENOENT else {
                 throw FileFailure.system("remove", path, errno)
@@ -172,6 +176,7 @@ final class OutputFile {
             return false
         }
         if info.st_size > extent.length {
+            putMark(on: opened)
             guard !fault.strikes(.cut), ftruncate(opened, extent.length) == 0 else {
                 throw FileFailure.system("cut back", path, errno)
             }
@@ -190,6 +195,7 @@ final class OutputFile {
             throw FileFailure.system("read the end of", path, errno)
         }
         if found == ending { return }
+        putMark(on: opened)
         guard !fault.strikes(.write), unsafe pwrite(opened, ending, ending.count, place) == ending.count else {
             throw FileFailure.system("write to", path, errno)
         }
@@ -222,10 +228,14 @@ final class OutputFile {
         // Whoever had it until now may have written to it.
         guard unsafe fstat(descriptor, &info) == 0 else { throw FileFailure.system("look at", path, errno) }
         let owner = mark.owner(of: descriptor)
+        guard info.st_size == 0 || !mark.isNewer(descriptor) else {
+            close()
+            throw FileFailure.newerThanLog(path)
+        }
         let isSame =
             isListed && owner != .other && UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode
             && info.st_size == extent.length
-        if isSame, owner == .nobody { mark.put(on: descriptor) }
+        if isSame, owner == .nobody || !isMarked { putMark(on: descriptor) }
         if !isSame {
             if part != nil, isListed || info.st_size > 0 { throw FileFailure.changedOutside(path) }
             isListed = false
@@ -279,15 +289,17 @@ final class OutputFile {
     /// Marks the file as ours, once the state tells of it; it may have been closed again by then.
     func putMark() {
         if isStream { return }
-        if isOpen { return mark.put(on: descriptor) }
+        if isOpen { return putMark(on: descriptor) }
         let opened = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard opened >= 0 else { return }
         var info = stat()
         if unsafe fstat(opened, &info) == 0, UInt64(info.st_dev) == device, UInt64(info.st_ino) == inode {
-            mark.put(on: opened)
+            putMark(on: opened)
         }
         _ = Glibc.close(opened)
     }
+
+    private func putMark(on descriptor: Int32) { isMarked = mark.put(on: descriptor) }
 }
 
 extension FileState.Entry {

@@ -15,7 +15,11 @@ struct FileStateTests {
     }
 
     @Test func everyPrefixAndEveryOtherByteIsAnErrorOrAStateButNoTrap() {
-        for state in [plain, rotated] { tryDamaged(state) }
+        for var state in [plain, rotated] {
+            tryDamaged(state)
+            state.life = .max
+            tryDamaged(state)
+        }
     }
 
     private var plain: FileState {
@@ -50,6 +54,19 @@ struct FileStateTests {
             + [0, 0, 0, 0, 0, 0, 0, 3] + [0, 0, 0, 0, 0, 0, 0, 11] + Array("out/a.jsonl".utf8)
         #expect(try FileState(decoding: stored) == plain)
         #expect(plain.encoded == stored)
+    }
+
+    /// They take the life for a file that is not there.
+    @Test func theLifeIsKeptInAFormThatEarlierVersionsRead() throws {
+        for state in [plain, rotated] {
+            var living = state
+            living.life = 1_795_000_000_000_000
+            #expect(living.encoded[0] == state.encoded[0])
+            #expect(try FileState(decoding: living.encoded) == living)
+            var entry = state
+            entry.entries.append(FileState.Entry(path: "", device: 0, inode: living.life))
+            #expect(living.encoded == entry.encoded)
+        }
     }
 
     private func tryDamaged(_ state: FileState) {

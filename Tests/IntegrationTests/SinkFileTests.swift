@@ -2,7 +2,7 @@ import Foundation
 import ProgramTesting
 import Testing
 
-/// Sinks of one pipeline that write to the same files, as far as the configuration tells.
+/// File sinks and logs that write to the same files.
 struct SinkFileTests {
     private static func configuration(_ paths: (String, String), _ tables: (String, String) = ("*", "*")) -> String {
         """
@@ -66,5 +66,84 @@ struct SinkFileTests {
         try program.folder.write("millrace.yaml", Self.configuration(("link/../x.jsonl", "x.jsonl")))
         let result = try program.run("doctor")
         #expect(result.exitCode != 2, "\(result.output)\(result.errors)")
+    }
+
+    private func shop() throws -> MillraceProgram {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  sqlite: {path: shop.db}
+                log: {reserve: 4MiB}
+                sinks:
+                  archive:
+                    file: {path: "out/{table}.jsonl"}
+                """)
+        try program.sqlite("shop.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 0), (2, 0)")
+        try program.catchUp()
+        return program
+    }
+
+    private func text(_ program: MillraceProgram) throws -> String {
+        try String(contentsOfFile: program.folder.path("out/t.jsonl"), encoding: .utf8)
+    }
+
+    /// Puts a copy of the log's folder in its place; the one that was there is kept under another name.
+    private func exchangeLog(_ program: MillraceProgram, for copy: String, keeping name: String) throws {
+        let log = program.folder.path(".millrace")
+        try FileManager.default.moveItem(atPath: log, toPath: program.folder.path(name))
+        try FileManager.default.copyItem(atPath: program.folder.path(copy), toPath: log)
+    }
+
+    @Test func aLogThatWasPutBackToAnOlderCopyLeavesTheFilesAlone() throws {
+        let program = try shop()
+        let place = program.folder
+        try FileManager.default.copyItem(atPath: place.path(".millrace"), toPath: place.path("backup"))
+        // What is delivered again brings lines without anything that the source could miss.
+        for _ in 0..<2 {
+            let replayed = try program.run("replay", "archive", "--from", "earliest")
+            #expect(replayed.exitCode == 0, "\(replayed.errors)")
+            try program.catchUp()
+        }
+        let before = try text(program)
+        #expect(before.split(separator: "\n").count == 6)
+        try exchangeLog(program, for: "backup", keeping: "newer")
+        for _ in 0..<2 {
+            let result = try program.run("run", "--until-caught-up")
+            #expect(result.exitCode != 0)
+            #expect(result.errors.contains("error[file.newer_than_log]"), "\(result.errors)")
+            #expect(try text(program) == before)
+        }
+        // The old one goes on in a new file, if that is wanted.
+        let file = place.path("out/t.jsonl")
+        try FileManager.default.moveItem(atPath: file, toPath: place.path("away.jsonl"))
+        let replayed = try program.run("replay", "archive", "--from", "earliest")
+        #expect(replayed.exitCode == 0, "\(replayed.errors)")
+        try program.catchUp()
+        #expect(try text(program).split(separator: "\n").count == 2)
+        // The newer one goes on in its own.
+        try exchangeLog(program, for: "newer", keeping: "old")
+        try FileManager.default.removeItem(atPath: file)
+        try FileManager.default.moveItem(atPath: place.path("away.jsonl"), toPath: file)
+        try program.sqlite("shop.db", "UPDATE t SET v = 1 WHERE id = 1")
+        try program.catchUp()
+        #expect(try text(program).hasPrefix(before))
+        #expect(try text(program).split(separator: "\n").count == 7)
+    }
+
+    @Test func changesThatAnOlderCopyOfTheLogMissesStayInTheFile() throws {
+        let program = try shop()
+        let place = program.folder
+        try FileManager.default.copyItem(atPath: place.path(".millrace"), toPath: place.path("backup"))
+        for value in 1...3 {
+            try program.sqlite("shop.db", "UPDATE t SET v = \(value)")
+            try program.catchUp()
+        }
+        let before = try text(program)
+        #expect(before.split(separator: "\n").count == 8)
+        try exchangeLog(program, for: "backup", keeping: "newer")
+        let result = try program.run("run", "--until-caught-up")
+        #expect(result.exitCode != 0)
+        #expect(try text(program) == before, "\(result.errors)")
     }
 }
