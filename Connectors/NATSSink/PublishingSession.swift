@@ -44,7 +44,8 @@ final class PublishingSession {
     private enum Doubt {
         /// It was never stored: the tail is whole.
         case none
-        /// Messages are gone from the stream, and nothing was skipped: what lies before a record that is found is stored.
+        /// Messages are gone from the stream, and nothing was skipped: what lies before a record that is found is
+        /// stored.
         case gone
         /// Messages are gone, or were skipped. What was skipped kept later records of its key back, so one of which a
         /// later record of its key is found is stored; any other is published, perhaps again.

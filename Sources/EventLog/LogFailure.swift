@@ -116,7 +116,8 @@ enum LogFailure {
     static func retainedAway(_ offset: UInt64, first: UInt64) -> ConnectorFailure {
         ConnectorFailure(
             LogReader.retainedAwayCode, .stop, "offset \(offset) is no longer in the log, which begins at \(first)",
-            setting: "log.retention", hint: "begin at \(first) or later (a sink: millrace replay SINK --from earliest --skip), or take a new "
+            setting: "log.retention",
+            hint: "begin at \(first) or later (a sink: millrace replay SINK --from earliest --skip), or take a new "
                 + "snapshot")
     }
 

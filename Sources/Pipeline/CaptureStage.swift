@@ -103,10 +103,10 @@ package struct CaptureStage {
         progress.captures()
         var turn = Turn(after: checkpoint)
         while !stop.isRequested {
-            // Before requests: what is set aside is not read.
+            try await releaseAccepted(&turn)
+            // Before somebody's wishes: what is set aside is not read.
             tellWhatIsSetAside(&turn)
             try await carryOutRequests(&turn)
-            try await releaseAccepted(&turn)
             try await take(&turn)
             if isCaughtUp(turn), !quarantine.isReleasing {
                 guard try await sync(&turn) else { return }

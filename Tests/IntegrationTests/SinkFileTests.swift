@@ -79,7 +79,8 @@ struct SinkFileTests {
                   archive:
                     file: {path: "out/{table}.jsonl"}
                 """)
-        try program.sqlite("shop.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 0), (2, 0)")
+        try program.sqlite(
+            "shop.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 0), (2, 0)")
         try program.catchUp()
         return program
     }
