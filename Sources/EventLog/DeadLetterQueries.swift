@@ -11,7 +11,8 @@ enum DeadLetterQueries {
     enum Way: String { case stored, released, discarded }
 
     /// Bounds of a step of discarding, so that an append never waits long for it.
-    private static let rowsMax = 256
+    static let rowsMax = 256
+    static let fewRows = 16
     private static let bytesMax = 16 << 20
 
     static func insert(_ letter: DeadLetter, _ db: Database) throws {
@@ -118,7 +119,9 @@ enum DeadLetterQueries {
                 """)
     }
 
-    static func discard(_ subject: String, through last: Int64, _ db: Database) throws -> DiscardStep {
+    static func discard(
+        _ subject: String, through last: Int64, atMost rowsMax: Int, _ db: Database
+    ) throws -> DiscardStep {
         var step = DiscardStep()
         var bytes = 0
         var ids: [Int64] = []

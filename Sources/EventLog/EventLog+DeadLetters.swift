@@ -125,8 +125,10 @@ extension EventLog {
         of subject: String, through last: Int64
     ) throws(ConnectorFailure) -> DiscardStep {
         let covered = try position().checkpoint
+        // On a full disk, a step has to do with little of the write-ahead log.
+        let rowsMax = reserve.isSpent ? DeadLetterQueries.fewRows : DeadLetterQueries.rowsMax
         let step = try write("discard dead letters of \(subject)", durably: true) { db in
-            try DeadLetterQueries.discard(subject, through: last, db)
+            try DeadLetterQueries.discard(subject, through: last, atMost: rowsMax, db)
         }
         // That commit covers every earlier one, like a sync.
         hasUnsynced = false

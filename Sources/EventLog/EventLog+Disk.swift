@@ -12,28 +12,22 @@ extension EventLog {
 
     /// Commits upkeep: whatever is no captured change. When there is no room for it, the write-ahead log is begun anew,
     /// and as long as that is not enough, the reserve is given back piece by piece. With `durably`, the commit waits
-    /// for the disk.
+    /// for the disk. Dead letters say how many bytes they are: they leave the larger part of the reserve alone.
     ///
     /// `body` may be called more than once; what an earlier call did is undone then.
     func write<T>(
-        _ action: String, durably: Bool = false, _ body: (Database) throws -> T
+        _ action: String, durably: Bool = false, letterBytes: Int = 0, _ body: (Database) throws -> T
     ) throws(ConnectorFailure) -> T {
-        var failure: ConnectorFailure
-        do throws(ConnectorFailure) {
-            return try commit(action, durably: durably, body)
-        } catch {
-            failure = error
-        }
-        var hasRoom = failure.code == Self.diskFullCode && (moveJournal() || spendReserve())
-        while hasRoom {
+        var mayMove = true
+        while true {
+            if letterBytes > 0 { try checkReserve(action, adding: letterBytes) }
             do throws(ConnectorFailure) {
                 return try commit(action, durably: durably, body)
             } catch {
-                failure = error
+                guard error.code == Self.diskFullCode, (mayMove && moveJournal()) || spendReserve() else { throw error }
+                mayMove = false
             }
-            hasRoom = failure.code == Self.diskFullCode && spendReserve()
         }
-        throw failure
     }
 
     /// Commits what was captured, for which nothing is given back.
@@ -46,6 +40,18 @@ extension EventLog {
     func checkDisk(adding byteCount: Int) throws(ConnectorFailure) {
         guard reserve.isSpent, !restoreReserve(), try !fitsInside(byteCount) else { return }
         throw LogFailure.diskFull("append \(byteCount) bytes", path, "what is left of the disk is kept for upkeep")
+    }
+
+    /// Throws `log.disk_full` while the reserve is given back, unless as many bytes of dead letters fit into what the
+    /// log's files have already, or what is left of the reserve would still do: for moving the write-ahead log with
+    /// them in it, and for all other upkeep. So cursors, discards and retention go on when letters have no room.
+    private func checkReserve(_ action: String, adding byteCount: Int) throws(ConnectorFailure) {
+        guard reserve.isSpent, !restoreReserve() else { return }
+        let free = try read("look for free pages") { db in try LogSize.read(db).freeInside }
+        let growth = (journalGrowth() ?? 0) + max(0, Self.pageBytes(byteCount) - free)
+        if reserve.held ?? 0 >= growth + reserve.upkeepBytes { return }
+        guard try !fitsInside(byteCount) else { return }
+        throw LogFailure.diskFull(action, path, "what is left of the disk is kept for cursors and retention")
     }
 
     /// Makes the reserve again, when there is clearly room. True when it is there.
@@ -62,13 +68,17 @@ extension EventLog {
 
     /// True when a batch can be stored without that a file grows, now or when it is moved into the database file.
     private func fitsInside(_ byteCount: Int) throws(ConnectorFailure) -> Bool {
-        // Pages have headers, and some are written beside those of the batch.
-        let needed = byteCount + byteCount / 8 + 32 * LogConnection.pageSize
+        let needed = Self.pageBytes(byteCount)
         let free = try read("look for free pages") { db in try LogSize.read(db).freeInside }
         guard free >= needed else { return false }
         // What the write-ahead log has is no loss for upkeep, which uses it too.
         if LogJournal.allocatedByteCount(in: folder) < needed { LogJournal.allocate(needed, in: folder) }
         return LogJournal.allocatedByteCount(in: folder) >= needed && moveJournal()
+    }
+
+    /// Pages have headers, and some are written beside those of a batch.
+    private static func pageBytes(_ byteCount: Int) -> Int {
+        byteCount + byteCount / 8 + 32 * LogConnection.pageSize
     }
 
     /// How many bytes the database file grows by when the write-ahead log is moved into it.
@@ -92,7 +102,7 @@ extension EventLog {
 
     /// Gives back a piece of the reserve, and what moving the write-ahead log takes. False when nothing is left of it.
     private func spendReserve() -> Bool {
-        let isFirst = !reserve.isSpent
+        let isFirst = reserve.isNearlyWhole
         guard reserve.giveBack(journalGrowth() ?? 0) else { return false }
         Self.reserveSpentPoint.reached()
         // Room that others cannot take, even when nothing can be moved for now.

@@ -57,8 +57,10 @@ extension EventLog {
         restoreReserve()
         guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
         let retention = retention
+        // On a full disk, a step has to do with little of the write-ahead log.
+        let batchesMax = reserve.isSpent ? RetentionScan.fewBatches : RetentionScan.batchesMax
         let step = try read("look for batches to remove") { db in
-            try RetentionScan(retention, now, activeSinks, db).step(db)
+            try RetentionScan(retention, now, activeSinks, db).step(atMost: batchesMax, db)
         }
         guard step.batchCount > 0, let first = step.keepFrom else { return step.report }
         try write("remove old batches") { db in
@@ -99,6 +101,7 @@ extension EventLog {
 private struct RetentionScan {
     /// Bounds of a step, so that an append never waits long for it.
     static let batchesMax = 256
+    static let fewBatches = 16
     static let bytesMax = 16 << 20
 
     var report = RetentionStep()
@@ -130,7 +133,7 @@ private struct RetentionScan {
     }
 
     /// Walks over the oldest batches until one must stay or the step is large enough.
-    func step(_ db: Database) throws -> RetentionScan {
+    func step(atMost batchesMax: Int, _ db: Database) throws -> RetentionScan {
         var scan = self
         let rows = try Row.fetchCursor(
             db,
@@ -149,7 +152,7 @@ private struct RetentionScan {
                 scan.report.heldBy = slowest
                 break
             }
-            if scan.report.batchCount >= Self.batchesMax || scan.report.byteCount >= Self.bytesMax {
+            if scan.report.batchCount >= batchesMax || scan.report.byteCount >= Self.bytesMax {
                 scan.report.isUnfinished = true
                 break
             }

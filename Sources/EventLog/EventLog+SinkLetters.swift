@@ -1,3 +1,5 @@
+import ByteKit
+import ChangeModel
 package import ConnectorKit
 import Foundation
 import GRDB
@@ -10,16 +12,29 @@ extension EventLog {
     /// Sets events aside for a sink and moves its cursor behind them, by one transaction: what is set aside is so once,
     /// and nothing that the cursor passes is lost. `letters` are copies of one event each, in the order of the log.
     ///
-    /// Throws `log.deadletters_full` when what is set aside would alone need more room than the log may take.
+    /// Throws `log.deadletters_full` when what is set aside would alone need more room than the log may take, and
+    /// `log.disk_full` when the disk has no room for it but what is kept for other upkeep.
     package func setAside(
         _ letters: [DeadLetter], for sink: String, movingCursorTo offset: UInt64, state: [UInt8]?
     ) throws(ConnectorFailure) {
         try checkRoom(for: letters)
-        try write("set events of \(sink) aside") { db in
-            for letter in letters { try DeadLetterQueries.insert(letter, db) }
-            try Self.moveCursor(of: sink, to: offset, state: state, db)
+        let bytes = letters.reduce(0) { $0 + Self.pageBytes(of: $1) }
+        do throws(ConnectorFailure) {
+            try write("set events of \(sink) aside", letterBytes: bytes) { db in
+                for letter in letters { try DeadLetterQueries.insert(letter, db) }
+                try Self.moveCursor(of: sink, to: offset, state: state, db)
+            }
+        } catch {
+            guard error.code == Self.diskFullCode else { throw error }
+            throw LogFailure.noRoomForLetters(error, DeadLetter.subject(ofSink: sink))
         }
         Self.setAsideForSinkPoint.reached()
+    }
+
+    /// How many bytes of pages a letter may take: two that do not fit into one page have one each.
+    private static func pageBytes(of letter: DeadLetter) -> Int {
+        let bytes = letter.batch.body.count + letter.message.utf8.count + 256
+        return min(2 * bytes, bytes + LogConnection.pageSize)
     }
 
     /// Takes out the events of a sink that it has now, notes of others why they were refused again, and stores what the

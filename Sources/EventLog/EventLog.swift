@@ -85,7 +85,7 @@ package actor EventLog {
     ) throws(ConnectorFailure) -> (DatabaseQueue, LogPosition) {
         let pages = reserve.checkpointPages
         // Without room for its index of the write-ahead log, SQLite may end the process (mmap(2), SIGBUS).
-        if LogJournal.lacksRoomForIndex(folder) { _ = reserve.giveBack(0) }
+        if LogJournal.lacksRoomForIndex(folder), !reserve.giveBack(0) { _ = LogReserve.giveBackForRequest(folder) }
         do throws(ConnectorFailure) {
             return try open(folder.database, relations, checkpointPages: pages)
         } catch {

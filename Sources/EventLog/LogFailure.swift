@@ -66,6 +66,15 @@ enum LogFailure {
                 + "once enough was removed (a lower log.retention removes more); nothing is lost")
     }
 
+    /// Events that a sink's receiver refused have no room on the disk.
+    static func noRoomForLetters(_ failure: ConnectorFailure, _ subject: String) -> ConnectorFailure {
+        var failure = failure
+        failure.hint =
+            "millrace deadletters retry \(subject) once the receiver takes them, or millrace deadletters discard "
+            + "\(subject), or make room on that file system; the sink waits meanwhile, nothing is lost"
+        return failure
+    }
+
     /// A sink that never ran here.
     static func unknownSink(_ sink: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -27,7 +27,10 @@ package final class LogReader: Sendable {
         if access(path, F_OK) != 0 {
             throw errno == ENOENT ? LogFailure.notFound(path) : LogFailure.system("open the log", path, errno)
         }
-        if !LogJournal.hasIndex(self.directory), LogJournal.lacksRoomForIndex(self.directory) {
+        // Also where nothing runs, somebody wants to see what fills the disk, and discard of it.
+        if !LogJournal.hasIndex(self.directory), LogJournal.lacksRoomForIndex(self.directory),
+            !LogReserve.giveBackForRequest(self.directory) || LogJournal.lacksRoomForIndex(self.directory)
+        {
             throw LogFailure.diskFull("open the log", path, "SQLite needs some for an index of the write-ahead log")
         }
         do {

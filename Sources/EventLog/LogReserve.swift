@@ -2,9 +2,10 @@ import Glibc
 
 /// Room on the disk that nobody else can take: a file of zeros whose blocks are really allocated.
 ///
-/// It is given back to the file system piece by piece when upkeep (cursors, dead letters of sinks, retention) finds no
-/// room, and made again once there is clearly room. The file is shorter meanwhile, down to nothing, so that the next
-/// process knows. Belongs to the log's thread.
+/// It is given back to the file system piece by piece when upkeep (cursors, retention, discards) finds no room, and
+/// made again once there is clearly room. The file is shorter meanwhile, so that the next process knows. The last of
+/// it is for requests (``giveBackForRequest(_:)``): their files are written by other processes, which cut it under a
+/// lock. Otherwise it belongs to the log's thread.
 struct LogReserve {
     /// How many bytes of the disk the file takes; nil when it was never made.
     private(set) var held: Int?
@@ -31,6 +32,9 @@ struct LogReserve {
     /// True from when some of it was given back until it is whole again.
     var isSpent: Bool { held.map { $0 < byteCount } ?? false }
 
+    /// True while no more was given back than requests took.
+    var isNearlyWhole: Bool { held.map { $0 > byteCount - pieceBytes } ?? false }
+
     /// Pages in the write-ahead log after which they are moved into the database file. That may make the file grow by
     /// as much, for which the reserve must have room.
     var checkpointPages: Int {
@@ -45,14 +49,26 @@ struct LogReserve {
     /// What is given back at a time, beside what there is a use for: other programs may take it first.
     var pieceBytes: Int { byteCount / 8 }
 
+    /// What dead letters of sinks leave for all other upkeep, beside what moving the write-ahead log takes.
+    var upkeepBytes: Int { byteCount / 4 }
+
+    /// What is not given back for upkeep, of a reserve of so many bytes: what requests need.
+    static func lastBytes(of byteCount: Int) -> Int { min(4 * requestBytes, byteCount / 16) }
+
+    /// A request and its answer take two blocks at least, and folders may grow.
+    private static let requestBytes = 64 << 10
+
     /// Makes the reserve when there is clearly room: when as much again is free behind that. True when it is whole.
     mutating func restore() -> Bool {
+        // Requests may have taken some of it.
+        if let held, let size = Self.size(path), size < held { self.held = size }
         let former = held ?? 0
         if former >= byteCount { return byteCount > 0 }
         guard let free = LogDisk.freeByteCount(folder), free - (byteCount - former) >= byteCount else { return false }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
+        flock(descriptor, LOCK_EX)
         if posix_fallocate(descriptor, 0, off_t(byteCount)) == 0, fsync(descriptor) == 0 {
             held = byteCount
             return true
@@ -61,14 +77,35 @@ struct LogReserve {
         return false
     }
 
-    /// Gives a piece and so many bytes more back to the file system. False when there is nothing left to give.
+    /// Gives a piece and so many bytes more back to the file system, but for what is kept for requests. False when there
+    /// is nothing left to give.
     mutating func giveBack(_ byteCount: Int) -> Bool {
-        guard let held, held > 0 else { return false }
-        let rest = max(0, held - pieceBytes - byteCount)
-        let isDone = truncate(path, off_t(rest)) == 0
+        let last = Self.lastBytes(of: self.byteCount)
+        guard let held, held > last else { return false }
+        let wanted = pieceBytes + byteCount
+        let sizes = Self.cut(path) { size in max(min(size, last), size - wanted) }
         // Somebody may have removed it to make room.
-        self.held = isDone ? rest : nil
-        return isDone
+        self.held = sizes?.now
+        return sizes.map { $0.now < $0.former } ?? false
+    }
+
+    /// Gives back what a file of a few blocks takes, down to nothing. Any process may call this. False when there is
+    /// nothing left to give.
+    static func giveBackForRequest(_ directory: LogDirectory) -> Bool {
+        cut(directory.reserve) { max(0, $0 - requestBytes) }.map { $0.now < $0.former } ?? false
+    }
+
+    /// Makes the file as short as `rest` says for what it has; nil when that cannot be done.
+    private static func cut(_ path: String, to rest: (Int) -> Int) -> (former: Int, now: Int)? {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var info = stat()
+        guard flock(descriptor, LOCK_EX) == 0, fstat(descriptor, &info) == 0 else { return nil }
+        let former = Int(info.st_size)
+        let now = rest(former)
+        if now < former, ftruncate(descriptor, off_t(now)) != 0 { return nil }
+        return (former, now)
     }
 }
 
@@ -93,6 +130,11 @@ package struct LogDisk: Sendable, Equatable {
     /// next to nothing is free.
     package func isFull(reserve: Int) -> Bool {
         isReserveSpent(of: reserve) || freeByteCount.map { $0 < Self.leastByteCount } ?? false
+    }
+
+    /// True when upkeep has nothing left of the log's reserve, which is to have `reserve` bytes.
+    package func isReserveUsedUp(of reserve: Int) -> Bool {
+        reserveByteCount.map { reserve > 0 && $0 <= LogReserve.lastBytes(of: reserve) } ?? false
     }
 
     /// True while some of the log's reserve is given back.

@@ -7,6 +7,7 @@ import Glibc
 ///
 /// A request is a file that appears whole or not at all, and stays until it is carried out, so that it outlives both
 /// processes; one that is made while nothing runs waits for the next start. Any number of processes may use the folder.
+/// On a full disk, the files get their room from the log's reserve.
 package struct RequestBox: Sendable {
     /// The folder's path.
     private let directory: String
@@ -31,7 +32,6 @@ package struct RequestBox: Sendable {
 
     /// Leaves a request; it is durable on return. Throws `log.directory` or `log.disk_full`.
     package func post(_ request: OperatorRequest) throws(ConnectorFailure) {
-        try LogDirectory(directory).make()
         try write(request, as: request.id + Self.requestSuffix)
     }
 
@@ -111,8 +111,25 @@ extension RequestBox {
         return try? JSONDecoder().decode(T.self, from: Data(bytes[..<count]))
     }
 
-    /// Writes under another name first, so that nobody ever reads half a file.
+    /// Writes a file. When there is no room for it, some of the log's reserve is given back; more than once only if
+    /// somebody else took that.
     private func write(_ value: some Encodable, as name: String) throws(ConnectorFailure) {
+        var triesLeft = 3
+        while true {
+            do throws(ConnectorFailure) {
+                return try tryToWrite(value, as: name)
+            } catch {
+                triesLeft -= 1
+                guard error.code == EventLog.diskFullCode, triesLeft > 0, LogReserve.giveBackForRequest(log) else {
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Writes under another name first, so that nobody ever reads half a file.
+    private func tryToWrite(_ value: some Encodable, as name: String) throws(ConnectorFailure) {
+        try LogDirectory(directory).make()
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         guard let data = try? encoder.encode(value) else {
@@ -129,7 +146,9 @@ extension RequestBox {
             throw LogFailure.system("write", temporary, number)
         }
         guard rename(temporary, directory + "/" + name) == 0 else {
-            throw LogFailure.system("write", directory + "/" + name, errno)
+            let number = errno
+            unlink(temporary)
+            throw LogFailure.system("write", directory + "/" + name, number)
         }
         try LogDirectory(directory).syncNames()
     }

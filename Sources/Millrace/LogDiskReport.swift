@@ -16,7 +16,8 @@ struct LogDiskReport: Sendable {
     /// What helps.
     static let fix =
         "make room on that file system (df); or lower log.retention and start again, which removes what every sink has"
-        + "; or mend the sink that does not take its events, or lower log.reserve if it was raised: nothing is lost"
+        + "; or mend the sink that does not take its events, and retry or discard its dead letters (millrace deadletters"
+        + " list); or lower log.reserve if it was raised: nothing is lost"
 
     /// As `status` shows it; nil when there is room.
     var text: [String]? { code != nil ? ["[\(EventLog.diskFullCode)] \(words)", Self.fix] : nil }
@@ -39,8 +40,12 @@ struct LogDiskReport: Sendable {
     private var words: String {
         let free = disk.freeByteCount.map { ", \(ByteCount.text($0)) free" } ?? ""
         guard disk.isReserveSpent(of: wanted) else { return "the disk of the log is full\(free): capture waits" }
+        if disk.isReserveUsedUp(of: wanted) {
+            return "the disk of the log is full\(free): the log's reserve is used up, and sinks, retention and capture"
+                + " go on only as far as the log's files have room"
+        }
         return
             "the disk of the log is full\(free): the log's reserve is being given back to it, sinks and retention go"
-            + " on, and capture as far as what was removed makes room"
+            + " on, and capture and new dead letters as far as what was removed makes room"
     }
 }

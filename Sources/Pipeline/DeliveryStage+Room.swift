@@ -18,12 +18,13 @@ extension DeliveryStage {
     /// Moves the cursor, with what is set aside before it. The log may have no room now: then it is repeated, and the
     /// sink stays open meanwhile, because opening it again would only write all again.
     ///
-    /// False when the cursor is where it was: the stage is to stop, or dead letters have no room and somebody asked for
-    /// something of this sink. What is asked then is likely what makes room, so it must not wait for room. A retry
-    /// and a replay need a sink of which nothing is under way: what it was given behind the cursor would come between,
-    /// and what it refused has no place to wait in. So the receipt is let go. The sink is opened at its cursor, does
-    /// what was asked, and is given the same events again under their ids: nothing is lost, and keys keep order. That
-    /// happens once for each request and never by itself, so a receiver is not flooded with what it has.
+    /// False when the cursor is where it was: the stage is to stop, or dead letters have no room, in the log or on its
+    /// disk, and somebody asked for something of this sink. What is asked then is likely what makes room, so it must
+    /// not wait for room. A retry and a replay need a sink of which nothing is under way: what it was given behind the
+    /// cursor would come between, and what it refused has no place to wait in. So the receipt is let go. The sink is
+    /// opened at its cursor, does what was asked, and is given the same events again under their ids: nothing is lost,
+    /// and keys keep order. That happens once for each request and never by itself, so a receiver is not flooded with
+    /// what it has.
     mutating func store(_ move: CursorMove, _ turn: inout Turn) async throws(ConnectorFailure) -> Bool {
         var pauses = Backoff()
         var tries = Patience(limit: patience.limit)
@@ -40,7 +41,7 @@ extension DeliveryStage {
                     patience.spend()
                     throw error
                 }
-                let isFull = error.code == EventLog.deadLettersFullCode
+                let isFull = Self.lacksRoomForLetters(error, move)
                 var pause = tries.shortened(pauses.nextPause())
                 if isFull { pause = min(pause, Self.roomInterval) }
                 // The same line every five seconds for days helps nobody.
@@ -64,6 +65,12 @@ extension DeliveryStage {
         } else {
             try await log.setAside(move.letters, for: plan.name, movingCursorTo: move.durable, state: move.state)
         }
+    }
+
+    /// True when letters have no room that retries and discards make. A cursor alone has all of the log's reserve.
+    private static func lacksRoomForLetters(_ failure: ConnectorFailure, _ move: CursorMove) -> Bool {
+        failure.code == EventLog.deadLettersFullCode
+            || failure.code == EventLog.diskFullCode && !move.letters.isEmpty
     }
 
     private func stopped(_ turn: inout Turn) -> Bool {

@@ -13,10 +13,10 @@ struct DiskReserveTests {
     private let note = String(repeating: "d", count: 20_000)
     private let reserve = 4 << 20
 
-    private func open(_ disk: SmallDisk, reserve: Int? = nil) throws -> EventLog {
+    private func open(_ disk: SmallDisk, reserve: Int? = nil, retaining byteCount: Int = 1 << 20) throws -> EventLog {
         try EventLog(
             directory: disk.path + "/log",
-            retention: LogRetention(byteCount: 1 << 20, reserve: reserve ?? self.reserve))
+            retention: LogRetention(byteCount: byteCount, reserve: reserve ?? self.reserve))
     }
 
     private func reserved(_ disk: SmallDisk) -> Int? { LogReserve.size(disk.path + "/log/reserve") }
@@ -45,6 +45,35 @@ struct DiskReserveTests {
         while write(file, piece, piece.count) > 0 {}
         try #require(errno == ENOSPC)
         #expect(LogDisk.freeByteCount(disk.path) == 0)
+    }
+
+    /// Copies of events that the sink slow could not deliver.
+    private func letters(_ log: EventLog, _ count: Int) async throws -> [DeadLetter] {
+        let version = try await log.register(orders, subject: "shop.public.orders", version: 1)
+        return try (0..<count).map { _ in
+            DeadLetter(
+                subject: "@slow", code: "test.refused", message: "refused",
+                batch: try sampleBatch(
+                    commit: 1, rows: 1, note: note), versions: [version])
+        }
+    }
+
+    /// Sets events aside until there is no room for more; how many that were.
+    private func fillWithLetters(_ disk: SmallDisk, _ log: EventLog) async throws -> Int {
+        var count = 0
+        let batch = try await letters(log, 8)
+        while count < 5000 {
+            do throws(ConnectorFailure) {
+                try await log.setAside(batch, for: "slow", movingCursorTo: 0, state: nil)
+            } catch {
+                guard error.code == "log.disk_full" else { throw error }
+                #expect(error.hint?.contains("millrace deadletters discard @slow") == true)
+                return count
+            }
+            count += batch.count
+            try takeTheRest(disk)
+        }
+        return count
     }
 
     private func letGo(_ disk: SmallDisk) throws { try FileManager.default.removeItem(atPath: disk.path + "/filler") }
@@ -90,6 +119,83 @@ struct DiskReserveTests {
         _ = try await log.retain(activeSinks: ["slow"])
         #expect(reserved(disk) == reserve)
         #expect(await log.isReserveSpent == false)
+    }
+
+    @Test(arguments: [false, true])
+    func deadLettersOfASinkLeaveRoomForCursorsAndRetentionAndForTheirDiscard(afterAStart: Bool) async throws {
+        let disk = try SmallDisk(bytes: 26 << 20)
+        try Data(count: 4 << 20).write(to: URL(fileURLWithPath: disk.path + "/ballast"))
+        var log = try open(disk, retaining: 64 << 20)
+        _ = try await log.createCursor(of: "slow", at: 0)
+        let commit = try await fill(disk, log)
+        let end = try await log.statistics().nextOffset
+        let count = try await fillWithLetters(disk, log)
+        #expect(count > 0)
+        let left = try #require(reserved(disk))
+        #expect(left >= reserve / 8)
+        for _ in 1...50 {
+            let more = try await letters(log, 8)
+            let code = await failureCode {
+                try await log.setAside(more, for: "slow", movingCursorTo: 0, state: nil)
+            }
+            #expect(code == "log.disk_full")
+        }
+        #expect(reserved(disk) == left)
+        if afterAStart {
+            await log.close()
+            try takeTheRest(disk)
+            log = try open(disk)
+        }
+        // What a sink stores again and again while it waits, and what makes room.
+        for _ in 1...200 {
+            try await log.moveCursor(of: "slow", to: end / 2, state: [UInt8](repeating: 7, count: 9000))
+            try takeTheRest(disk)
+        }
+        #expect(await failureCode { try await log.appendOrders(sampleBatch(commit: commit)) } == "log.disk_full")
+        var discarded = 0
+        while true {
+            let step = try await log.discardDeadLetters(of: "@slow", through: .max)
+            try takeTheRest(disk)
+            discarded += step.changeCount
+            if !step.isUnfinished { break }
+        }
+        #expect(discarded == count)
+        // What they took is room for more of them, and for what is captured.
+        let more = try await letters(log, 8)
+        try await log.setAside(more, for: "slow", movingCursorTo: end, state: nil)
+        try takeTheRest(disk)
+        while try await log.retain(activeSinks: ["slow"]).isUnfinished {}
+        try await log.appendOrders(sampleBatch(commit: commit, rows: 2, note: note))
+        let first = try await log.statistics().firstOffset
+        #expect(afterAStart == (first > 0))
+        #expect(try identities(log.makeReader(), from: first).last?.commit == commit)
+    }
+
+    @Test func aRequestAndItsAnswerHaveRoomOnAFullDisk() async throws {
+        let disk = try SmallDisk(bytes: 26 << 20)
+        let log = try open(disk)
+        try takeTheRest(disk)
+        let box = RequestBox(logDirectory: disk.path + "/log")
+        func ask() throws {
+            let request = OperatorRequest(.replay(sink: "slow", offset: 0, skipping: false))
+            try box.post(request)
+            #expect(try box.pending() == [request])
+            try takeTheRest(disk)
+            try box.answer(request.id, RequestOutcome(isDone: true, text: "done"))
+            #expect(box.takeAnswer(to: request.id)?.isDone == true)
+        }
+        for _ in 1...3 {
+            try ask()
+            try takeTheRest(disk)
+        }
+        #expect(isSpent(disk))
+        // Cursors and the like leave some of it.
+        await log.close()
+        var rest = LogReserve(LogDirectory(disk.path + "/log"), byteCount: reserve)
+        while rest.giveBack(1 << 20) {}
+        try takeTheRest(disk)
+        try ask()
+        #expect(try LogReader(directory: disk.path + "/log").statistics().disk.isReserveUsedUp(of: reserve))
     }
 
     @Test func aLogOnAFullDiskIsOpenedAndSyncedAndItsCursorsAreStored() async throws {
