@@ -115,7 +115,7 @@ extension ServerWatch {
 
 extension ServerWatch {
     private func lookAtPublication() throws(ConnectorFailure) {
-        let look = try PublicationLook(settings, side, version: version, memory: publication)
+        let look = try PublicationLook(settings, side, version: version, memory: publication, isRunning: true)
         guard look.state.exists else {
             return mailbox.end(PostgresFailure.publicationMissing(settings.publication))
         }
@@ -134,7 +134,7 @@ extension ServerWatch {
             warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)\(hint)")
         }
         if refused.count < review.missing.count {
-            let look = try PublicationLook(settings, side, version: version, memory: publication)
+            let look = try PublicationLook(settings, side, version: version, memory: publication, isRunning: true)
             remember(look.review(publication).memory)
         }
         try readNewTables()
