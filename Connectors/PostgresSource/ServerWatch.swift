@@ -140,10 +140,11 @@ extension ServerWatch {
         try readNewTables()
     }
 
-    /// Has the rows read that are in tables which are captured since the last look, or have another name.
+    /// Has the rows read that are in tables which are captured since the last look, or have another name, or were away
+    /// meanwhile.
     private func readNewTables() throws(ConnectorFailure) {
         let tables = publication.tables.mapValues(\.name)
-        guard tables != readTables else { return }
+        guard tables != readTables || coordinator.isBehind(tables) else { return }
         coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: readsOldRows)
         readTables = tables
     }
