@@ -68,6 +68,13 @@ extension ChangeDecoder {
         }
     }
 
+    /// Takes note of the name under which the current relation is changed, captured or not.
+    @inline(never)
+    private mutating func noteName() {
+        relations[currentPlace].isNameMet = true
+        snapshots?.changes(relations[currentPlace].id, under: relations[currentPlace].name, &progress)
+    }
+
     /// Takes note of the key under which rows of the current relation are told.
     @inline(never)
     private mutating func noteKey() {
@@ -86,7 +93,8 @@ extension ChangeDecoder {
     /// Keeps a relation that was announced; one with the same oid is replaced.
     mutating func remember(_ message: RelationMessage, _ relation: Relation?) {
         snapshots?.announced(message, relation)
-        var known = KnownRelation(id: message.relationID, relation: relation, columnCount: message.columns.count)
+        var known = KnownRelation(
+            id: message.relationID, relation: relation, name: message.qualifiedName, columnCount: message.columns.count)
         if let relation, relation.columns.count < message.columns.count {
             let names = Set(relation.columns.map(\.name))
             known.kept = message.columns.map { names.contains($0.name) }
@@ -110,10 +118,14 @@ extension ChangeDecoder {
         guard open.nextOrdinal < ChangeIdentity.commitOrdinal else { throw .tooManyChanges }
         transaction?.nextOrdinal = open.nextOrdinal &+ 1
         transaction?.hasRows = true
-        guard relations[currentPlace].relation != nil else { return nil }
-        if choice.marksTransactions { countInBoundary(place: currentPlace) }
         let identity = ChangeIdentity(commit: open.info.commit, ordinal: open.nextOrdinal)
+        guard relations[currentPlace].relation != nil else {
+            if !relations[currentPlace].isNameMet, !progress.isLogged(identity) { noteName() }
+            return nil
+        }
+        if choice.marksTransactions { countInBoundary(place: currentPlace) }
         if progress.isLogged(identity) { return nil }
+        if !relations[currentPlace].isNameMet { noteName() }
         progress.took(identity)
         return Place(relation: relationIndex(), transaction: transactionIndex(), ordinal: open.nextOrdinal)
     }

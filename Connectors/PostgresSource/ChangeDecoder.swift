@@ -56,6 +56,10 @@ struct ChangeDecoder: ~Copyable {
         var id: UInt32
         /// Nil for a table that is in the publication and not in the configuration.
         var relation: Relation?
+        /// `schema.table`, as it was announced.
+        var name: String
+        /// True once a change came under this name.
+        var isNameMet = false
         /// How many values its rows arrive with.
         var columnCount: Int
         /// Which of them are captured; nil for all.

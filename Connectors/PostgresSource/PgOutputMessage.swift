@@ -114,6 +114,8 @@ struct RelationMessage: Equatable {
     /// The types that are not built in, as the server announced them just before: also those that were dropped since.
     var types: [TypeMessage] = []
 
+    var qualifiedName: String { namespace + "." + relationName }
+
     init(_ payload: RawSpan) throws(WireError) {
         var reader = ByteReader(payload)
         guard reader.skip(1), let id = reader.bigEndian(UInt32.self), let namespace = reader.cString(),

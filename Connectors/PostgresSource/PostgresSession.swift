@@ -74,6 +74,7 @@ actor PostgresSession {
         var input = OutputBuffer(capacity: 64 << 10)
         try transport.start(startCommand(start), into: &input)
 
+        let before = notes.snapshot
         let plan = try planSnapshots(&notes, place, isResuming: checkpoint != nil, preparation.recovery.scope)
         guard let wakeUp = WakeUp(),
             let crew = SnapshotCrew(
@@ -81,6 +82,7 @@ actor PostgresSession {
                 readsByItself: settings.readsOldRows && place.isPossible, streamWakeUp: wakeUp, notice: notice,
                 warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
+        crew.coordinator.wereCalled(before)
         if checkpoint == nil { crew.coordinator.becomeStrict() }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)

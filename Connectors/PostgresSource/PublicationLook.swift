@@ -6,11 +6,13 @@ struct PublicationLook {
     let selection: TableSelection
     let now: PublicationReview.Now
 
-    /// Asks the catalogue. `memory` names tables that are asked about although nobody wants them any more.
+    /// Asks the catalogue. `memory` names tables that are asked about although nobody wants them any more. `isRunning`:
+    /// named tables may be gone, which the review says.
     init(
-        _ settings: PostgresSettings, _ side: SideConnection, version: Int, memory: PublicationMemory?
+        _ settings: PostgresSettings, _ side: SideConnection, version: Int, memory: PublicationMemory?,
+        isRunning: Bool = false
     ) throws(ConnectorFailure) {
-        var selection = try TableSelection(settings, side)
+        var selection = try TableSelection(settings, side, isRunning: isRunning)
         selection.forgive(memory)
         self.selection = selection
         state = try PublicationState(settings.publication, side)

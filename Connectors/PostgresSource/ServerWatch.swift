@@ -115,7 +115,7 @@ extension ServerWatch {
 
 extension ServerWatch {
     private func lookAtPublication() throws(ConnectorFailure) {
-        let look = try PublicationLook(settings, side, version: version, memory: publication)
+        let look = try PublicationLook(settings, side, version: version, memory: publication, isRunning: true)
         guard look.state.exists else {
             return mailbox.end(PostgresFailure.publicationMissing(settings.publication))
         }
@@ -134,16 +134,17 @@ extension ServerWatch {
             warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)\(hint)")
         }
         if refused.count < review.missing.count {
-            let look = try PublicationLook(settings, side, version: version, memory: publication)
+            let look = try PublicationLook(settings, side, version: version, memory: publication, isRunning: true)
             remember(look.review(publication).memory)
         }
         try readNewTables()
     }
 
-    /// Has the rows read that are in tables which are captured since the last look, or have another name.
+    /// Has the rows read that are in tables which are captured since the last look, or have another name, or were away
+    /// meanwhile.
     private func readNewTables() throws(ConnectorFailure) {
         let tables = publication.tables.mapValues(\.name)
-        guard tables != readTables else { return }
+        guard tables != readTables || coordinator.isBehind(tables) else { return }
         coordinator.adopt(try SnapshotPlan(settings, side), readsOldRows: readsOldRows)
         readTables = tables
     }

@@ -40,10 +40,26 @@ struct TableSelection {
     var idlePatterns: [String] = []
 
     /// Looks the tables up. Throws when a named table does not exist or cannot be published, or when nothing matches at
-    /// all.
-    init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
+    /// all. `isRunning`: the stream runs on without them, so that nothing is refused.
+    init(_ settings: PostgresSettings, _ side: SideConnection, isRunning: Bool = false) throws(ConnectorFailure) {
         let candidates = try side.query(Self.query).all
         let matching = candidates.filter { settings.captures(schema: $0.text("schema"), table: $0.text("name")) }
+        let usable = matching.filter { $0["obstacle"] == nil }
+        let roots = Set(usable.map { $0.text("oid") })
+        tables = usable.filter { !$0.isPartition(ofOneOf: roots) }.map { Self.table($0, settings.choices) }
+        if isRunning { return }
+        try Self.checkNames(settings, candidates, matching)
+        if usable.isEmpty { throw PostgresFailure.noTables(settings.tables.map(\.text)) }
+        idlePatterns = settings.tables.filter { pattern in !usable.contains { pattern.matches($0) } }.map {
+            "no table matches \($0.text)"
+        }
+        try checkExclusions(settings.excluded, candidates, roots)
+        try checkChoices(settings.choices, candidates, roots)
+    }
+
+    private static func checkNames(
+        _ settings: PostgresSettings, _ candidates: [QueryResult.Row], _ matching: [QueryResult.Row]
+    ) throws(ConnectorFailure) {
         let missing = settings.tables.filter { pattern in
             pattern.isLiteral && !candidates.contains { pattern.matches($0) }
         }.map(\.text)
@@ -54,15 +70,6 @@ struct TableSelection {
                     row.text("schema") + "." + row.text("name"), row.text("obstacle"))
             }
         }
-        let usable = matching.filter { $0["obstacle"] == nil }
-        if usable.isEmpty { throw PostgresFailure.noTables(settings.tables.map(\.text)) }
-        let roots = Set(usable.map { $0.text("oid") })
-        tables = usable.filter { !$0.isPartition(ofOneOf: roots) }.map { Self.table($0, settings.choices) }
-        idlePatterns = settings.tables.filter { pattern in !usable.contains { pattern.matches($0) } }.map {
-            "no table matches \($0.text)"
-        }
-        try checkExclusions(settings.excluded, candidates, roots)
-        try checkChoices(settings.choices, candidates, roots)
     }
 
     /// Takes from choices what a run that goes on need not find: columns that are left out, and were dropped since.

@@ -167,6 +167,24 @@ struct PublicationWatchTests {
         await reader.source.close()
     }
 
+    @Test(arguments: ["DROP TABLE b", "ALTER TABLE b RENAME TO c", "DROP TABLE b; CREATE VIEW b AS SELECT 1 AS id"])
+    func theWatchGoesOnWithoutATableThatIsNamed(change: String) async throws {
+        let database = try TestDatabase()
+        try database.run(
+            "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); "
+                + "CREATE TABLE d (id int PRIMARY KEY)")
+        let reader = try reader(database, ["public.a", "public.b", "public.d"])
+        try await reader.open()
+        try await reader.catchUp()
+        try database.run(change)
+        let notice = change.contains("DROP") ? "public.b was dropped" : "public.b is called public.c now"
+        try await take(reader, until: "the notice") { reader.notices.all.contains { $0.contains(notice) } }
+        try database.run("ALTER PUBLICATION p DROP TABLE d")
+        let failure = await failure(of: reader)
+        #expect(failure?.code == "postgres.table_unpublished")
+        await reader.source.close()
+    }
+
     @Test func aNewTableWithoutReplicaIdentityIsWarnedOfAndNotPublished() async throws {
         let database = try TestDatabase()
         try database.run("CREATE TABLE a (id int PRIMARY KEY)")

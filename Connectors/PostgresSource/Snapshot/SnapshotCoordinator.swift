@@ -74,11 +74,16 @@ final class SnapshotCoordinator: Sendable {
         var postponed: Set<UInt32> = []
         /// How many rows each table has, as far as the server's statistics know.
         var estimates: [UInt32: UInt64] = [:]
-        /// Tables that are read because consumers have rows of them under another key, or because somebody asked: not
-        /// while their changes are set aside.
+        /// Tables that are read because consumers have rows of them under another key, or of another table, or because
+        /// somebody asked: not while their changes are set aside.
         var renewed: Set<UInt32> = []
-        /// Those of them of which it is not known yet whether the rows under the new key were set aside.
+        /// Those of them of which it is not known yet whether the change that was met was set aside.
         var unhandled: Set<UInt32> = []
+        /// Tables that left the notes while the source runs: one that is captured again is a new one.
+        var vanished: Set<UInt32> = []
+        /// Where nothing is read unasked: names under which changes of tables may come, beside those in the notes,
+        /// without a word about it.
+        var knownNames: [UInt32: String] = [:]
         /// Names of tables whose changes are set aside by whoever takes them.
         var setAside: Set<String> = []
         /// Rows that were read since the session began.
@@ -243,10 +248,11 @@ extension SnapshotCoordinator {
         }
     }
 
-    /// The table is not there any more, or not published: nothing is left to read.
+    /// The table is not there any more, or not published: nothing is left to read. Should it be back, it is a new one.
     func gone(_ table: UInt32) {
         change(wakesWorkers: true) { state in
-            state.notes.tables[table]?.stage = .done
+            state.notes.tables[table] = nil
+            state.vanished.insert(table)
             Self.abandon(table, &state)
         }
     }

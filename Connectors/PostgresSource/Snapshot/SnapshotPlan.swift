@@ -98,7 +98,12 @@ extension SnapshotCoordinator {
         let added = change(wakesWorkers: true) { state in
             let known = state.notes.tables
             state.notes = plan.notes(before: state.notes, isResuming: true, readsOldRows: readsOldRows)
-            for oid in known.keys where state.notes.tables[oid] == nil { Self.abandon(oid, &state) }
+            for oid in known.keys where state.notes.tables[oid] == nil {
+                Self.abandon(oid, &state)
+                state.vanished.insert(oid)
+            }
+            state.vanished.subtract(state.notes.tables.keys)
+            state.wereCalled(known)
             state.estimates.merge(plan.estimates) { $1 }
             let begun = state.notes.unfinished.filter { known[$0]?.name != state.notes.tables[$0]?.name }
             for oid in begun where known[oid] != nil { state.live[oid] = Live(turn: (state.live[oid]?.turn ?? 0) + 1) }

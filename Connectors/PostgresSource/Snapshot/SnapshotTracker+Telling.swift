@@ -144,11 +144,12 @@ extension SnapshotTracker {
         }
     }
 
-    /// The relation that the chunk was read under; nil when its key is another than the rows were compared by.
+    /// The relation that the chunk was read under; nil when its key is another than the rows were compared by, or its
+    /// name another than the notes have.
     private func relation(
         of chunk: SnapshotChunk, _ source: some RelationSource
     ) throws(ConnectorFailure) -> Relation? {
-        guard let message = chunk.message else { return nil }
+        guard let message = chunk.message, coordinator.isCalled(message.qualifiedName, chunk.table) else { return nil }
         // A type of the database's own may have changed behind the table, which nobody announces.
         let hasOwnTypes = message.columns.contains { $0.typeID >= 16_384 }
         if !hasOwnTypes, let known = relations[chunk.table], known.message.isAlike(message) {
