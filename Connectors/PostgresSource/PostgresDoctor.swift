@@ -156,7 +156,7 @@ extension Examination {
         }
         add(.ok, "postgres.table_missing", "\(counted(selection.tables.count, "table")) to capture")
         for line in selection.idlePatterns { add(.warning, "postgres.no_tables", line) }
-        let publication = try PublicationState(settings.publication, side)
+        let publication = try PublicationState(settings.publication, slot: settings.slot, side)
         for table in selection.tables { look(at: table, publication) }
         lookAtRows(of: selection.tables, notes, facts)
         look(at: publication, selection, facts)
@@ -245,14 +245,16 @@ extension Examination {
             add(
                 .problem, "postgres.publication_options",
                 "publication \"\(name)\" sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationDifference.rootStatement(name))
+                fix: PostgresFailure.altering(
+                    PublicationDifference.rootStatement(name), isResuming: log?.checkpoint != nil))
         }
         if !publication.unpublished.isEmpty {
             add(
                 .warning, "postgres.publication_options",
                 "publication \"\(name)\" leaves out \(publication.unpublished.joined(separator: ", "))",
-                fix: "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');"
-            )
+                fix: PostgresFailure.altering(
+                    "ALTER PUBLICATION \(SQLText.identifier(name)) SET (publish = 'insert, update, delete, truncate');",
+                    isResuming: log?.checkpoint != nil))
         }
     }
 }

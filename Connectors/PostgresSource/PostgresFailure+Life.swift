@@ -12,10 +12,10 @@ extension PostgresFailure {
                 + recovery)
     }
 
-    /// Tables or operations were taken out of the publication while they were captured.
+    /// The publication was altered while it was captured, or tables or operations were taken out of it.
     static func unpublished(_ review: PublicationReview, _ settings: PostgresSettings) -> ConnectorFailure {
         let publication = "publication \"\(settings.publication)\""
-        guard !review.unpublished.isEmpty else {
+        if review.unpublished.isEmpty && !review.lostOperations.isEmpty {
             let lost = review.lostOperations.joined(separator: ", ")
             return ConnectorFailure(
                 "postgres.publication_reduced", .stop,
@@ -24,6 +24,13 @@ extension PostgresFailure {
                 hint: "ALTER PUBLICATION \(SQLText.identifier(settings.publication)) "
                     + "SET (publish = 'insert, update, delete, truncate'); then millrace run --recover snapshot")
         }
+        if review.isAltered || review.unpublished.isEmpty {
+            return ConnectorFailure(
+                "postgres.publication_altered", .stop,
+                "\(publication) was altered or made anew since it was last looked at: what it left out meanwhile is "
+                    + "lost, and what was committed without it cannot be decoded",
+                setting: publicationSetting, hint: recovery)
+        }
         let names = review.unpublished.map(\.name).joined(separator: ", ")
         return ConnectorFailure(
             "postgres.table_unpublished", .stop,
@@ -31,6 +38,20 @@ extension PostgresFailure {
                 + "another filter: changes since are lost",
             setting: publicationSetting,
             hint: "millrace run --recover snapshot publishes it and reads it anew; or take it out of \(tablesSetting)")
+    }
+
+    /// Only for who asks for a recovery: the slot may hold changes from before the publication was as it is now.
+    static func publicationDoubtful(_ settings: PostgresSettings) -> ConnectorFailure {
+        ConnectorFailure(
+            "postgres.publication_altered", .stop,
+            "slot \"\(settings.slot)\" may hold changes from before publication \"\(settings.publication)\" was made "
+                + "or altered: such are not whole, or cannot be decoded",
+            setting: publicationSetting, hint: recovery)
+    }
+
+    /// A statement that alters the publication, and what must follow where it was read before.
+    static func altering(_ statement: String, isResuming: Bool) -> String {
+        statement + (isResuming ? " Then millrace run --recover snapshot" : "")
     }
 
     /// Nothing arrives although the server has more.

@@ -19,6 +19,7 @@ enum PostgresFailure {
         case snapshot(of: String)
 
         var isSnapshot: Bool { if case .snapshot = self { true } else { false } }
+        var isStreaming: Bool { if case .streaming = self { true } else { false } }
     }
 
     /// The failure for what the server or libpq said.
@@ -86,7 +87,10 @@ enum PostgresFailure {
         case "42704":
             ConnectorFailure(
                 "postgres.object_missing", .stop, "something that the stream needs was dropped: \(message)",
-                hint: "millrace doctor names what is missing and how to make it again")
+                hint: "millrace doctor names what is missing and how to make it again"
+                    + (activity.isStreaming
+                        ? "; if it finds nothing, the slot holds changes from before the publication had its name: "
+                            + recovery : ""))
         case "25006":
             ConnectorFailure(
                 "postgres.read_only", .stop, "the session may not write: \(message)", setting: url,

@@ -15,7 +15,7 @@ struct PublicationLook {
         var selection = try TableSelection(settings, side, isRunning: isRunning)
         selection.forgive(memory)
         self.selection = selection
-        state = try PublicationState(settings.publication, side)
+        state = try PublicationState(settings.publication, slot: settings.slot, side)
         let ids = Set(selection.tables.map(\.id)).union(memory?.tables.keys.map { $0 } ?? [])
         let rows = try side.query(
             Self.query(version), [settings.publication, "{\(ids.sorted().map(String.init).joined(separator: ","))}"])
@@ -28,7 +28,7 @@ struct PublicationLook {
         let all: Set<String> = ["insert", "update", "delete", "truncate"]
         now = PublicationReview.Now(
             operations: all.subtracting(state.unpublished), names: names, memberships: memberships,
-            excluded: try Self.excluded(selection, side))
+            excluded: try Self.excluded(selection, side), row: state.row, isSettled: state.isSettled)
     }
 
     /// The columns that are to be left out and are there, by oid.

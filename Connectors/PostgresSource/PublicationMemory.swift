@@ -3,7 +3,8 @@ internal import ByteKit
 /// Which tables were published when the source last looked, kept in the checkpoint's notes.
 ///
 /// A membership is remembered by the row of the catalogue that makes it. So a table that was taken out and put in again
-/// between two looks, during a stop too, is noticed: its membership has another number then.
+/// between two looks, during a stop too, is noticed: its membership has another number then. In the same way the
+/// publication itself is remembered by its own row.
 struct PublicationMemory: Equatable {
     /// A table that was published and wanted.
     struct Table: Equatable {
@@ -18,15 +19,28 @@ struct PublicationMemory: Equatable {
         var lacking: Set<String> = []
     }
 
+    /// A version of the publication's own row in the catalogue: ALTER PUBLICATION … SET (…), RENAME and OWNER write
+    /// another, tables that come or go do not.
+    struct Row: Equatable {
+        /// The publication's oid: one that is made anew has another.
+        var oid: UInt32
+        /// The transaction that wrote the row (`xmin`), which the server keeps when it freezes it.
+        var writer: UInt32
+    }
+
     /// The operations that were published.
     var operations: Set<String>
     /// By oid.
     var tables: [UInt32: Table]
+    /// The publication's row; nil as long as the slot may hold changes from before it was written, in notes of earlier
+    /// versions too.
+    var row: Row?
 
     /// A memory of its parts.
-    init(operations: Set<String>, tables: [UInt32: Table]) {
+    init(operations: Set<String>, tables: [UInt32: Table], row: Row? = nil) {
         self.operations = operations
         self.tables = tables
+        self.row = row
     }
 
     /// Takes over which columns tables had once that are to be left out of them.
@@ -41,8 +55,8 @@ struct PublicationMemory: Equatable {
 // MARK: - Bytes
 
 extension PublicationMemory {
-    /// The bytes for the notes: the operations, then each table; then, of tables with columns that are left out, these,
-    /// which older versions did not write.
+    /// The bytes for the notes: the operations, then each table; then, of tables with columns that are left out, these;
+    /// then the publication's row. Older versions did not write the last two.
     var encoded: [UInt8] {
         var out = NoteWriter()
         Self.write(operations, &out)
@@ -53,12 +67,16 @@ extension PublicationMemory {
             Self.write(table.memberships, &out)
         }
         let choosing = tables.filter { !$0.value.excluded.isEmpty || !$0.value.lacking.isEmpty }
-        if choosing.isEmpty { return out.bytes }
+        if choosing.isEmpty && row == nil { return out.bytes }
         out.count(choosing.count)
         for (id, table) in choosing.sorted(by: { $0.key < $1.key }) {
             out.number32(id)
             Self.write(table.excluded, &out)
             Self.write(table.lacking, &out)
+        }
+        if let row {
+            out.number32(row.oid)
+            out.number32(row.writer)
         }
         return out.bytes
     }
@@ -82,7 +100,9 @@ extension PublicationMemory {
             tables[id]?.excluded = excluded
             tables[id]?.lacking = lacking
         }
-        guard reader.isAtEnd else { return nil }
+        if reader.isAtEnd { return }
+        guard let oid = reader.number32(), let writer = reader.number32(), reader.isAtEnd else { return nil }
+        row = Row(oid: oid, writer: writer)
     }
 
     private static func write(_ texts: Set<String>, _ out: inout NoteWriter) {

@@ -21,6 +21,10 @@ struct PublicationReview: Equatable {
         var memberships: [UInt32: Set<String>]
         /// Those of ``Wanted/excluded`` that the tables have, by oid.
         var excluded: [UInt32: Set<String>] = [:]
+        /// The publication's own row.
+        var row: PublicationMemory.Row?
+        /// See ``PublicationState/isSettled``.
+        var isSettled = true
     }
 
     /// A table that has another name now.
@@ -38,6 +42,9 @@ struct PublicationReview: Equatable {
         var isNews: Bool
     }
 
+    /// True when the publication was altered since, or is another one of the same name: a loss, because nobody knows
+    /// what it left out meanwhile, and what was written under another name cannot be decoded.
+    private(set) var isAltered = false
     /// Operations that were published and are not any more: a loss.
     var lostOperations: [String] = []
     /// Tables that were taken out, whose changes since are lost. Sorted, as all lists here.
@@ -56,7 +63,9 @@ struct PublicationReview: Equatable {
 
     /// Compares. Without a `memory` nothing can be lost.
     init(_ memory: PublicationMemory?, _ now: Now, wanted: [Wanted]) {
-        self.memory = PublicationMemory(operations: now.operations, tables: [:])
+        let row = memory?.row ?? (now.isSettled ? now.row : nil)
+        self.memory = PublicationMemory(operations: now.operations, tables: [:], row: row)
+        isAltered = row != nil && row != now.row
         let wantedIDs = Set(wanted.map(\.id))
         let needsIdentity = now.operations.contains("update") || now.operations.contains("delete")
         if let memory {
@@ -97,5 +106,5 @@ struct PublicationReview: Equatable {
     }
 
     /// True when something that was promised did not come, and never will.
-    var isLoss: Bool { !lostOperations.isEmpty || !unpublished.isEmpty }
+    var isLoss: Bool { isAltered || !lostOperations.isEmpty || !unpublished.isEmpty }
 }

@@ -17,6 +17,11 @@ struct PublicationState: Equatable {
     var holdsAllTables = false
     /// FOR TABLES IN SCHEMA (server 15): likewise.
     var schemas: Set<String> = []
+    /// Its row in the catalogue; nil when it does not exist.
+    var row: PublicationMemory.Row?
+    /// True when the row was written before everything that the slot has still to send, or when there is no slot. False
+    /// also when that cannot be known.
+    var isSettled = true
     /// True when changes of partitions arrive under the name of their root.
     var sendsPartitionsAsRoot = false
     /// The operations that it leaves out.
@@ -28,12 +33,17 @@ struct PublicationState: Equatable {
     /// The tables that it names, by `schema.table`.
     var members: [String: Member] = [:]
 
-    init(_ name: String, _ side: SideConnection) throws(ConnectorFailure) {
-        guard let row = try side.query(Self.query, [name]).first else {
+    /// Asks for the publication; `slot` is the one whose changes it is to decode.
+    init(_ name: String, slot: String? = nil, _ side: SideConnection) throws(ConnectorFailure) {
+        guard let row = try side.query(Self.query, [name, slot ?? ""]).first else {
             exists = false
             return
         }
         exists = true
+        if let oid = UInt32(row.text("oid")), let writer = UInt32(row.text("writer")) {
+            self.row = PublicationMemory.Row(oid: oid, writer: writer)
+        }
+        isSettled = row.flag("is_settled")
         isOwned = row.flag("is_owned")
         holdsAllTables = row.flag("puballtables")
         sendsPartitionsAsRoot = row.flag("pubviaroot")
@@ -69,10 +79,13 @@ struct PublicationState: Equatable {
         schemas = Set(try side.query(Self.schemasQuery, [name]).all.map { $0.text("nspname") })
     }
 
+    /// A slot keeps the catalogue of all transactions from `catalog_xmin` on, which none of its changes is older than.
     private static let query = """
-        SELECT *, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned,
-            pg_catalog.current_setting('server_version_num') AS version
-        FROM pg_catalog.pg_publication WHERE pubname = $1
+        SELECT *, xmin AS writer, pg_catalog.pg_has_role(pubowner, 'USAGE') AS is_owned,
+            pg_catalog.current_setting('server_version_num') AS version,
+            NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $2
+                AND pg_catalog.age(s.catalog_xmin) >= pg_catalog.age(p.xmin)) AS is_settled
+        FROM pg_catalog.pg_publication p WHERE pubname = $1
         """
     private static let tablesQuery = """
         SELECT c.oid, t.schemaname || '.' || t.tablename AS name FROM pg_catalog.pg_publication_tables t

@@ -24,7 +24,7 @@ final class RelationCatalogue: RelationSource {
     /// The relation has the columns that are captured, which may be fewer than were announced.
     func relation(for announced: RelationMessage) throws(ConnectorFailure) -> Relation? {
         guard settings.captures(schema: announced.namespace, table: announced.relationName) else {
-            noteDropped(announced)
+            try noteDropped(announced)
             return nil
         }
         let message = keepingChosenColumns(announced)
@@ -148,9 +148,15 @@ final class RelationCatalogue: RelationSource {
                 + "times); the events of its transaction are delivered without what it says")
     }
 
-    private func noteDropped(_ message: RelationMessage) {
+    /// The server announces partitions too whose changes it sends under the name of their root.
+    private func noteDropped(_ message: RelationMessage) throws(ConnectorFailure) {
         let name = message.namespace + "." + message.relationName
-        guard droppedTables.insert(name).inserted else { return }
+        if droppedTables.contains(name) { return }
+        let roots = try side.query(Self.ancestorQuery, [String(message.relationID)]).all
+        if roots.contains(where: { settings.captures(schema: $0.text("nspname"), table: $0.text("relname")) }) {
+            return
+        }
+        droppedTables.insert(name)
         notice(
             "table \(name) is in publication \"\(settings.publication)\" but not in \(PostgresFailure.tablesSetting): "
                 + "its changes are left out")
@@ -164,6 +170,11 @@ final class RelationCatalogue: RelationSource {
             AND d.description <> '' AND NOT coalesce(a.attisdropped, false)
         """
 
+    private static let ancestorQuery = """
+        SELECT n.nspname, c.relname FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid) a
+        JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid <> $1::pg_catalog.oid
+        """
     private static let primaryKeyQuery = """
         SELECT a.attname FROM pg_catalog.pg_class c
         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid

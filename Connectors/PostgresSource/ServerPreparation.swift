@@ -128,8 +128,8 @@ extension ServerPreparation {
     /// published before it is certain that the application's UPDATE and DELETE go on working.
     ///
     /// A source that was read before and whose publication is gone is refused: the server decodes old changes by the
-    /// publication of their time, so one that is made now helps none of them. One whose tables were taken out is
-    /// refused too, because what changed there meanwhile never came.
+    /// publication of their time, so one that is made now helps none of them. One that was altered, or whose tables
+    /// were taken out, is refused too, because what changed there meanwhile never came.
     mutating func preparePublication(
         isResuming: Bool, memory: PublicationMemory?, version: Int
     ) throws(ConnectorFailure) -> PublicationMemory {
@@ -151,9 +151,9 @@ extension ServerPreparation {
             try apply(difference.steps)
             return try rememberedNow(version, memory)
         }
-        try check(look.state, against: look.selection)
+        try check(look.state, against: look.selection, isResuming: isResuming)
         let review = look.review(memory)
-        if review.isLoss { try overcome(review) }
+        if review.isLoss || isDoubtful(review) { try overcome(review) }
         announce(review)
         for table in review.lacking { warning(PostgresFailure.lackingWarning(table)) }
         try leaveOutKeyless(review, look, isResuming)
@@ -161,18 +161,26 @@ extension ServerPreparation {
         let difference = try PublicationDifference(
             settings, look.selection.tables.filter { !keyless.contains($0.id) }, look.state, version, side)
         for line in difference.notices { notice(line) }
-        if difference.steps.isEmpty && !review.isLoss { return review.memory }
+        if difference.steps.isEmpty && recovery.scope == .nothing { return review.memory }
         try apply(difference.steps, hasGap: isResuming)
         return try rememberedNow(version, memory)
     }
 
+    /// True when a recovery is asked for, and nobody knows whether the slot has changes from before the publication's
+    /// row was written. A stream that ended with `postgres.object_missing` has such.
+    private func isDoubtful(_ review: PublicationReview) -> Bool { recovery.isAllowed && review.memory.row == nil }
+
     private mutating func overcome(_ review: PublicationReview) throws(ConnectorFailure) {
-        let loss = PostgresFailure.unpublished(review, settings)
-        guard !review.lostOperations.isEmpty else {
+        let loss =
+            review.isLoss
+            ? PostgresFailure.unpublished(review, settings) : PostgresFailure.publicationDoubtful(settings)
+        let needsNewSlot = review.isAltered || isDoubtful(review)
+        if !needsNewSlot && review.lostOperations.isEmpty {
             return try recovery.overcome(
                 loss, tables: Set(review.unpublished.map(\.id)), needsNewSlot: false, warning)
         }
-        try recovery.overcome(loss, needsNewSlot: false, warning)
+        try recovery.overcome(loss, needsNewSlot: needsNewSlot, warning)
+        if review.lostOperations.isEmpty { return }
         try execute(
             "ALTER PUBLICATION \(SQLText.identifier(settings.publication)) "
                 + "SET (publish = 'insert, update, delete, truncate');",
@@ -231,8 +239,11 @@ extension ServerPreparation {
     private func rememberedNow(
         _ version: Int, _ before: PublicationMemory?
     ) throws(ConnectorFailure) -> PublicationMemory {
-        var now = try PublicationLook(settings, side, version: version, memory: before).review(nil).memory
+        let look = try PublicationLook(settings, side, version: version, memory: before)
+        var now = look.review(nil).memory
         now.inherit(before)
+        // A slot that is made after this look has nothing from before it.
+        now.row = recovery.needsNewSlot ? look.state.row : before?.row ?? now.row
         return now
     }
 
@@ -264,12 +275,14 @@ extension ServerPreparation {
     }
 
     /// A publication that somebody else made may leave things out.
-    private func check(_ state: PublicationState, against selection: TableSelection) throws(ConnectorFailure) {
+    private func check(
+        _ state: PublicationState, against selection: TableSelection, isResuming: Bool
+    ) throws(ConnectorFailure) {
         let name = settings.publication
         if !state.sendsPartitionsAsRoot, let root = selection.tables.first(where: \.isPartitioned) {
             throw PostgresFailure.publicationOptions(
                 name, "sends the changes of \(root.qualifiedName) under the names of its partitions",
-                fix: PublicationDifference.rootStatement(name))
+                fix: PostgresFailure.altering(PublicationDifference.rootStatement(name), isResuming: isResuming))
         }
         if !state.unpublished.isEmpty {
             notice("publication \"\(name)\" leaves out \(state.unpublished.joined(separator: ", "))")

@@ -33,6 +33,22 @@ struct LifeDecisionTests {
         #expect(gone.dropped == ["public.t"] && !gone.isLoss && gone.missing.map(\.id) == [2])
     }
 
+    @Test func anotherRowOfThePublicationIsALossAndOneThatIsNotSettledIsNotRemembered() {
+        let (old, new) = (PublicationMemory.Row(oid: 1, writer: 7), PublicationMemory.Row(oid: 1, writer: 8))
+        let tables: [UInt32: PublicationMemory.Table] = [1: .init(name: "public.t", memberships: ["r5"])]
+        func review(_ row: PublicationMemory.Row?, isSettled: Bool = true) -> PublicationReview {
+            var now = now([1: "r5"])
+            (now.row, now.isSettled) = (new, isSettled)
+            let memory = PublicationMemory(operations: now.operations, tables: tables, row: row)
+            return PublicationReview(memory, now, wanted: [wanted(1)])
+        }
+        #expect(review(old).isLoss && review(old).memory.row == old, "it is a loss again at the next look")
+        #expect(review(.init(oid: 2, writer: 8)).isLoss)
+        #expect(!review(new).isLoss && !review(new, isSettled: false).isLoss)
+        #expect(!review(nil).isLoss && review(nil).memory.row == new)
+        #expect(!review(nil, isSettled: false).isLoss && review(nil, isSettled: false).memory.row == nil)
+    }
+
     /// What is wanted is asked before what is published.
     @Test func aTableThatIsDroppedBetweenTwoQuestionsIsNoLoss() {
         let memory = PublicationMemory(
@@ -51,6 +67,8 @@ struct LifeDecisionTests {
         var memory = PublicationMemory(
             operations: ["insert", "update"],
             tables: [7: .init(name: name, memberships: ["r1", "s2"]), 9: .init(name: "x.y", memberships: ["a3"])])
+        #expect(PublicationMemory(decoding: memory.encoded) == memory)
+        memory.row = .init(oid: .max, writer: 3)
         #expect(PublicationMemory(decoding: memory.encoded) == memory)
         memory.tables[9]?.excluded = [name, "card"]
         memory.tables[7]?.lacking = ["old"]

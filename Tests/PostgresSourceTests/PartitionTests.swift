@@ -80,6 +80,26 @@ struct PartitionTests {
         await reader.source.close()
     }
 
+    /// They are announced too, and so is a table that somebody else put into the publication.
+    @Test func partitionsOfACapturedRootAreNotSaidToBeLeftOut() async throws {
+        let database = try TestDatabase()
+        try database.run(
+            """
+            CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id);
+            CREATE TABLE r2 PARTITION OF r FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (id);
+            CREATE TABLE r2a PARTITION OF r2 FOR VALUES FROM (10) TO (20);
+            CREATE TABLE other (id int PRIMARY KEY)
+            """)
+        let reader = try SourceReader(database, tables: ["public.r"], publication: "p")
+        try await reader.open()
+        try database.run("ALTER PUBLICATION p ADD TABLE other; INSERT INTO r VALUES (11); INSERT INTO other VALUES (1)")
+        try await reader.catchUp()
+        #expect(reader.lines() == ["insert public.r 11"])
+        await reader.source.close()
+        let leftOut = reader.notices.all.filter { $0.contains("its changes are left out") }
+        #expect(leftOut.count == 1 && leftOut.first?.hasPrefix("table public.other is in publication") == true)
+    }
+
     @Test func aLeafIsCapturedByItsOwnNameWhenItsRootIsNot() async throws {
         let database = try TestDatabase()
         try database.run(

@@ -64,6 +64,11 @@ struct PostgresDoctorTests {
         #expect(await problems(identity, future) == ["postgres.server_behind"])
         let past = SourceCheckpoint(last: nil, resume: ResumePosition(1), notes: checkpoint.notes)
         #expect(await problems(identity, past) == ["postgres.slot_ahead"])
+        var old = checkpoint
+        var notes = try SourceNotes(decoding: checkpoint.notes)
+        notes.publication?.row?.writer -= 1
+        old.notes = notes.encoded
+        #expect(await problems(identity, old) == ["postgres.publication_altered"])
         try database.run("ALTER PUBLICATION p DROP TABLE b; ALTER PUBLICATION p ADD TABLE b")
         #expect(await problems(identity, checkpoint) == ["postgres.table_unpublished"])
         #expect(

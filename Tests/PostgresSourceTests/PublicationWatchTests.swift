@@ -114,6 +114,22 @@ struct PublicationWatchTests {
         #expect(await refusal(reader)?.code == "postgres.table_unpublished")
     }
 
+    @Test func operationsTakenOutAndPutInAgainWhileStreamingStopTheSource() async throws {
+        let database = try TestDatabase()
+        try database.run("CREATE TABLE a (id int PRIMARY KEY)")
+        let reader = try reader(database)
+        try await reader.open()
+        try await reader.catchUp()
+        try database.run(
+            "BEGIN; ALTER PUBLICATION p SET (publish = 'insert'); "
+                + "ALTER PUBLICATION p SET (publish = 'insert, update, delete, truncate'); COMMIT")
+        let failure = await failure(of: reader)
+        #expect(failure?.code == "postgres.publication_altered")
+        #expect(failure?.hint?.contains("millrace run --recover snapshot") == true)
+        await reader.source.close()
+        #expect(await refusal(reader)?.code == "postgres.publication_altered")
+    }
+
     @Test func operationsTakenOutStopTheSource() async throws {
         let database = try TestDatabase()
         try database.run("CREATE TABLE a (id int PRIMARY KEY)")
@@ -221,6 +237,10 @@ struct PublicationWatchTests {
         await reader.source.close()
         #expect(await refusal(reader) == nil)
         try await reader.catchUp()
+        await reader.source.close()
+        try database.run("COMMENT ON PUBLICATION p IS 'made by millrace'")
+        try database.run("VACUUM (FREEZE) pg_publication")
+        #expect(await refusal(reader) == nil)
         await reader.source.close()
         #expect(try database.value("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'p'") == "2")
         #expect(

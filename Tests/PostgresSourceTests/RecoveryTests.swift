@@ -131,6 +131,78 @@ struct RecoveryTests {
         await recovering.source.close()
     }
 
+    /// What is done to the publication before something changes, and after it, so that it looks as before again.
+    static let alterations = [
+        "reduced": (
+            "ALTER PUBLICATION p SET (publish = 'insert')",
+            "ALTER PUBLICATION p SET (publish = 'insert, update, delete, truncate')"
+        ),
+        "parts": (
+            "ALTER PUBLICATION p SET (publish_via_partition_root = false)",
+            "ALTER PUBLICATION p SET (publish_via_partition_root = true)"
+        ),
+        "renamed": ("ALTER PUBLICATION p RENAME TO q", "ALTER PUBLICATION q RENAME TO p"),
+        "made anew": (
+            "DROP PUBLICATION p",
+            "CREATE PUBLICATION p FOR TABLE a, b WITH (publish_via_partition_root = true)"
+        ),
+    ]
+
+    @Test(arguments: Self.alterations.keys.sorted())
+    func aPublicationThatWasAlteredAndSetBackLosesNothingSilentlyAndIsOvercome(how: String) async throws {
+        let (before, after) = try #require(Self.alterations[how])
+        let checkpoint = try await earlierRun()
+        #expect(try await isReleased())
+        try database.run(before)
+        try database.run("INSERT INTO a VALUES (2), (4); DELETE FROM a WHERE id IN (1, 4)")
+        try database.run(after)
+        let reader = try reader(recovers: false, after: checkpoint)
+        #expect(await refusal(reader) == "postgres.publication_altered")
+        let recovering = try self.reader(recovers: true, after: checkpoint)
+        try await recovering.open()
+        #expect(recovering.notices.all.contains { $0.hasPrefix("recovering from [postgres.publication_altered]") })
+        #expect(recovering.notices.all.contains { $0.hasPrefix("GAP:") })
+        try database.run("INSERT INTO a VALUES (3)")
+        try await recovering.finishSnapshot()
+        #expect(folded(recovering.lines(), "a", from: ["1"]) == ["2", "3"])
+        recovering.acknowledge()
+        await recovering.source.close()
+        #expect(try await isReleased())
+        #expect(await refusal(try self.reader(recovers: false, after: recovering.checkpoint)) == nil)
+    }
+
+    /// Notes of earlier versions do not know the publication's row.
+    @Test(.enabled(if: TestServer.version < 180_000, "later servers pass such changes over"))
+    func changesThatNoPublicationDecodesAreOvercomeByRecoverySnapshot() async throws {
+        var checkpoint = try await earlierRun()
+        #expect(try await isReleased())
+        try database.run("ALTER PUBLICATION p RENAME TO q")
+        try database.run("INSERT INTO a VALUES (2); DELETE FROM a WHERE id = 1")
+        try database.run("ALTER PUBLICATION q RENAME TO p")
+        var notes = try SourceNotes(decoding: checkpoint.notes)
+        notes.publication?.row = nil
+        checkpoint.notes = notes.encoded
+        for _ in 0..<2 {
+            let reader = try reader(recovers: false, after: checkpoint)
+            let failure = await #expect(throws: ConnectorFailure.self) {
+                try await reader.open()
+                try await reader.catchUp()
+            }
+            #expect(failure?.code == "postgres.object_missing")
+            #expect(failure?.hint?.contains("millrace run --recover snapshot") == true)
+            await reader.source.close()
+            #expect(try await isReleased())
+            checkpoint = try #require(reader.checkpoint)
+        }
+        let recovering = try reader(recovers: true, after: checkpoint)
+        try await recovering.open()
+        try await recovering.finishSnapshot()
+        #expect(folded(recovering.lines(), "a", from: ["1"]) == ["2"])
+        let remembered = try SourceNotes(decoding: try #require(recovering.checkpoint).notes)
+        #expect(remembered.publication?.row != nil)
+        await recovering.source.close()
+    }
+
     @Test func aWholeSourceIsLeftAsItIs() async throws {
         let checkpoint = try await earlierRun()
         try database.run("INSERT INTO a VALUES (2)")
