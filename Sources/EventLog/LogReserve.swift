@@ -77,8 +77,8 @@ struct LogReserve {
         return false
     }
 
-    /// Gives a piece and so many bytes more back to the file system, but for what is kept for requests. False when there
-    /// is nothing left to give.
+    /// Gives a piece and so many bytes more back to the file system, but for what is kept for requests. False when
+    /// there is nothing left to give.
     mutating func giveBack(_ byteCount: Int) -> Bool {
         let last = Self.lastBytes(of: self.byteCount)
         guard let held, held > last else { return false }
