@@ -16,8 +16,8 @@ struct LogDiskReport: Sendable {
     /// What helps.
     static let fix =
         "make room on that file system (df); or lower log.retention and start again, which removes what every sink "
-        + "has; or mend the sink that does not take its events, and retry or discard its dead letters (millrace deadletters"
-        + " list); or lower log.reserve if it was raised: nothing is lost"
+        + "has; or mend the sink that does not take its events, and retry or discard its dead letters (millrace "
+        + "deadletters list); or lower log.reserve if it was raised: nothing is lost"
 
     /// As `status` shows it; nil when there is room.
     var text: [String]? { code != nil ? ["[\(EventLog.diskFullCode)] \(words)", Self.fix] : nil }
