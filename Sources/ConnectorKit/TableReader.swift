@@ -36,7 +36,7 @@ public struct TableView: Sendable {
     public var end: ResumePosition
     /// True when tables are told apart by ``Relation/sourceID``, which outlives a new name; false for names.
     public var tellsTablesApartByNumber: Bool
-    /// True when a snapshot of a table whose key is another one than before tells consumers to forget it first.
+    /// True when a snapshot that somebody asks for tells consumers to forget the table first.
     public var snapshotsForgetOldKeys: Bool
     /// True for a change that is in the view.
     public var contains: @Sendable (TransactionInfo, ChangeIdentity) -> Bool
