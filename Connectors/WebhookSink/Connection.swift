@@ -40,6 +40,8 @@ private import Glibc
     private(set) var deadline: Instant?
     /// When the last request was at its end.
     private(set) var idleSince = Instant.now
+    /// How often its client had looked for what came unasked, when the last request was at its end.
+    var lookCount = 0
     /// True while it comes about.
     private(set) var isConnecting = false
     /// The descriptor; -1 when there is none.
@@ -59,7 +61,7 @@ private import Glibc
     private var isFresh = true
     private let responseBytesMax: Int
     /// True when the descriptor can be read and written without libcurl: nothing of it is encrypted.
-    private let isPlain: Bool
+    let isPlain: Bool
     let allowsPrivateAddresses: Bool
     /// Where libcurl writes what went wrong, ended by a zero.
     let errorText: UnsafeMutableBufferPointer<CChar>
@@ -175,11 +177,15 @@ private import Glibc
         self.delivery = delivery
         self.deadline = deadline
         request.removeAll()
-        try head.append(delivery, timestamp: timestamp, to: &request)
-        let isSmall = delivery.body.count <= Self.smallBodyMax
         let content = delivery.content
-        if isSmall { request.append(content.bytes.extracting(delivery.body)) }
-        bodyCount = isSmall ? 0 : delivery.body.count
+        let isWritten = content.source.flatMap { source in
+            source.parcel.heads?.append(source.index, ofSecond: timestamp, to: &request)
+        }
+        if isWritten != true { try head.append(content, timestamp: timestamp, to: &request) }
+        let bytes = content.bytes
+        let isSmall = content.body.count <= Self.smallBodyMax
+        if isSmall { request.append(bytes.bytes.extracting(content.body)) }
+        bodyCount = isSmall ? 0 : content.body.count
         beginAgain()
     }
 
@@ -230,7 +236,7 @@ private import Glibc
     private func sendPart() -> Passed {
         if sentCount < request.count { return write(restOf: request) }
         guard let delivery else { return .broken("there is no request") }
-        let body = unsafe delivery.content.unsafeBytes(delivery.body)
+        let body = unsafe delivery.content.bytes.unsafeBytes(delivery.content.body)
         return unsafe write(UnsafeRawBufferPointer(rebasing: body[(sentCount - request.count)...]), isLast: true)
     }
 

@@ -21,8 +21,7 @@ struct Courier: ~Copyable {
 
     /// A record that is not done.
     private struct Item {
-        var batch: RecordBatch
-        var record: Record
+        var source: ParcelRecord
         /// Its number in the window.
         var number: Int
     }
@@ -162,14 +161,15 @@ struct Courier: ~Copyable {
 
     private mutating func add(_ letter: Mailbox.Letter) {
         pending.append(PendingBatch(letter: letter))
-        pendingCount += letter.batch.records.count
-        pendingBytes += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
+        pendingCount += letter.parcel.batch.records.count
+        pendingBytes += letter.parcel.batch.records.isEmpty ? 0 : letter.parcel.batch.body.count
     }
 
     /// Takes records as long as the window has room: what is in it may be sent, and comes again after a crash.
     private mutating func fillWindow() throws(ConnectorFailure) {
         while let first = pending.first {
-            let batch = first.letter.batch
+            let parcel = first.letter.parcel
+            let batch = parcel.batch
             let numbers = first.topics ?? begin(first.letter)
             var next = first.next
             while next < batch.records.count {
@@ -178,7 +178,7 @@ struct Courier: ~Copyable {
                     pending[0].next = next
                     return
                 }
-                try take(batch.records[next], of: batch, numbers)
+                try take(ParcelRecord(parcel: parcel, index: next), numbers)
                 next += 1
                 pendingCount -= 1
             }
@@ -198,10 +198,11 @@ struct Courier: ~Copyable {
     private mutating func begin(_ letter: Mailbox.Letter) -> [Int] {
         holds.took(window.nextNumber, knowing: letter.namedRejections)
         if topics.count > Self.topicsMax { forgetTopics() }
-        return letter.batch.topics.map { topicNumber($0) }
+        return letter.parcel.batch.topics.map { topicNumber($0) }
     }
 
-    private mutating func take(_ record: Record, of batch: RecordBatch, _ topics: [Int]) throws(ConnectorFailure) {
+    private mutating func take(_ source: ParcelRecord, _ topics: [Int]) throws(ConnectorFailure) {
+        let (record, batch) = (source.record, source.batch)
         let end = Int(record.payload.offset) + Int(record.payload.length)
         guard Int(record.topic) < topics.count, end <= batch.body.count else { throw WebhookFailure.badBatch }
         let topic = topics[Int(record.topic)]
@@ -211,7 +212,7 @@ struct Courier: ~Copyable {
         let number = window.add(offset: record.offset, byteCount: Int(record.payload.length))
         let ticket = schedule.add(
             lane: lane, otherLane: other, topic: topic, standsForTopic: !hasKey && other == nil)
-        let item = Item(batch: batch, record: record, number: number)
+        let item = Item(source: source, number: number)
         if ticket == items.count { items.append(item) } else { items[ticket] = item }
     }
 
@@ -252,34 +253,34 @@ struct Courier: ~Copyable {
     /// The next request; nil when its records turned out to be rejected.
     private mutating func nextDelivery() throws(ConnectorFailure) -> Delivery? {
         guard let ticket = schedule.take(), let item = items[ticket] else { return nil }
-        if holds.holds(item.record, of: item.batch, number: item.number) {
-            let behind = RejectedRecord.behind(item.record)
+        if !holds.isEmpty, holds.holds(item.source.record, of: item.source.batch, number: item.number) {
+            let behind = RejectedRecord.behind(item.source.record)
             reject([ticket], (behind.code, behind.message))
             return nil
         }
-        let first = RequestWriter.Part(ticket: ticket, batch: item.batch, record: item.record)
-        let delivery =
-            try batchRecordsMax > 1
-            ? writer.delivery(ofBatch: first, followers(of: first)) : writer.delivery(of: first)
-        guard delivery.body.count <= settings.requestBytesMax else {
-            reject(delivery.tickets, WebhookFailure.tooLarge(delivery.body.count, settings.requestBytesMax))
+        let followers = batchRecordsMax > 1 ? followers(of: ticket, item.source) : []
+        let content =
+            try followers.isEmpty
+            ? writer.content(of: item.source)
+            : writer.content(ofBatch: [item.source] + followers.compactMap { items[$0]?.source })
+        let delivery = Delivery(ticket, followers, content)
+        guard content.body.count <= settings.requestBytesMax else {
+            reject(delivery.tickets, WebhookFailure.tooLarge(content.body.count, settings.requestBytesMax))
             return nil
         }
         return delivery
     }
 
     /// The records that go with one in the same request.
-    private mutating func followers(of first: RequestWriter.Part) -> [RequestWriter.Part] {
-        var byteCount = 3 + Int(first.record.payload.length)
+    private mutating func followers(of first: Ticket, _ source: ParcelRecord) -> [Ticket] {
+        var byteCount = 3 + Int(source.record.payload.length)
         let bytesMax = min(settings.batchBytesMax, settings.requestBytesMax)
         if byteCount > bytesMax { return [] }
-        let tickets = schedule.takeFollowers(of: first.ticket, upTo: batchRecordsMax - 1) { [items, holds] ticket in
+        return schedule.takeFollowers(of: first, upTo: batchRecordsMax - 1) { [items, holds] ticket in
             guard let item = items[ticket] else { return false }
-            byteCount += Int(item.record.payload.length) + 1
-            return byteCount <= bytesMax && !holds.holds(item.record, of: item.batch, number: item.number)
-        }
-        return tickets.compactMap { ticket in
-            items[ticket].map { RequestWriter.Part(ticket: ticket, batch: $0.batch, record: $0.record) }
+            let record = item.source.record
+            byteCount += Int(record.payload.length) + 1
+            return byteCount <= bytesMax && !holds.holds(record, of: item.source.batch, number: item.number)
         }
     }
 
@@ -357,7 +358,7 @@ struct Courier: ~Copyable {
 
     private mutating func reject(_ tickets: [Int], _ reason: (code: String, message: String)) {
         for ticket in tickets {
-            if let item = items[ticket] { holds.insert(item.record, of: item.batch) }
+            if let item = items[ticket] { holds.insert(item.source.record, of: item.source.batch) }
         }
         for ticket in tickets { finish(ticket, rejected: reason) }
     }

@@ -29,6 +29,10 @@ private import Glibc
     /// How many libcurl is making.
     private var connectingCount = 0
     private var ends = Queue<End>()
+    /// How often all connections were looked at for what came unasked.
+    private var lookCount = 0
+    /// True when a look came upon a call of the waker: the next wait is over at once.
+    private var isAwake = false
     /// What time it was when something last happened.
     private var now = Instant.now
     /// No request must be at its end before; nil when none is on its way.
@@ -69,11 +73,14 @@ private import Glibc
     /// Sends a request. How it ended is in ``popEnd()`` later.
     mutating func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
         self.now = now
+        let isLookedAt = lookAtIdle()
         let connection = try freeConnection()
         let deadline = now + settings.timeout
         try connection.begin(delivery, &head, timestamp: time(nil), deadline: deadline)
         nextDeadline = nextDeadline ?? deadline
-        if connection.socket >= 0, connection.idleSince + idleMax > now, connection.isSilent {
+        if connection.socket >= 0, connection.idleSince + idleMax > now,
+            isLookedAt && connection.isPlain || connection.isSilent
+        {
             proceed(connection, unsafe connection.send(buffer))
         } else {
             if connection.socket >= 0 { close(connection) }
@@ -88,7 +95,8 @@ private import Glibc
     /// is on its way.
     mutating func wait(milliseconds: Int32) {
         if connectingCount > 0 { goOnConnecting() }
-        let pause = ends.isEmpty ? milliseconds : 0
+        let pause = ends.isEmpty && !isAwake ? milliseconds : 0
+        isAwake = false
         if connectingCount > 0 {
             var others = curl_waitfd(fd: poller.descriptor, events: Int16(CURL_WAIT_POLLIN), revents: 0)
             unsafe curl_multi_poll(multi, &others, 1, pause, nil)
@@ -97,14 +105,36 @@ private import Glibc
         let readyCount = poller.wait(milliseconds: connectingCount > 0 ? 0 : pause)
         now = .now
         for number in 0..<readyCount {
-            guard let ready = poller.ready(number) else { continue }
-            let place = Int(ready.token & 0xFFFF_FFFF)
-            // What was closed since may be told once more.
-            guard place < connections.count, connections[place].token == ready.token, connections[place].socket >= 0
-            else { continue }
-            goOn(connections[place], ready)
+            guard let ready = poller.ready(number), let connection = connection(ready) else { continue }
+            goOn(connection, ready)
         }
         endLate()
+    }
+
+    /// Closes idle connections on which something came unasked, which must not be taken for the answer to the next
+    /// request: once for all that came free since the last time. False when there was too much to look at.
+    private mutating func lookAtIdle() -> Bool {
+        guard let place = idle.last, connections[place].lookCount == lookCount else { return true }
+        let readyCount = poller.wait(milliseconds: 0)
+        for number in 0..<readyCount {
+            guard let ready = poller.ready(number) else {
+                isAwake = true
+                continue
+            }
+            // The others have their turn at the next wait.
+            if let connection = connection(ready), connection.delivery == nil { goOn(connection, ready) }
+        }
+        guard readyCount < Poller.eventsMax else { return false }
+        lookCount &+= 1
+        return true
+    }
+
+    /// The connection that something is told of. What was closed since may be told once more: then nil.
+    private func connection(_ ready: Poller.Ready) -> Connection? {
+        let place = Int(ready.token & 0xFFFF_FFFF)
+        guard place < connections.count, connections[place].token == ready.token, connections[place].socket >= 0
+        else { return nil }
+        return connections[place]
     }
 
     private mutating func goOn(_ connection: Connection, _ ready: Poller.Ready) {
@@ -153,6 +183,7 @@ private import Glibc
 
     private mutating func end(_ connection: Connection, _ outcome: Outcome) {
         let delivery = connection.finish(at: now)
+        connection.lookCount = lookCount
         if outcome.isReusable {
             idle.append(connection.place)
         } else {

@@ -10,7 +10,7 @@ final class Mailbox: Sendable {
 
     /// A batch as the courier gets it.
     struct Letter {
-        var batch: RecordBatch
+        var parcel: Parcel
         /// How many rejections were named in receipts before it was put in.
         var namedRejections: Int
     }
@@ -93,12 +93,13 @@ final class Mailbox: Sendable {
     // MARK: The pipeline's side
 
     /// Hands a batch to the courier.
-    func put(_ batch: RecordBatch) {
+    func put(_ parcel: Parcel) {
+        let batch = parcel.batch
         state.withLock { state in
             state.putBefore = max(state.putBefore, batch.nextOffset)
             // The pipeline calls again once it has moved the cursor.
             state.knownNumber = state.receiptNumber
-            state.letters.append(Letter(batch: batch, namedRejections: state.namedRejections))
+            state.letters.append(Letter(parcel: parcel, namedRejections: state.namedRejections))
             state.recordCount += batch.records.count
             state.byteCount += batch.records.isEmpty ? 0 : batch.body.count
             wake(&state)
@@ -183,8 +184,8 @@ final class Mailbox: Sendable {
             state.byteCount = 0
             // Until it says how far it is, what it took counts.
             for letter in orders.letters {
-                state.progress.recordCount += letter.batch.records.count
-                state.progress.byteCount += letter.batch.records.isEmpty ? 0 : letter.batch.body.count
+                state.progress.recordCount += letter.parcel.batch.records.count
+                state.progress.byteCount += letter.parcel.batch.records.isEmpty ? 0 : letter.parcel.batch.body.count
             }
             return orders
         }

@@ -20,7 +20,7 @@ private import Glibc
     let waker: Waker
 
     private let events: UnsafeMutableBufferPointer<epoll_event>
-    private static let eventsMax = 256
+    static let eventsMax = 256
 
     init() throws(ConnectorFailure) {
         descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))

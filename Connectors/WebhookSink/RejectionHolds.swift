@@ -15,6 +15,9 @@ struct RejectionHolds {
     private var generations: [Generation] = []
     private var rejections = 0
 
+    /// True when nothing is held.
+    var isEmpty: Bool { generations.isEmpty }
+
     /// Notes that a record was rejected.
     mutating func insert(_ record: Record, of batch: RecordBatch) {
         rejections += 1

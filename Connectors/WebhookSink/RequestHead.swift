@@ -4,6 +4,7 @@ internal import ConnectorKit
 /// Writes the heads of requests, as HTTP/1.1 has them (RFC 9112): what all have in common is made once.
 struct RequestHead: ~Copyable {
     private let signer: Signer
+    private let writer: RequestWriter
     /// The request line and the headers that all requests have.
     private let start: [UInt8]
     /// The part of what is signed that stands before the body.
@@ -12,6 +13,7 @@ struct RequestHead: ~Copyable {
     /// Heads for a sink. Without a `contentType`, each request brings its own.
     init(_ settings: WebhookSettings, contentType: String?) throws(ConnectorFailure) {
         signer = try Signer(settings.secrets)
+        writer = RequestWriter(settings)
         let url = settings.url
         let proxy = settings.proxy.flatMap { url.isEncrypted ? nil : WebhookURL($0) }
         let own = Set(settings.headers.keys.map { $0.lowercased() })
@@ -41,15 +43,17 @@ struct RequestHead: ~Copyable {
     }
 
     /// Appends the head of an attempt: with the time of it, and signatures made anew.
-    mutating func append(_ delivery: Delivery, timestamp: Int, to output: inout OutputBuffer) throws(ConnectorFailure) {
+    mutating func append(
+        _ content: RequestContent, timestamp: Int, to output: inout OutputBuffer
+    ) throws(ConnectorFailure) {
         output.append(start)
         output.append("webhook-id: ")
         signed.removeAll()
-        try delivery.id.append(to: &signed)
+        try content.id.append(to: &signed)
         output.append(contentsOf: signed)
         output.append("\r\nwebhook-timestamp: ")
         output.append(decimal: timestamp)
-        for header in delivery.headers {
+        for header in writer.headers(of: content) {
             output.append("\r\n")
             // Whatever names and values are made of: nothing of them begins a line of its own.
             for byte in header { output.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
@@ -59,17 +63,17 @@ struct RequestHead: ~Copyable {
             signed.append(decimal: timestamp)
             signed.append(UInt8(ascii: "."))
             output.append("\r\nwebhook-signature: ")
-            try append(signaturesOf: signed, delivery, to: &output)
+            try append(signaturesOf: signed, content, to: &output)
         }
         output.append("\r\nContent-Length: ")
-        output.append(decimal: delivery.body.count)
+        output.append(decimal: content.body.count)
         output.append("\r\n\r\n")
     }
 
     private func append(
-        signaturesOf prefix: borrowing OutputBuffer, _ delivery: Delivery, to output: inout OutputBuffer
+        signaturesOf prefix: borrowing OutputBuffer, _ content: RequestContent, to output: inout OutputBuffer
     ) throws(ConnectorFailure) {
-        let content = delivery.content
-        try signer.append(signaturesOf: prefix.bytes, content.bytes.extracting(delivery.body), to: &output)
+        let bytes = content.bytes
+        try signer.append(signaturesOf: prefix.bytes, bytes.bytes.extracting(content.body), to: &output)
     }
 }

@@ -1,11 +1,11 @@
 internal import ByteKit
-private import ChangeModel
+internal import ChangeModel
 internal import ConnectorKit
 
 /// The `webhook-id` of a request: the same at every attempt, and after a restart.
 enum RequestID {
     /// The event's id in the form of a header: without dots, which part what is signed.
-    case event(Record, RecordBatch)
+    case event(ByteRange, RecordBatch)
     /// The id of several events, which follows from theirs.
     case made(FrozenBytes)
 
@@ -13,10 +13,10 @@ enum RequestID {
     private static let bytesMax = 256
 
     /// The id of the events of these records: the same events give the same one.
-    static func of(_ parts: [RequestWriter.Part]) throws(ConnectorFailure) -> RequestID {
-        var ids = OutputBuffer(capacity: parts.count * 48)
-        for part in parts {
-            ids.append(part.batch.id(of: part.record))
+    static func of(_ records: [ParcelRecord]) throws(ConnectorFailure) -> RequestID {
+        var ids = OutputBuffer(capacity: records.count * 48)
+        for each in records {
+            ids.append(each.batch.id(of: each.record))
             ids.append(UInt8(ascii: "\n"))
         }
         var id = OutputBuffer(capacity: 64)
@@ -28,8 +28,8 @@ enum RequestID {
     /// Appends the id.
     func append(to output: inout OutputBuffer) throws(ConnectorFailure) {
         switch self {
-        case .event(let record, let batch):
-            let text = batch.id(of: record)
+        case .event(let range, let batch):
+            let text = batch.bytes(range)
             if text.byteCount <= Self.bytesMax {
                 output.append(percentEncoding: text, encodesDot: true)
             } else {

@@ -13,40 +13,34 @@ struct RequestWriter: Sendable {
         recordHeaders = settings.sendsRecordHeaders ? settings.recordHeaders : nil
     }
 
-    /// One record with the batch that it is in.
-    struct Part {
-        var ticket: LaneSchedule.Ticket
-        var batch: RecordBatch
-        var record: Record
-    }
-
-    /// The request for a record.
-    func delivery(of part: Part) throws(ConnectorFailure) -> Delivery {
-        switch mode {
-        case .structured: delivery(of: part, headers: recordHeaders?.headers(of: part.record, in: part.batch) ?? [])
-        case .binary: delivery(of: part, headers: Self.headers(ofAttributes: part.batch.bytes(part.record.attributes)))
-        case .batch: try delivery(ofBatch: part, [])
-        }
-    }
-
-    private func delivery(of part: Part, headers: [[UInt8]]) -> Delivery {
-        Delivery(
-            part.ticket, id: .event(part.record, part.batch), content: part.batch.body,
-            body: part.record.payload.indices, headers: headers)
+    /// The request of a record.
+    func content(of source: ParcelRecord) throws(ConnectorFailure) -> RequestContent {
+        if mode == .batch { return try content(ofBatch: [source]) }
+        let (record, batch) = (source.record, source.batch)
+        return RequestContent(
+            id: .event(record.id, batch), bytes: batch.body, body: record.payload.indices, source: source)
     }
 
     /// The array of some events.
-    func delivery(ofBatch first: Part, _ followers: [Part]) throws(ConnectorFailure) -> Delivery {
-        let parts = [first] + followers
-        var body = OutputBuffer(capacity: parts.reduce(2) { $0 + Int($1.record.payload.length) + 1 })
-        for (place, part) in parts.enumerated() {
+    func content(ofBatch records: [ParcelRecord]) throws(ConnectorFailure) -> RequestContent {
+        var body = OutputBuffer(capacity: records.reduce(2) { $0 + Int($1.record.payload.length) + 1 })
+        for (place, each) in records.enumerated() {
             body.append(UInt8(ascii: place == 0 ? "[" : ","))
-            body.append(part.batch.payload(of: part.record))
+            body.append(each.batch.payload(of: each.record))
         }
         body.append(UInt8(ascii: "]"))
-        let content = body.freeze()
-        return Delivery(
-            first.ticket, followers.map(\.ticket), id: try .of(parts), content: content, body: 0..<content.count)
+        let bytes = body.freeze()
+        return RequestContent(id: try .of(records), bytes: bytes, body: 0..<bytes.count)
+    }
+
+    /// Headers of a request that are its own, beside the three of Standard Webhooks: `name: value` each.
+    func headers(of content: RequestContent) -> [[UInt8]] {
+        guard let source = content.source else { return [] }
+        switch mode {
+        case .structured: return recordHeaders?.headers(of: source.record, in: source.batch) ?? []
+        case .binary: return Self.headers(ofAttributes: source.batch.bytes(source.record.attributes))
+        case .batch: return []
+        }
     }
 
     /// Attributes as CloudEvents' HTTP binding has them in headers; `attributes` holds a line `name:value` for each.

@@ -16,6 +16,7 @@ package actor WebhookSink: EventSink {
     private let settings: WebhookSettings
     private let contentType: String
     private var mailbox: Mailbox?
+    private var scribe: HeadScribe?
 
     /// How long a write waits for the endpoint.
     private static let patience = Duration.milliseconds(50)
@@ -41,6 +42,7 @@ package actor WebhookSink: EventSink {
         guard Self.isReady else { throw WebhookFailure.client("begin") }
         let mailbox = Mailbox(
             at: context.nextOffset, recordsMax: settings.windowRecordsMax, bytesMax: settings.windowBytesMax)
+        scribe = try HeadScribe(settings, contentType: contentType)
         startThread(name: "webhook") { [settings, contentType] in
             Self.blockBrokenPipeSignal()
             do throws(ConnectorFailure) {
@@ -61,7 +63,7 @@ package actor WebhookSink: EventSink {
         _ batch: RecordBatch, _ durability: Durability
     ) async throws(ConnectorFailure) -> DeliveryReceipt {
         guard let mailbox else { throw WebhookFailure.notOpen }
-        mailbox.put(batch)
+        mailbox.put(try scribe?.parcel(of: batch) ?? Parcel(batch))
         guard durability == .required else {
             await mailbox.wait(for: batch.records.isEmpty ? .news : .room, until: .now + Self.patience)
             return try mailbox.receipt()
