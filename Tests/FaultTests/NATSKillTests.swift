@@ -26,6 +26,38 @@ struct NATSKillTests {
         try counter.expectExactDelivery()
     }
 
+    /// The stream does not take what is large, which is set aside with what comes behind it of its key; later events of
+    /// other keys are stored, and taken for a sign that everything before them is.
+    @Test(arguments: [
+        "nats.sent:1", "nats.sent:3", "log.sink_set_aside:1", "log.sink_set_aside:3", "sink.durable:2",
+    ])
+    func whatTheStreamDoesNotTakeIsNeitherLostNorDoubledByAKill(at point: String) throws {
+        let server = try NATSServer()
+        let reader = try StreamReader(server.address)
+        try reader.add("shop", subjects: "shop.>", messageBytesMax: 2000)
+        let counter = try Counter(server)
+        try counter.work(rows: 300, seed: 1, largeIDs: 1...3)
+        let victim = try counter.program.start("run", haltAt: point)
+        var burst: UInt64 = 10
+        try victim.wait(for: "halt at \(point)") {
+            if victim.errorText.contains("halted at") { return true }
+            burst += 1
+            try counter.work(rows: 20, seed: burst, largeIDs: 4...5)
+            return false
+        }
+        victim.kill()
+        // What nobody knows to be refused is taken now.
+        try reader.update("shop", subjects: "shop.>", messageBytesMax: -1)
+        try counter.work(rows: 100, seed: 2)
+        try counter.program.catchUp()
+        let letters = try counter.letters()
+        let stored = try reader.messages(of: "shop").map(\.id)
+        #expect(Set(stored).isDisjoint(with: letters))
+        #expect(Set(stored).union(letters) == Set(try counter.program.loggedEvents().map(\.id)))
+        try counter.retryAll()
+        try counter.expectEachOnceInTheOrderOfItsKey()
+    }
+
     @Test(arguments: [false, true])
     func nothingIsLostNorDoubledByKillsOfProgramAndServer(isShared: Bool) throws {
         let seed = UInt64.random(in: 0...UInt64.max)
@@ -92,15 +124,16 @@ private struct Counter {
         try sql("PRAGMA journal_mode = WAL; CREATE TABLE marks (id INTEGER PRIMARY KEY, n INTEGER, text);")
     }
 
-    /// Changes rows, of which there are forty.
-    func work(rows: Int, seed: UInt64) throws {
+    /// Changes rows, of which there are forty; those of some ids are large.
+    func work(rows: Int, seed: UInt64, largeIDs: ClosedRange<Int>? = nil) throws {
         var random = SeededGenerator(seed: seed)
         var script = "BEGIN IMMEDIATE;\n"
         for index in 0..<rows {
             let id = Int.random(in: 1...40, using: &random)
+            let width = largeIDs?.contains(id) == true ? 3000 : 300
             script +=
-                "INSERT INTO marks VALUES (\(id), \(index), printf('%0300d', \(index)))"
-                + " ON CONFLICT (id) DO UPDATE SET n = n + 1;\n"
+                "INSERT INTO marks VALUES (\(id), \(index), printf('%0\(width)d', \(index)))"
+                + " ON CONFLICT (id) DO UPDATE SET n = n + 1, text = excluded.text;\n"
         }
         try sql(script + "COMMIT;\n")
     }
@@ -112,6 +145,35 @@ private struct Counter {
 
     /// How many messages the stream has; 0 before there is one.
     func storedCount() throws -> UInt64 { (try? StreamReader(server.address).state(of: "shop").last) ?? 0 }
+
+    /// The ids of what was set aside.
+    func letters() throws -> Set<String> {
+        let shown = try program.run("deadletters", "show", "@broker").output
+        return Set(shown.split(separator: "\n").map { String($0.prefix { $0 != " " }) })
+    }
+
+    /// Has everything that was set aside delivered.
+    func retryAll() throws {
+        try program.run("deadletters", "retry", "@broker", "--wait", "0")
+        let run = try program.start("run")
+        try run.wait(for: "the end of the retry") { try letters().isEmpty }
+        run.send(SIGTERM)
+        _ = try run.finish()
+    }
+
+    /// The stream has what the log has, each event once, and what was set aside behind nothing of its key.
+    func expectEachOnceInTheOrderOfItsKey() throws {
+        let messages = try StreamReader(server.address).messages(of: "shop")
+        let ids = messages.map(\.id)
+        #expect(Set(ids).count == ids.count)
+        #expect(Set(ids) == Set(try program.loggedEvents().map(\.id)))
+        var last: [String: String] = [:]
+        for event in try Event.parse(lines: messages.map { $0.text + "\n" }.joined()) {
+            let key = try #require(event.key)
+            #expect(last[key].map { $0 < event.sequence } ?? true, "\(key)")
+            last[key] = event.sequence
+        }
+    }
 
     /// The stream has what the log has, each event once, in the log's order.
     func expectExactDelivery(_ comment: Comment? = nil) throws {

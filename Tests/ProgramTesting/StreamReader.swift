@@ -98,7 +98,17 @@ package final class StreamReader: @unchecked Sendable {
         try withConfig(name, subjects, change) { config in js_UpdateStream(nil, context, &config, nil, nil) }
     }
 
-    /// Deletes a stream.
+    /// Makes a stream that takes messages up to a length; -1 for any.
+    package func add(_ name: String, subjects: String, messageBytesMax: Int32) throws {
+        try add(name, subjects: subjects) { $0.MaxMsgSize = messageBytesMax }
+    }
+
+    /// Has a stream take messages up to a length; -1 for any.
+    package func update(_ name: String, subjects: String, messageBytesMax: Int32) throws {
+        try update(name, subjects: subjects) { $0.MaxMsgSize = messageBytesMax }
+    }
+
+    /// Deletes a message of a stream.
     package func remove(_ sequence: UInt64, from stream: String) throws {
         try Self.check(js_DeleteMsg(context, stream, sequence, nil, nil), "remove")
     }
