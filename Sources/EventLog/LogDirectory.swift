@@ -108,8 +108,8 @@ final class LogLock: Sendable {
         let path = directory.lock
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw LogFailure.system("open the lock", path, errno) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let number = errno
+        let number = Self.take(descriptor)
+        guard number == 0 else {
             let holder = Self.content(of: descriptor)
             guard number == EWOULDBLOCK else { throw LogFailure.system("lock the log", path, number) }
             throw ConnectorFailure(
@@ -122,6 +122,23 @@ final class LogLock: Sendable {
         }
         write(pid: getpid())
     }
+
+    /// Takes the lock; the system's error when it cannot be had. Whoever looks (``isHeld(_:)``) is waited for.
+    private static func take(_ descriptor: Int32) -> Int32 {
+        var number: Int32 = 0
+        for _ in 0..<looksMax {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return 0 }
+            number = errno
+            // Beside one that writes, nobody can look.
+            guard number == EWOULDBLOCK, flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return number }
+            flock(descriptor, LOCK_UN)
+            poll(nil, 0, 1)
+        }
+        return number
+    }
+
+    /// How many milliseconds those that look are waited for, each of which takes some microseconds.
+    private static let looksMax = 500
 
     /// Runs also when ``init(_:)`` throws behind the opening.
     deinit { if descriptor >= 0 { close(descriptor) } }

@@ -187,6 +187,30 @@ struct EventLogTests {
         try await log.appendOrders(sampleBatch(commit: 1))
     }
 
+    /// Whoever asks whether somebody writes to the log has its lock for a moment.
+    @Test func aLookAtTheLockAtTheMomentOfAStartDoesNotEndTheStart() async throws {
+        await (try EventLog(directory: folder.log)).close()
+        let lock = folder.log + "/lock"
+        let looking = open(lock, O_RDONLY | O_CLOEXEC)
+        #expect(looking >= 0 && flock(looking, LOCK_SH | LOCK_NB) == 0)
+        let path = folder.log
+        async let log = EventLog(directory: path)
+        let limit = ContinuousClock.now + .seconds(60)
+        while descriptorCount(of: lock) < 2, ContinuousClock.now < limit { await Task.yield() }
+        close(looking)
+        try await log.appendOrders(sampleBatch(commit: 1))
+    }
+
+    /// How many descriptors of this process are those of a file.
+    private func descriptorCount(of path: String) -> Int {
+        var file = stat()
+        guard stat(path, &file) == 0 else { return 0 }
+        return (0..<1024).count { descriptor in
+            var info = stat()
+            return fstat(Int32(descriptor), &info) == 0 && info.st_ino == file.st_ino && info.st_dev == file.st_dev
+        }
+    }
+
     @Test(arguments: ["log.sqlite", "log.sqlite-wal", ""])
     func aLogThatIsMovedAwayUnderItsWriterConfirmsNothingMore(file: String) async throws {
         let log = try EventLog(directory: folder.log)
