@@ -6,8 +6,8 @@ struct Circuit {
     private enum State: Equatable {
         /// Requests go.
         case closed
-        /// None goes before the instant.
-        case open(until: Instant)
+        /// None goes before the instant; `isAsked` when that is what the endpoint asked for.
+        case open(until: Instant, isAsked: Bool)
         /// One is on its way.
         case probing
     }
@@ -37,7 +37,7 @@ struct Circuit {
     func opensAt(_ now: Instant) -> Instant? {
         switch state {
         case .closed: now
-        case .open(let until): until
+        case .open(let until, _): until
         case .probing: nil
         }
     }
@@ -48,9 +48,11 @@ struct Circuit {
     /// A request goes. One that goes while the circuit is open is the probe.
     mutating func sends() { if state != .closed { state = .probing } }
 
-    /// The endpoint answered with something that shows it at work. True when that closed the circuit.
-    mutating func succeeded() -> Bool {
+    /// The endpoint answered with something that shows it at work. True when that closed the circuit. What was on its
+    /// way already does not end a silence that the endpoint asked for.
+    mutating func succeeded(at now: Instant) -> Bool {
         (failureCount, openings, changes, lastFailed) = (0, 0, 0, nil)
+        if case .open(let until, isAsked: true) = state, now < until { return false }
         defer { state = .closed }
         return state != .closed
     }
@@ -64,13 +66,14 @@ struct Circuit {
         lastFailed = request
         switch state {
         case .closed: guard pause != nil || (failureCount >= failuresMax && changes > 1) else { return false }
-        case .open(let until):
+        case .open(let until, let isAsked):
             // What was on its way when it was opened comes back.
-            if let pause, now + pause > until { state = .open(until: now + pause) }
+            if let pause { state = .open(until: isAsked ? max(until, now + pause) : now + pause, isAsked: true) }
             return false
         case .probing: break
         }
-        state = .open(until: now + (pause ?? pauses.pause(after: openings, random: random)))
+        let length = pause ?? pauses.pause(after: openings, random: random)
+        state = .open(until: now + length, isAsked: pause != nil)
         openings += 1
         return true
     }

@@ -311,7 +311,7 @@ struct Courier: ~Copyable {
 
     /// The endpoint takes requests: what waits because it did not need not wait any longer.
     private mutating func works(_ now: Instant) {
-        if circuit.succeeded() {
+        if circuit.succeeded(at: now) {
             for delivery in waiting { delivery.notBefore = now }
         }
     }

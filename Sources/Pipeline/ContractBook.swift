@@ -232,6 +232,9 @@ package struct ContractBook {
         if !change.lostColumns.isEmpty {
             metadata["without_constraints"] = "\(change.lostColumns.joined(separator: ", "))"
         }
+        if difference.mayChangeValues {
+            metadata["rows"] = "those that got other values by that: millrace snapshot \(relation.qualifiedName)"
+        }
         // What the level does not ask for may break somebody all the same.
         let isHarmless = difference.breakage.isEmpty && change.lostColumns.isEmpty
         logger.log(level: isHarmless ? .notice : .warning, "table changed", metadata: metadata)

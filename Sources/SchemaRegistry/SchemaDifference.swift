@@ -15,6 +15,8 @@ package struct SchemaDifference: Sendable {
 
     /// A line for each difference, such as `column price: numeric(10,2) → text`; empty when the tables are alike.
     package let lines: [String]
+    /// True when rows may have got other values with it, of which no event tells: a column came, or has another type.
+    package let mayChangeValues: Bool
     /// What it breaks: by the comparison of the schemas, and by what JSON cannot say of a table.
     package let breaks: [CompatibilityBreak]
 
@@ -28,6 +30,7 @@ package struct SchemaDifference: Sendable {
         var comparison = Comparison(old: TableContract(old.schema), new: TableContract(new.schema))
         comparison.run()
         lines = comparison.lines
+        mayChangeValues = comparison.mayChangeValues
         breaks =
             CompatibilityDirection.allCases.flatMap { direction in
                 direction.breaks(from: old, to: new, policy: policy).map {
@@ -69,6 +72,7 @@ private struct Comparison {
     let old: TableContract
     let new: TableContract
     var lines: [String] = []
+    var mayChangeValues = false
     /// What JSON cannot say.
     var breaks: [(CompatibilityDirection, SchemaBreak)] = []
 
@@ -103,6 +107,7 @@ private struct Comparison {
             }
         }
         for column in new.columns where old.column(column.name) == nil && !renamed.contains(column.name) {
+            mayChangeValues = true
             note("column \(column.name): added (\(Self.word(column.type)))")
         }
     }
@@ -115,6 +120,7 @@ private struct Comparison {
 
     private mutating func compare(_ before: TableContract.Column, _ now: TableContract.Column) {
         if before.type != now.type {
+            mayChangeValues = true
             let line = "column \(before.name): \(Self.word(before.type)) → \(Self.word(now.type))"
             note(line, .columnRetyped, retyped(before, now), before.type, now.type)
         } else {

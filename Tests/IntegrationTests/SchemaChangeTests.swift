@@ -71,6 +71,7 @@ struct SchemaChangeTests {
                 ["id", "state", "amount", "note"], ["id", "state", "amount", "note"], ["id", "state", "amount"],
             ])
         #expect(result.errors.contains("table changed"))
+        #expect(result.errors.contains("millrace snapshot "), "rows may have got values")
         #expect(result.errors.contains("column amount: numeric(10,2) → text"))
         #expect(result.errors.contains("column status: dropped (text), and state added in its place: renamed?"))
         #expect(result.errors.contains("verdict=\"breaks consumers that know only the old version\""))

@@ -31,6 +31,17 @@ import Testing
         #expect(try difference([id, bare], [id]).lines == ["column c: dropped (no type)"])
     }
 
+    /// A default for rows that are there, or USING: no event tells of their values.
+    @Test func whatMayGiveRowsOtherValuesIsKnown() throws {
+        let whole = Column(name: "price", type: .int64, typeName: "bigint")
+        let other = Column(name: "cost", type: .numeric, typeName: "numeric(10,2)")
+        #expect(try difference([id], [id, note]).mayChangeValues)
+        #expect(try difference([id, price], [id, whole]).mayChangeValues)
+        #expect(try !difference([id, price], [id]).mayChangeValues)
+        #expect(try !difference([id, price], [id, other]).mayChangeValues)
+        #expect(try !difference([id, price, note], [id, note, price]).mayChangeValues)
+    }
+
     @Test func droppedColumnBreaksOldConsumers() throws {
         let found = try difference([id, note], [id])
         #expect(found.lines == ["column note: dropped (text)"])

@@ -11,7 +11,7 @@ struct CircuitTests {
     @Test func itOpensAfterSoManyFailuresInARow() {
         var circuit = circuit()
         let early = (0..<2).map { circuit.failed($0, at: start, pause: nil, random: 1) }
-        let closes = circuit.succeeded()
+        let closes = circuit.succeeded(at: start)
         let late = (0..<3).map { circuit.failed($0, at: start, pause: nil, random: 1) }
         #expect(early == [false, false] && !closes && late == [false, false, true])
         #expect(!circuit.admits(at: start) && circuit.admits(at: start + .seconds(1)))
@@ -25,7 +25,7 @@ struct CircuitTests {
         let opensAgain = circuit.failed(1, at: start, pause: nil, random: 1)
         #expect(opensAgain && !circuit.admits(at: start + .seconds(1)) && circuit.admits(at: start + .seconds(2)))
         circuit.sends()
-        let closes = circuit.succeeded()
+        let closes = circuit.succeeded(at: start + .seconds(2))
         #expect(closes && circuit.isClosed && circuit.failureCount == 0)
     }
 
@@ -50,6 +50,18 @@ struct CircuitTests {
         #expect(circuit.opensAt(start) == start + .seconds(60))
         _ = circuit.failed(1, at: start, pause: .seconds(90), random: 0)
         #expect(circuit.opensAt(start) == start + .seconds(90))
+    }
+
+    /// Everything was sent within milliseconds of a 429 that asked for seconds.
+    @Test func whatWasOnItsWayDoesNotEndASilenceThatTheEndpointAskedFor() {
+        var circuit = circuit()
+        for request in 0..<3 { _ = circuit.failed(request, at: start, pause: nil, random: 1) }
+        _ = circuit.failed(4, at: start, pause: .seconds(3), random: 0)
+        let closes = circuit.succeeded(at: start + .milliseconds(1))
+        #expect(!closes && !circuit.admits(at: start + .seconds(2)) && circuit.admits(at: start + .seconds(3)))
+        circuit.sends()
+        let closesThen = circuit.succeeded(at: start + .seconds(4))
+        #expect(closesThen && circuit.isClosed)
     }
 
     @Test func pausesAreDoubledUpToTheLongest() {
