@@ -20,6 +20,9 @@ package actor SQLiteSource: ChangeSource {
         self.notice = notice
     }
 
+    /// Its triggers name the columns: a table that has others is captured and read anew.
+    package nonisolated var readsChangedTablesAgain: Bool { true }
+
     /// The source's own thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 

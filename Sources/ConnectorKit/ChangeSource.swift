@@ -36,6 +36,10 @@ public protocol ChangeSource: Sendable {
     /// again.
     func remembers(_ request: SnapshotRequest, in checkpoint: SourceCheckpoint) -> Bool
 
+    /// True when the source reads the rows of a table again whose columns changed. False where events tell of them as
+    /// they change, and not of what the change of the table itself gave them.
+    var readsChangedTablesAgain: Bool { get }
+
     /// True when nothing is left to be read beside the changes: no snapshot is under way at `checkpoint`. Whoever runs
     /// until everything is captured waits for this too.
     func isComplete(_ checkpoint: SourceCheckpoint) -> Bool
@@ -65,6 +69,9 @@ extension ChangeSource {
             "source.no_snapshot", .stop, "this source cannot read rows again",
             hint: "replay the log instead (`millrace tail --from earliest`)")
     }
+
+    /// False: only row changes are told.
+    public var readsChangedTablesAgain: Bool { false }
 
     /// True, for a source whose position says everything.
     public func isComplete(_ checkpoint: SourceCheckpoint) -> Bool { true }

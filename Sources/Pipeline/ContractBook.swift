@@ -21,6 +21,7 @@ package struct ContractBook {
     private let log: any CaptureLog
     private let policy: SchemaPolicy
     private let logger: Logger?
+    private let readsChangedTablesAgain: Bool
     private var known: [ObjectIdentifier: Entry] = [:]
     /// True while a refusal is remembered.
     package private(set) var hasRefusals = false
@@ -40,11 +41,13 @@ package struct ContractBook {
     /// How often the files of a subject are looked at.
     package static let interval = Duration.seconds(1)
 
-    /// An empty book. `logger` is told of each version that is registered.
+    /// An empty book. `logger` is told of each version that is registered, and how to have rows that a change of their
+    /// table gave other values, unless the source reads them again.
     package init(
         pipelineName: String, schemas: SchemaFolder, log: any CaptureLog, policy: SchemaPolicy = SchemaPolicy(),
-        logger: Logger? = nil
+        logger: Logger? = nil, readsChangedTablesAgain: Bool = false
     ) {
+        self.readsChangedTablesAgain = readsChangedTablesAgain
         self.pipelineName = pipelineName
         self.schemas = schemas
         self.log = log
@@ -232,7 +235,7 @@ package struct ContractBook {
         if !change.lostColumns.isEmpty {
             metadata["without_constraints"] = "\(change.lostColumns.joined(separator: ", "))"
         }
-        if difference.mayChangeValues {
+        if difference.mayChangeValues, !readsChangedTablesAgain {
             metadata["rows"] = "those that got other values by that: millrace snapshot \(relation.qualifiedName)"
         }
         // What the level does not ask for may break somebody all the same.

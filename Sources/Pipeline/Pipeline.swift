@@ -271,7 +271,7 @@ package struct Pipeline: Sendable {
     ) async -> Outcome {
         let contracts = ContractBook(
             pipelineName: parts.name, schemas: parts.schemas, log: parts.captureLog, policy: parts.policy,
-            logger: logger)
+            logger: logger, readsChangedTablesAgain: parts.source.readsChangedTablesAgain)
         let routing = OutboxRouting(parts.outbox)
         let quarantine = Quarantine(
             log: parts.log, contracts: contracts, policy: parts.policy, routing: routing, logger: logger)
