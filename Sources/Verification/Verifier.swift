@@ -96,12 +96,7 @@ package struct Verifier: Sendable {
         for index in view.tables.indices {
             tables.append(try await compare(index, view, &folds, end, &masking))
         }
-        for fold in folds.unclaimed {
-            var report = TableReport(name: fold.name)
-            report.eventCount = fold.eventCount
-            report.obstacle = "the table is not there any more, or no longer captured"
-            tables.append(report)
-        }
+        tables += Self.gone(folds.unclaimed, besides: Set(tables.map(\.name)))
         guard !tables.isEmpty else {
             throw ConnectorFailure(
                 "verify.no_tables", .stop, "no captured table matches \(patterns.map(\.text).joined(separator: ", "))",
@@ -109,6 +104,19 @@ package struct Verifier: Sendable {
         }
         return VerificationReport(
             tables: tables.sorted { $0.name < $1.name }, offsets: offsets, unloggedCount: unlogged, position: view.end)
+    }
+
+    /// What is in the log of tables that are not there: once for all tables of a name.
+    private static func gone(_ folds: [TableFold], besides present: Set<String>) -> [TableReport] {
+        Dictionary(grouping: folds, by: \.name).map { name, folds in
+            var report = TableReport(name: name)
+            report.eventCount = folds.reduce(0) { $0 + $1.eventCount }
+            report.obstacle =
+                present.contains(name)
+                ? "an earlier table of this name is not there any more"
+                : "the table is not there any more, or no longer captured"
+            return report
+        }
     }
 
     private static func isWanted(_ relation: Relation, _ patterns: [TablePattern]) -> Bool {

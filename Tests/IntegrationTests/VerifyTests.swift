@@ -241,6 +241,21 @@ struct VerifyTests {
         #expect(elsewhere.exitCode == 3 && elsewhere.errors.contains("postgres.other_database"))
     }
 
+    /// There was a line for each, which said of a table that is compared that it is not there.
+    @Test func formerTablesOfANameAreSaidOnceAndAsWhatTheyAre() throws {
+        let shop = try VerifiedShop(rowsBefore: 3, snapshot: "initial")
+        for _ in 0..<3 {
+            try shop.sql(
+                "DROP TABLE orders", "CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+            try shop.program.catchUp()
+        }
+        let result = try shop.program.verify()
+        let orders = result.tables.filter { $0["table"] as? String == "public.orders" }
+        #expect(orders.count == 2, "\(result.text)")
+        #expect(
+            orders.compactMap { $0["skipped"] as? String } == ["an earlier table of this name is not there any more"])
+    }
+
     @Test func aSQLiteFileIsVerifiedWithItsSnapshotAndItsUnloggedChanges() throws {
         let till = try VerifiedTill()
         try till.program.catchUp()
