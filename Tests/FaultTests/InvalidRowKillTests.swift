@@ -13,19 +13,7 @@ struct InvalidRowKillTests {
     init() throws {
         database = try PostgresDatabase()
         try database.sql("CREATE TABLE a (id int PRIMARY KEY, n int)")
-        program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.a]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+        program = try MillraceProgram(shop: database, tables: "a")
         try program.catchUp()
         ledger = try PostgresLedger(database, publication: database.name)
         try register(1, "{\"properties\": {\"n\": {\"maximum\": 10}}}")

@@ -18,20 +18,7 @@ struct KeyChangeKillTests {
             CREATE TABLE goods (id int PRIMARY KEY, code text NOT NULL UNIQUE, n int NOT NULL DEFAULT 0, note text);
             INSERT INTO goods SELECT i, 'c' || i, 0, repeat('n', 300) FROM generate_series(1, 3000) i
             """)
-        let program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.goods]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                schemas: {on_change: \(policy)}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+        let program = try MillraceProgram(shop: database, tables: "goods", schemas: "on_change: \(policy)")
         try program.catchUp()
         return (database, program)
     }

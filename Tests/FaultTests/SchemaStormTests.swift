@@ -22,20 +22,7 @@ struct SchemaStormTests {
         var random = SeededGenerator(seed: seed)
         let database = try PostgresDatabase()
         try database.sql("CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY, n int)")
-        let program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.a, public.b]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                schemas: {on_change: \(policy)}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+        let program = try MillraceProgram(shop: database, tables: "a", "b", schemas: "on_change: \(policy)")
         try program.catchUp()
         let ledger = try ShapeLedger(database, publication: database.name)
         var tables = ["a": ChangingTable("a"), "b": ChangingTable("b")]

@@ -18,21 +18,7 @@ struct RowContractTests {
     }
 
     private func program(_ schemas: String = "") throws -> MillraceProgram {
-        try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.orders, public.lines]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                    snapshot: never
-                schemas: {\(schemas)}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+        try MillraceProgram(shop: database, tables: "orders", "lines", source: "snapshot: never", schemas: schemas)
     }
 
     /// Writes a version of the contract of orders as somebody who registers one does.
@@ -261,20 +247,11 @@ struct RowContractTests {
 
     @Test func maskedColumnsAreJudgedAsTheyAreStored() throws {
         let program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.orders]
-                    slot: \(database.name)
-                    publication: \(database.name)
+            shop: database, tables: "orders",
+            more: """
                 mask_salt: 0123456789abcdef0123456789abcdef
                 transforms:
                   - {tables: [public.orders], mask: {email: hash, note: redact, amount: drop}}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
                 """)
         try write(
             1,

@@ -16,23 +16,8 @@ struct SchemaChangeTests {
             """)
     }
 
-    private func program(_ schemas: String = "", tables: String = "public.orders, public.lines") throws
-        -> MillraceProgram
-    {
-        try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [\(tables)]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                schemas: {\(schemas)}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+    private func program(_ schemas: String = "") throws -> MillraceProgram {
+        try MillraceProgram(shop: database, tables: "orders", "lines", schemas: schemas)
     }
 
     private func versions(_ program: MillraceProgram, of table: String = "orders") throws -> [String] {
@@ -286,20 +271,8 @@ struct SchemaChangeTests {
 
     @Test func fullQuarantineWaitsUntilSomebodyMakesRoomAndTheRunGoesOn() throws {
         let program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.orders, public.lines]
-                    slot: \(database.name)
-                    publication: \(database.name)
-                schemas: {on_change: quarantine}
-                log: {retention: {size: 200KiB}}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+            shop: database, tables: "orders", "lines", schemas: "on_change: quarantine",
+            more: "log: {retention: {size: 200KiB}}")
         try program.catchUp()
         try database.sql("INSERT INTO orders VALUES (1, 'new', 1)")
         try program.catchUp()

@@ -17,18 +17,7 @@ struct SnapshotRequestTests {
     }
 
     private func program(_ schemas: String = "") throws -> MillraceProgram {
-        try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.orders]
-                schemas: {\(schemas)}
-                sinks:
-                  all:
-                    file: {path: out/all.jsonl}
-                """)
+        try MillraceProgram(shop: database, tables: "orders", schemas: schemas)
     }
 
     private func operations(_ program: MillraceProgram) throws -> [String] {

@@ -148,8 +148,8 @@ struct KeyChangeTests {
         #expect(reader.seen.filter { $0.operation == .snapshot || $0.operation == .truncate }.count == 1)
     }
 
-    @Test func whereNothingIsReadUnaskedTheRequestEmptiesTheTableFirst() async throws {
-        let database = try TestDatabase()
+    /// A reader that reads no rows unasked, of a table whose key became another one between two changes.
+    private func readerThatMetAnotherKey(_ database: TestDatabase) async throws -> SourceReader {
         try database.run(Self.table)
         let reader = try SourceReader(database, tables: ["public.t"], snapshot: "never")
         try await reader.open()
@@ -157,6 +157,12 @@ struct KeyChangeTests {
         try await reader.catchUp()
         try database.run("\(Self.otherKey); UPDATE t SET n = 2 WHERE id < 20")
         try await reader.catchUp()
+        return reader
+    }
+
+    @Test func whereNothingIsReadUnaskedTheRequestEmptiesTheTableFirst() async throws {
+        let database = try TestDatabase()
+        let reader = try await readerThatMetAnotherKey(database)
         let lines = reader.notices.all.filter { $0.contains("the key of") }
         #expect(lines.count == 1 && lines.first?.contains("`millrace snapshot public.t`") ?? false, "\(lines)")
         #expect(!reader.seen.contains { $0.operation == .truncate || $0.operation == .snapshot })
@@ -178,13 +184,7 @@ struct KeyChangeTests {
 
     @Test func aTableWithTwoKindsOfKeysIsReadAnewOnceRowsAreReadUnasked() async throws {
         let database = try TestDatabase()
-        try database.run(Self.table)
-        let reader = try SourceReader(database, tables: ["public.t"], snapshot: "never")
-        try await reader.open()
-        try database.run("UPDATE t SET n = 1")
-        try await reader.catchUp()
-        try database.run("\(Self.otherKey); UPDATE t SET n = 2 WHERE id < 20")
-        try await reader.catchUp()
+        let reader = try await readerThatMetAnotherKey(database)
         await reader.source.close()
         #expect(!reader.seen.contains { $0.operation == .truncate })
         let later = try SourceReader(database, tables: ["public.t"], snapshot: "initial")

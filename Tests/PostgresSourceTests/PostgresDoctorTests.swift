@@ -78,15 +78,21 @@ struct PostgresDoctorTests {
         #expect(await problems(identity, checkpoint) == ["postgres.table_unpublished", "postgres.slot_missing"])
     }
 
-    /// A run refuses it too, before it makes anything.
-    @Test func rowsThatRowSecurityHidesFromTheRoleAreFoundAndRefused() async throws {
-        let database = try TestDatabase()
+    /// A role that row security hides all rows of the published table `t` from.
+    private func roleBehindRowSecurity(_ database: TestDatabase) throws -> String {
         let role = database.name + "_role"
         try database.run(
             """
             CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO \(role);
             ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION p FOR TABLE t
             """)
+        return role
+    }
+
+    /// A run refuses it too, before it makes anything.
+    @Test func rowsThatRowSecurityHidesFromTheRoleAreFoundAndRefused() async throws {
+        let database = try TestDatabase()
+        let role = try roleBehindRowSecurity(database)
         defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
         let settings = try settings(database.url(as: role), ["public.t"], name: database.name)
         func problems() async -> [Finding] {
@@ -163,12 +169,7 @@ struct PostgresDoctorTests {
 
     @Test func rowsThatNobodyReadsUnaskedAreNoProblemBeforeTheFirstStart() async throws {
         let database = try TestDatabase()
-        let role = database.name + "_role"
-        try database.run(
-            """
-            CREATE ROLE \(role) LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO \(role);
-            ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION p FOR TABLE t
-            """)
+        let role = try roleBehindRowSecurity(database)
         defer { _ = try? database.run("DROP OWNED BY \(role); DROP ROLE \(role)") }
         let settings = try PostgresSettings(
             values: SettingValues([

@@ -11,6 +11,29 @@ package struct MillraceProgram: Sendable {
         try folder.write("millrace.yaml", configuration)
     }
 
+    /// A pipeline `shop` that captures tables of a PostgreSQL into the file `out/all.jsonl`. `source` is added to the
+    /// settings of the source, `more` beside it: a line or several each.
+    package init(
+        shop database: PostgresDatabase, tables: String..., source: String = "", schemas: String = "", more: String = ""
+    ) throws {
+        try self.init(
+            configuration: """
+                name: shop
+                source:
+                  postgres:
+                    url: \(database.url)
+                    tables: [\(tables.map { "public." + $0 }.joined(separator: ", "))]
+                    slot: \(database.name)
+                    publication: \(database.name)
+                    \(source)
+                schemas: {\(schemas)}
+                \(more)
+                sinks:
+                  all:
+                    file: {path: out/all.jsonl}
+                """)
+    }
+
     /// The program that was built beside the tests.
     package static var executable: String {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
