@@ -72,7 +72,11 @@ extension ChangeDecoder {
     @inline(never)
     private mutating func noteName() {
         relations[currentPlace].isNameMet = true
-        snapshots?.changes(relations[currentPlace].id, under: relations[currentPlace].name, &progress)
+        let table = relations[currentPlace]
+        let change = NamedChange(
+            table: table.id, name: table.name, isCaptured: table.relation != nil,
+            commit: LSN(transaction?.info.commit ?? 0))
+        snapshots?.changes(change, &progress)
     }
 
     /// Takes note of the key under which rows of the current relation are told.

@@ -82,7 +82,7 @@ actor PostgresSession {
                 readsByItself: settings.readsOldRows && place.isPossible, streamWakeUp: wakeUp, notice: notice,
                 warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
-        crew.coordinator.wereCalled(before)
+        crew.coordinator.wereCalled(before, until: plan.position)
         if checkpoint == nil { crew.coordinator.becomeStrict() }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)

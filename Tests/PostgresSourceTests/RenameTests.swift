@@ -7,7 +7,7 @@ import Testing
 /// Tables that are called otherwise for a while, so that the catalogue looks as before.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct RenameTests {
-    private static let tables = """
+    static let tables = """
         CREATE SCHEMA s; CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text);
         INSERT INTO a SELECT i, 'a' FROM generate_series(1, 10) i;
         INSERT INTO b SELECT i, 'b' FROM generate_series(1, 10) i;
@@ -16,7 +16,7 @@ struct RenameTests {
     static let swap =
         "BEGIN; ALTER TABLE a RENAME TO z; ALTER TABLE b RENAME TO a; ALTER TABLE z RENAME TO b; COMMIT"
 
-    private static func changes(of table: String) -> String {
+    static func changes(of table: String) -> String {
         "UPDATE \(table) SET v = 'new' WHERE id = 1; DELETE FROM \(table) WHERE id = 2; "
             + "INSERT INTO \(table) VALUES (77)"
     }
@@ -29,16 +29,16 @@ struct RenameTests {
         (swap, "TRUNCATE a", swap),
     ]
 
-    private func reader(
+    func reader(
         _ database: TestDatabase, _ tables: [String] = ["public.a", "public.b"], snapshot: String = "initial",
-        watchInterval: Duration = .seconds(600)
+        watchInterval: Duration = .seconds(600), exclude: [String] = []
     ) throws -> SourceReader {
-        try SourceReader(database, tables: tables, publication: "p", snapshot: snapshot) {
+        try SourceReader(database, tables: tables, publication: "p", snapshot: snapshot, exclude: exclude) {
             $0.watchInterval = watchInterval
         }
     }
 
-    private func expectAlike(_ reader: SourceReader, _ database: TestDatabase, _ tables: [String] = ["a", "b"]) throws {
+    func expectAlike(_ reader: SourceReader, _ database: TestDatabase, _ tables: [String] = ["a", "b"]) throws {
         for table in tables {
             let fold = KeyFold(reader.seen.filter { $0.table == "public.\(table)" })
             let rows = try database.run("SELECT * FROM public.\(table)").rows
@@ -48,7 +48,7 @@ struct RenameTests {
         }
     }
 
-    private func truncates(_ reader: SourceReader) -> Int {
+    func truncates(_ reader: SourceReader) -> Int {
         reader.seen.filter { $0.operation == .truncate && $0.identity.ordinal >= ChangeIdentity.snapshotOrdinalMin }
             .count
     }

@@ -1,4 +1,5 @@
 internal import ByteKit
+internal import ChangeModel
 internal import ConnectorKit
 internal import Synchronization
 
@@ -81,9 +82,10 @@ final class SnapshotCoordinator: Sendable {
         var unhandled: Set<UInt32> = []
         /// Tables that left the notes while the source runs: one that is captured again is a new one.
         var vanished: Set<UInt32> = []
-        /// Where nothing is read unasked: names under which changes of tables may come, beside those in the notes,
-        /// without a word about it.
-        var knownNames: [UInt32: String] = [:]
+        /// Where nothing is read unasked: up to this position changes may be older than the name of the table.
+        var namedSince: [UInt32: LSN] = [:]
+        /// Where nothing is read unasked: the other names under which tables were changed, which is said once.
+        var namesSaid: [UInt32: String] = [:]
         /// Names of tables whose changes are set aside by whoever takes them.
         var setAside: Set<String> = []
         /// Rows that were read since the session began.

@@ -1,3 +1,4 @@
+internal import ChangeModel
 internal import ConnectorKit
 
 /// Which tables a source captures, as the publication has them, and which of them are still to be read.
@@ -13,8 +14,12 @@ struct SnapshotPlan {
     }
 
     let tables: [Table]
+    /// Where the server's WAL ended before the tables were looked at. A change that is committed behind it, under
+    /// another name than the look found for the table, came after the table had that name, or a moment before.
+    let position: LSN
 
     init(_ settings: PostgresSettings, _ side: SideConnection) throws(ConnectorFailure) {
+        position = try WALEnd(side).position
         let rows = try side.query(Self.query, [settings.publication]).all
         tables = rows.compactMap { row -> Table? in
             guard let oid = UInt32(row.text("oid")) else { return nil }
@@ -25,7 +30,7 @@ struct SnapshotPlan {
     }
 
     /// A plan for tables that were found otherwise.
-    init(tables: [Table]) { self.tables = tables }
+    init(tables: [Table], position: LSN = LSN(0)) { (self.tables, self.position) = (tables, position) }
 
     /// What is left to read. `before` is nil when a version without snapshots read the source, or nobody did. Tables
     /// that are `renewed` lost changes: consumers forget them, and they are read from the beginning. So are those that
@@ -103,7 +108,7 @@ extension SnapshotCoordinator {
                 state.vanished.insert(oid)
             }
             state.vanished.subtract(state.notes.tables.keys)
-            state.wereCalled(known)
+            state.wereCalled(known, until: plan.position)
             state.estimates.merge(plan.estimates) { $1 }
             let begun = state.notes.unfinished.filter { known[$0]?.name != state.notes.tables[$0]?.name }
             for oid in begun where known[oid] != nil { state.live[oid] = Live(turn: (state.live[oid]?.turn ?? 0) + 1) }
@@ -123,6 +128,8 @@ extension SnapshotCoordinator {
                 state.live[table.oid] = Live(turn: (state.live[table.oid]?.turn ?? 0) + 1)
                 state.renewed.insert(table.oid)
             }
+            // What was said is answered, and may happen again.
+            state.namesSaid = [:]
         }
     }
 }

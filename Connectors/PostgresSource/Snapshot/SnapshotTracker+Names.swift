@@ -1,47 +1,57 @@
 internal import ChangeModel
 internal import Synchronization
 
+/// The first change of a table, captured or not, since the stream announced it under this name.
+struct NamedChange {
+    var table: UInt32
+    /// `schema.table`, as it was announced.
+    var name: String
+    /// True when the configuration wants tables of this name.
+    var isCaptured = true
+    /// Where the change was committed.
+    var commit: LSN
+}
+
 /// Follows under which names tables are changed. One that was renamed for a while, and is called as before again, looks
 /// the same in the catalogue: only the stream tells that its changes came under another name, or not at all.
 extension SnapshotTracker {
-    /// A change of the table comes, the first since it was announced under this name, captured or not.
-    func changes(_ table: UInt32, under name: String, _ progress: inout ReplicationProgress) {
-        guard coordinator.changes(table, under: name) else { return }
+    /// A change comes under a name that was not met since it was announced.
+    func changes(_ change: NamedChange, _ progress: inout ReplicationProgress) {
+        guard coordinator.changes(change) else { return }
         // A transaction that has nothing else for us is covered without a batch.
         progress.notes.snapshot = coordinator.state.withLock { $0.notes }
     }
 }
 
 extension SnapshotCoordinator {
-    /// A change of the table comes under this name. When the table is known under another one, consumers of that lack
-    /// the change, and those of a table that is known under this one are told rows of the other: both are read anew
-    /// where rows are read, and otherwise somebody has to ask for it. True when the notes are others then.
+    /// A table is changed under this name. When it is known under another one, consumers of that lack the change. When
+    /// another table is known under this one, its consumers are told rows that are not its: also by a table that
+    /// is not captured, and only published. They are read anew where rows are read, and otherwise somebody has
+    /// to ask for it. True when the notes are others then.
     ///
-    /// The stream may be behind the catalogue, and tell the old name of a table that is to be read under its new one
-    /// anyway. That is no news: who is emptied at all is emptied behind every change that came before.
-    func changes(_ table: UInt32, under name: String) -> Bool {
-        guard isNews(table, name) else { return false }
-        let concerned = change(wakesWorkers: true) { state -> [(name: String, other: String?)] in
-            guard let known = state.notes.tables[table]?.name, known != name else { return [] }
-            let owners = state.notes.tables.filter { $0.value.name == name && $0.key != table }.map(\.key)
-                .filter { state.knownNames[$0] == nil }
-            guard readsByItself else {
-                state.knownNames[table] = name
-                return [(known, name)] + owners.map { _ in (name, nil) }
-            }
-            let isNew = state.beginAnew(table)
-            let foreign = owners.filter { state.beginAnew($0) }
-            return (isNew ? [(known, name)] : []) + foreign.map { _ in (name, nil) }
+    /// The stream may be behind the catalogue, and tell the former name of a table. Where rows are read, a table with a
+    /// new name is emptied for consumers, behind every change that came before the look which found the name: as long
+    /// as that is to be done, another mark changes nothing, and afterwards no such change comes any more.
+    func changes(_ change: NamedChange) -> Bool {
+        guard isNews(change) else { return false }
+        let concerned = self.change(wakesWorkers: true) { state -> [(name: String, other: String?)] in
+            let known = state.notes.tables[change.table]?.name
+            if !readsByItself { return state.say(change, known) }
+            let own = known.map { state.beginAnew(change.table) ? [($0, change.name)] : [] } ?? []
+            let foreign = state.others(called: change.name, change.table).filter { state.beginAnew($0) }
+            return own + foreign.map { _ in (change.name, nil) }
         }
         for table in concerned { warn(table.name, table.other) }
         return readsByItself
     }
 
-    private func isNews(_ table: UInt32, _ name: String) -> Bool {
+    private func isNews(_ change: NamedChange) -> Bool {
         state.withLock { state in
-            guard let known = state.notes.tables[table]?.name else { return false }
-            if known == name { state.knownNames[table] = nil }
-            return known != name && state.knownNames[table] != name
+            guard let known = state.notes.tables[change.table]?.name else {
+                return change.isCaptured && !state.others(called: change.name, change.table).isEmpty
+            }
+            if known == change.name { state.namesSaid[change.table] = nil }
+            return known != change.name
         }
     }
 
@@ -69,13 +79,18 @@ extension SnapshotCoordinator {
         }
     }
 
-    /// The tables were known as these notes have them.
-    func wereCalled(_ before: SnapshotNotes?) {
-        state.withLock { $0.wereCalled(before?.tables ?? [:]) }
+    /// The tables were known as these notes have them, until a look that began at this position.
+    func wereCalled(_ before: SnapshotNotes?, until position: LSN) {
+        state.withLock { $0.wereCalled(before?.tables ?? [:], until: position) }
     }
 }
 
 extension SnapshotCoordinator.State {
+    /// The tables that the notes know under this name, without the one that is changed.
+    fileprivate func others(called name: String, _ table: UInt32) -> [UInt32] {
+        notes.tables.filter { $0.value.name == name && $0.key != table }.map(\.key)
+    }
+
     /// Has a table emptied for consumers and read from the beginning, once it is known whether the change was set
     /// aside. False when that was to be done already.
     fileprivate mutating func beginAnew(_ table: UInt32) -> Bool {
@@ -87,10 +102,25 @@ extension SnapshotCoordinator.State {
         return isNew
     }
 
-    /// Changes from before a rename that the catalogue knows have the old name.
-    mutating func wereCalled(_ before: [UInt32: SnapshotNotes.Table]) {
-        for (oid, table) in before where notes.tables[oid].map({ $0.name != table.name }) ?? false {
-            knownNames[oid] = table.name
+    /// What is to be said where nothing is read unasked: nothing twice, and nothing of tables whose names are newer
+    /// than the change.
+    fileprivate mutating func say(_ change: NamedChange, _ known: String?) -> [(name: String, other: String?)] {
+        if namesSaid[change.table] == change.name { return [] }
+        func isConcerned(_ table: UInt32) -> Bool { change.commit > namedSince[table] ?? LSN(0) }
+        let own = known.map { isConcerned(change.table) ? [($0, change.name)] : [] } ?? []
+        let foreign = others(called: change.name, change.table).filter(isConcerned)
+        if !own.isEmpty || !foreign.isEmpty { namesSaid[change.table] = change.name }
+        return own + foreign.map { _ in (change.name, nil) }
+    }
+
+    /// Takes note of which tables have other names than before, or were not known: changes that were committed before
+    /// the look may have the former name. The position is from before the look, so that no later change passes for one
+    /// of them; a rename between the two is spoken of for nothing, at worst.
+    mutating func wereCalled(_ before: [UInt32: SnapshotNotes.Table], until position: LSN) {
+        namedSince = namedSince.filter { notes.tables[$0.key] != nil }
+        for (oid, table) in notes.tables where before[oid]?.name != table.name {
+            namedSince[oid] = position
+            namesSaid = [:]
         }
     }
 }
