@@ -39,7 +39,7 @@ package enum FileDoctor {
         guard unsafe stat(path, &info) == 0 else { return nil }
         if info.isFolder { return [finding(EISDIR, path)] }
         guard unsafe access(path, W_OK) == 0 else { return [finding(errno, path)] }
-        guard info.st_mode & S_IFMT != S_IFREG else { return nil }
+        if info.isRegular { return isDatabase(path) ? [finding(FileFailure.isDatabase(path))] : nil }
         return [Finding(.ok, "file.folder", "\(path) can be written to, without any promise across crashes")]
     }
 
@@ -59,9 +59,19 @@ package enum FileDoctor {
         return unsafe unlink(path) == 0 ? number : errno
     }
 
+    private static func isDatabase(_ path: String) -> Bool {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return FileNames.isDatabase(descriptor)
+    }
+
     private static func finding(_ number: Int32, _ folder: String) -> Finding {
-        let failure = FileFailure.system("write to", folder, number)
-        return Finding(.problem, failure.code, failure.message, fix: failure.hint)
+        finding(FileFailure.system("write to", folder, number))
+    }
+
+    private static func finding(_ failure: ConnectorFailure) -> Finding {
+        Finding(.problem, failure.code, failure.message, fix: failure.hint)
     }
 
     /// The folder itself, or the one above it in which the missing folders will be made.

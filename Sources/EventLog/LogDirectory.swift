@@ -164,3 +164,11 @@ final class LogLock: Sendable {
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).filter(\.isNumber)
     }
 }
+
+extension EventLog {
+    /// The files that a log always has in its folder, there or not.
+    package static func files(in directory: String) -> [String] {
+        let folder = LogDirectory(directory)
+        return [folder.database, folder.journal, folder.index, folder.lock, folder.identityFile, folder.reserve]
+    }
+}

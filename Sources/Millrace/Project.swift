@@ -52,7 +52,7 @@ struct Project {
         }
         let source = attempt(.source) { () throws(SettingProblem) in try sourceSettings(configuration) }
         var sinks: [SinkEntry] = []
-        var files = SinkFiles()
+        var files = SinkFiles(configuration)
         for sink in configuration.sinks {
             let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
             guard let entry else { continue }

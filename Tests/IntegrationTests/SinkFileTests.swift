@@ -68,6 +68,47 @@ struct SinkFileTests {
         #expect(result.exitCode != 2, "\(result.output)\(result.errors)")
     }
 
+    /// The user's database was overwritten with lines, and so was the log.
+    @Test func aSinkThatWouldWriteOverTheSourceTheLogOrTheConfigurationIsRefusedBeforeAnythingIsWritten() throws {
+        let program = try shop()
+        let files = FileManager.default
+        try files.createDirectory(atPath: program.folder.path("sub"), withIntermediateDirectories: true)
+        try files.createSymbolicLink(atPath: program.folder.path("soft"), withDestinationPath: "shop.db")
+        try files.linkItem(atPath: program.folder.path("shop.db"), toPath: program.folder.path("hard"))
+        let source = "source: {sqlite: {path: shop.db}}\n"
+        for (path, what) in [
+            ("shop.db", "database"), ("shop.db-wal", "database"), ("shop.db-journal", "database"),
+            ("sub/../shop.db", "database"), (program.folder.path("shop.db"), "database"), ("soft", "database"),
+            ("hard", "database"), (".millrace/log.sqlite", "event log"), (".millrace/{table}.jsonl", "event log"),
+            (".millrace/out/{table}.jsonl", "event log"), ("millrace.yaml", "configuration"),
+            ("Schemas/{table}.json", "schemas"),
+        ] {
+            for rest in ["", "log: {directory: .}\n"] where rest.isEmpty || what == "database" {
+                try program.folder.write(
+                    "millrace.yaml", "name: shop\n\(source)\(rest)sinks:\n  one:\n    file: {path: \"\(path)\"}\n")
+                for result in [try program.run("doctor"), try program.run("run", "--until-caught-up")] {
+                    #expect(result.exitCode == 2, "\(path) \(result.output)\(result.errors)")
+                    #expect(result.errors.contains("is that of the"), "\(result.errors)")
+                    #expect(result.errors.contains(what) && result.errors.contains("sinks.one.file.path"))
+                }
+            }
+        }
+        let rows = try program.sqlite("shop.db", "PRAGMA integrity_check; SELECT count(*) FROM t")
+        #expect(rows == "ok\n2\n")
+    }
+
+    @Test func filesBesideTheSourceTheLogAndTheConfigurationAreTaken() throws {
+        let program = try shop()
+        for path in ["out/{table}.jsonl", "shop.jsonl", ".millrace.jsonl", "log/log.sqlite"] {
+            try program.folder.write(
+                "millrace.yaml",
+                "name: shop\nsource: {sqlite: {path: shop.db}}\nschemas: {directory: .}\nlog: {directory: .}\n"
+                    + "sinks:\n  one:\n    file: {path: \"\(path)\"}\n")
+            let result = try program.run("doctor")
+            #expect(result.exitCode != 2, "\(path) \(result.errors)")
+        }
+    }
+
     private func shop() throws -> MillraceProgram {
         let program = try MillraceProgram(
             configuration: """
