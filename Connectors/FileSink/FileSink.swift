@@ -79,7 +79,7 @@ package actor FileSink: EventSink {
         life = nextLife(after: state.life)
         mark = WriterMark(
             log: context.log, pipeline: settings.pipelineName, sink: context.name, life: life,
-            knownLife: context.state == nil ? nil : state.life)
+            knownLife: context.state == nil && context.log.isEmpty ? nil : state.life)
         do {
             try await beginLife(state, context)
             for entry in state.entries where entry.part?.finishedAt == nil {

@@ -22,7 +22,8 @@ struct WriterMark: Equatable {
     /// The mark and the sink's present life.
     private let lifeText: [UInt8]
     private let life: UInt64
-    /// The last life that the state tells of; nil for a sink that has no state yet.
+    /// The last life that the state tells of, 0 for a sink that has no state yet: it wrote to no file. Nil for such a
+    /// sink where nothing tells its log from others.
     private let knownLife: UInt64?
 
     /// The mark of a sink of a log. The names alone would not do: a configuration is soon copied.

@@ -102,6 +102,30 @@ struct FileLifeTests {
         #expect(try lines(layout) == ["1", "2", "3", "4", "5", "6"])
     }
 
+    /// Every event was delivered once more.
+    @Test(arguments: Layout.allCases, [false, true])
+    func anOldCopyOfBeforeTheSinkWasAddedDeliversNothingTwice(layout: Layout, finishes: Bool) async throws {
+        let old = copyOfLog()
+        try await run(layout, ["1", "2"], finishes: finishes)
+        let before = try contents()
+        for _ in 0..<2 {
+            let sink = try await opened(layout, old)
+            #expect(await failureCode { try await write(sink, ["1", "2"], old) } == "file.newer_than_log")
+            await sink.close()
+            #expect(try contents() == before)
+        }
+        try await run(layout, ["3"])
+        #expect(try lines(layout) == ["1", "2", "3"])
+    }
+
+    @Test(arguments: Layout.allCases)
+    func aSinkThatWasKilledBeforeItsFirstReceiptBeginsAgain(layout: Layout) async throws {
+        try await runAndDie(layout, ["1"])
+        try await runAndDie(layout, ["1", "2"])
+        try await run(layout, ["1", "2"])
+        #expect(try lines(layout) == ["1", "2"])
+    }
+
     @Test(arguments: Layout.allCases)
     func whatAnUnknownRunLeftBehindItsCursorIsNotCutByAnOldCopy(layout: Layout) async throws {
         try await run(layout, ["1"])
