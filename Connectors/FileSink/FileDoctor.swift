@@ -7,8 +7,30 @@ package enum FileDoctor {
     static let freeBytesMin: UInt64 = 1 << 30
 
     /// Whether files can be made where the sink makes them, tried with one that is removed at once, and how much room
-    /// there is.
-    package static func findings(_ settings: FileSettings) -> [Finding] {
+    /// there is; and whether the files are newer than what the log knows of the sink, where there is a log.
+    package static func findings(_ settings: FileSettings, _ known: KnownSink? = nil) -> [Finding] {
+        var findings = findings(about: settings)
+        do throws(ConnectorFailure) {
+            if let known { try checkLife(settings, known) }
+        } catch {
+            findings.append(finding(error))
+        }
+        return findings
+    }
+
+    /// Throws what opening the sink, or writing to its only file, would throw.
+    private static func checkLife(_ settings: FileSettings, _ known: KnownSink) throws(ConnectorFailure) {
+        let state = try FileState(stored: known.state)
+        let mark = WriterMark(
+            log: known.log, pipeline: settings.pipelineName, sink: known.name, life: .max, state: known.state, state)
+        var newer = mark.newerPaths(state)
+        let path = settings.path.text
+        var info = stat()
+        if newer.isEmpty, unsafe stat(path, &info) == 0, info.st_size > 0, mark.isNewer(atPath: path) { newer = [path] }
+        if let path = newer.first { throw FileFailure.newerThanLog(path, others: newer.count - 1) }
+    }
+
+    private static func findings(about settings: FileSettings) -> [Finding] {
         let wanted = settings.path.literalFolder
         let folder = nearestExisting(wanted)
         var info = stat()

@@ -33,6 +33,12 @@ struct WriterMark: Equatable {
         (self.life, self.knownLife) = (life, knownLife)
     }
 
+    /// The mark of a sink that opens in a life with a state.
+    init(log: String, pipeline: String, sink: String, life: UInt64, state: [UInt8]?, _ decoded: FileState) {
+        let isUnknown = state == nil && log.isEmpty
+        self.init(log: log, pipeline: pipeline, sink: sink, life: life, knownLife: isUnknown ? nil : decoded.life)
+    }
+
     /// Whose mark an open file has.
     func owner(of descriptor: Int32) -> Owner {
         var found = [UInt8](repeating: 0, count: Self.readMax)
@@ -63,6 +69,16 @@ struct WriterMark: Equatable {
         guard owner(ofPath: path) == .ours else { return false }
         var found = [UInt8](repeating: 0, count: Self.readMax)
         return isNewer(unsafe getxattr(path, Self.lifeName, &found, UInt(found.count)), found)
+    }
+
+    /// What a state tells of and this sink wrote to in a life that the state does not know, also under the name that it
+    /// got in that life.
+    func newerPaths(_ state: FileState) -> [String] {
+        let finished = state.entries.compactMap { entry in
+            entry.part.flatMap { entry.isThere(at: $0.finalPath) ? $0.finalPath : nil }
+        }
+        let paths = state.entries.map(\.path) + finished + state.manifests.map(\.path)
+        return paths.filter { isNewer(atPath: $0) }
     }
 
     private func isNewer(_ length: Int, _ found: [UInt8]) -> Bool {

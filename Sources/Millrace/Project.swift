@@ -149,8 +149,7 @@ struct Project {
         if let log { found += LogDiskReport(log.disk, reserve: configuration.log.reserve).findings() }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         found += await choiceFindings()
-        for sink in sinks { found += await sink.settings.findings() }
-        return found + SinkStreams.findings(sinks)
+        return found + (await sinkFindings()) + SinkStreams.findings(sinks)
     }
 
     /// Sinks whose `tables` leave them with less than somebody wanted. Nothing when the database could not be asked,

@@ -155,6 +155,8 @@ struct SinkFileTests {
             #expect(result.exitCode != 0)
             #expect(result.errors.contains("error[file.newer_than_log]"), "\(result.errors)")
             #expect(try text(program) == before)
+            let doctor = try program.run("doctor")
+            #expect(doctor.exitCode == 3 && doctor.output.contains("[file.newer_than_log]"), "\(doctor.output)")
         }
         // The old one goes on in a new file, if that is wanted.
         let file = place.path("out/t.jsonl")
@@ -187,5 +189,26 @@ struct SinkFileTests {
         let result = try program.run("run", "--until-caught-up")
         #expect(result.exitCode != 0)
         #expect(try text(program) == before, "\(result.errors)")
+    }
+
+    /// It said that all was well, and the run stopped.
+    @Test func doctorTellsOfASinkWhoseNextEventsRetentionRemoved() throws {
+        let program = try shop()
+        for value in 1...2 {
+            try program.sqlite("shop.db", "UPDATE t SET v = \(value)")
+            try program.catchUp()
+        }
+        #expect(try program.run("doctor").exitCode == 0)
+        // What happens while a sink is not in the configuration.
+        try program.sqlite(
+            ".millrace/log.sqlite",
+            "DELETE FROM batch WHERE first_offset = 0; UPDATE sink SET next_offset = 0")
+        for result in [try program.run("doctor"), try program.run("run", "--until-caught-up")] {
+            #expect(result.exitCode == 3, "\(result.output)\(result.errors)")
+            #expect((result.output + result.errors).contains("[log.retained_away]"), "\(result.output)\(result.errors)")
+        }
+        #expect(try program.run("replay", "archive", "--from", "earliest", "--skip").exitCode == 0)
+        #expect(try program.run("doctor").exitCode == 0)
+        try program.catchUp()
     }
 }
