@@ -7,8 +7,30 @@ package enum FileDoctor {
     static let freeBytesMin: UInt64 = 1 << 30
 
     /// Whether files can be made where the sink makes them, tried with one that is removed at once, and how much room
-    /// there is.
-    package static func findings(_ settings: FileSettings) -> [Finding] {
+    /// there is; and whether the files are newer than what the log knows of the sink, where there is a log.
+    package static func findings(_ settings: FileSettings, _ known: KnownSink? = nil) -> [Finding] {
+        var findings = findings(about: settings)
+        do throws(ConnectorFailure) {
+            if let known { try checkLife(settings, known) }
+        } catch {
+            findings.append(finding(error))
+        }
+        return findings
+    }
+
+    /// Throws what opening the sink, or writing to its only file, would throw.
+    private static func checkLife(_ settings: FileSettings, _ known: KnownSink) throws(ConnectorFailure) {
+        let state = try FileState(stored: known.state)
+        let mark = WriterMark(
+            log: known.log, pipeline: settings.pipelineName, sink: known.name, life: .max, state: known.state, state)
+        var newer = mark.newerPaths(state)
+        let path = settings.path.text
+        var info = stat()
+        if newer.isEmpty, unsafe stat(path, &info) == 0, info.st_size > 0, mark.isNewer(atPath: path) { newer = [path] }
+        if let path = newer.first { throw FileFailure.newerThanLog(path, others: newer.count - 1) }
+    }
+
+    private static func findings(about settings: FileSettings) -> [Finding] {
         let wanted = settings.path.literalFolder
         let folder = nearestExisting(wanted)
         var info = stat()
@@ -39,7 +61,7 @@ package enum FileDoctor {
         guard unsafe stat(path, &info) == 0 else { return nil }
         if info.isFolder { return [finding(EISDIR, path)] }
         guard unsafe access(path, W_OK) == 0 else { return [finding(errno, path)] }
-        guard info.st_mode & S_IFMT != S_IFREG else { return nil }
+        if info.isRegular { return isDatabase(path) ? [finding(FileFailure.isDatabase(path))] : nil }
         return [Finding(.ok, "file.folder", "\(path) can be written to, without any promise across crashes")]
     }
 
@@ -59,9 +81,19 @@ package enum FileDoctor {
         return unsafe unlink(path) == 0 ? number : errno
     }
 
+    private static func isDatabase(_ path: String) -> Bool {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return FileNames.isDatabase(descriptor)
+    }
+
     private static func finding(_ number: Int32, _ folder: String) -> Finding {
-        let failure = FileFailure.system("write to", folder, number)
-        return Finding(.problem, failure.code, failure.message, fix: failure.hint)
+        finding(FileFailure.system("write to", folder, number))
+    }
+
+    private static func finding(_ failure: ConnectorFailure) -> Finding {
+        Finding(.problem, failure.code, failure.message, fix: failure.hint)
     }
 
     /// The folder itself, or the one above it in which the missing folders will be made.

@@ -27,6 +27,13 @@ enum FileFailure {
                 + "again: delivery goes on in new ones")
     }
 
+    /// A file that is a database, or a journal of one.
+    static func isDatabase(_ path: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "file.is_a_database", .stop, "\(path) is a file of an SQLite database: nothing was written to it",
+            setting: "path", hint: "choose a path that nothing else uses")
+    }
+
     /// A file that was exchanged between two looks at it.
     static func changedOutside(_ path: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -52,4 +52,17 @@ enum FileNames {
         let count = unsafe pread(descriptor, &front, front.count, 0)
         return count == line.count && front == line
     }
+
+    /// What a database, its journal and its write-ahead log begin with (https://www.sqlite.org/fileformat2.html).
+    private static let databaseFronts: [[UInt8]] = [
+        Array("SQLite format 3\0".utf8), [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7], [0x37, 0x7F, 0x06, 0x82],
+        [0x37, 0x7F, 0x06, 0x83],
+    ]
+
+    /// True for an open file of an SQLite database.
+    static func isDatabase(_ descriptor: Int32) -> Bool {
+        var front = [UInt8](repeating: 0, count: 16)
+        let count = unsafe pread(descriptor, &front, front.count, 0)
+        return databaseFronts.contains { count >= $0.count && front.starts(with: $0) }
+    }
 }

@@ -1,4 +1,5 @@
 package import ConnectorKit
+import Glibc
 
 /// What a file sink is told in the configuration.
 package struct FileSettings: Sendable, Equatable {
@@ -21,6 +22,30 @@ package struct FileSettings: Sendable, Equatable {
     package var resolvedPath: String? {
         let isDevice = path.text.hasPrefix("/dev/") && !path.text.hasPrefix("/dev/shm/")
         return isDevice ? nil : path.resolvedText
+    }
+
+    /// True when the sink writes to a file, by whatever path or link, without any table having part in its name. Only
+    /// looks at names: the file may be a database that this process has open.
+    package func writes(to file: String) -> Bool {
+        guard let resolvedPath else { return false }
+        if resolvedPath == Self.resolved(file) { return true }
+        var (ours, theirs) = (stat(), stat())
+        return unsafe stat(path.text, &ours) == 0 && stat(file, &theirs) == 0 && ours.st_dev == theirs.st_dev
+            && ours.st_ino == theirs.st_ino
+    }
+
+    /// True when the sink writes to files in a folder, or below it.
+    package func writesBelow(_ folder: String) -> Bool {
+        guard let resolvedPath else { return false }
+        return resolvedPath.hasPrefix(Self.resolved(folder) + "/")
+    }
+
+    /// A path as the file system takes it now.
+    package static func resolved(_ path: String) -> String { PathTemplate.resolved(path, hasPlaceholders: false) }
+
+    /// True for a file in a folder, or below it.
+    package static func isBelow(_ file: String, folder: String) -> Bool {
+        resolved(file).hasPrefix(resolved(folder) + "/")
     }
 
     /// True when no two tables have a file in common.

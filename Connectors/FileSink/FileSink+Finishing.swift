@@ -83,16 +83,6 @@ extension FileSink {
         for file in ready { files[file.path] = nil }
     }
 
-    /// What the state tells of and this sink wrote to in a life that the state does not know, also under the name that
-    /// it got in that life.
-    func newerPaths(_ state: FileState) -> [String] {
-        let finished = state.entries.compactMap { entry in
-            entry.part.flatMap { isThere(entry, at: $0.finalPath) ? $0.finalPath : nil }
-        }
-        let paths = state.entries.map(\.path) + finished + state.manifests.map(\.path)
-        return paths.filter { mark.isNewer(atPath: $0) }
-    }
-
     /// Completes what the state says was about to be done when the process ended.
     func completeFinishing(_ state: FileState, _ context: SinkContext) async throws(ConnectorFailure) {
         var entries = state.entries.filter { $0.part?.finishedAt != nil }
@@ -100,7 +90,7 @@ extension FileSink {
         entries.sort { ($0.extent.firstOffset, $0.path) < ($1.extent.firstOffset, $1.path) }
         manifests = state.manifests
         let before = entries
-        for index in entries.indices where isThere(entries[index], at: entries[index].path) {
+        for index in entries.indices where entries[index].isThere(at: entries[index].path) {
             try choosePath(&entries[index])
         }
         if entries != before {
@@ -122,7 +112,7 @@ extension FileSink {
         try syncFolders(folders)
         for manifest in manifests {
             let lines = entries.filter { FileManifest.path(inFolderOf: $0.path, sink: context.name) == manifest.path }
-                .map { (text: FileManifest.line($0), isThere: isThere($0, at: $0.part?.finalPath ?? "")) }
+                .map { (text: FileManifest.line($0), isThere: $0.isThere(at: $0.part?.finalPath ?? "")) }
             try FileManifest.append(lines, to: manifest, mark, fault)
         }
         try syncFolders(
@@ -135,7 +125,7 @@ extension FileSink {
     /// Chooses another name when somebody else has the one that was meant: no file is ever written over.
     private func choosePath(_ entry: inout FileState.Entry) throws(ConnectorFailure) {
         guard let part = entry.part else { return }
-        guard isThere(entry, at: entry.path) else { throw FileFailure.changedOutside(entry.path) }
+        guard entry.isThere(at: entry.path) else { throw FileFailure.changedOutside(entry.path) }
         if try FileNames.isFree(part.finalPath) { return }
         for attempt in 2...FileNames.attemptsMax {
             let path = PathTemplate.path(ofLane: part.lane, offset: entry.extent.firstOffset, attempt: attempt)
@@ -156,16 +146,9 @@ extension FileSink {
         }
     }
 
-    /// True when the file that an entry tells of has this path.
-    private func isThere(_ entry: FileState.Entry, at path: String) -> Bool {
-        var info = stat()
-        guard unsafe lstat(path, &info) == 0 else { return false }
-        return UInt64(info.st_dev) == entry.device && UInt64(info.st_ino) == entry.inode
-    }
-
     /// Renames a file, unless that was done or somebody took it away.
     private func rename(_ entry: FileState.Entry) throws(ConnectorFailure) {
-        guard let finalPath = entry.part?.finalPath, isThere(entry, at: entry.path) else { return }
+        guard let finalPath = entry.part?.finalPath, entry.isThere(at: entry.path) else { return }
         guard !fault.strikes(.rename) else { throw FileFailure.system("rename to", finalPath, errno) }
         if unsafe renameat2(AT_FDCWD, entry.path, AT_FDCWD, finalPath, UInt32(RENAME_KEEP)) == 0 { return }
         guard errno == EINVAL || errno == ENOSYS else { throw FileFailure.system("rename to", finalPath, errno) }

@@ -137,7 +137,13 @@ extension FileSink {
             let path = finalPath + FileNames.unfinishedSuffix
             guard files[path] == nil, !files.values.contains(where: { $0.part?.finalPath == finalPath }),
                 try FileNames.isFree(finalPath), try FileNames.isFreeOrEmpty(path)
-            else { continue }
+            else {
+                // A run that the log does not know of delivered this already.
+                for taken in [finalPath, path] where mark.isNewer(atPath: taken) {
+                    throw FileFailure.newerThanLog(taken)
+                }
+                continue
+            }
             let part = RotatedPart(
                 finalPath: finalPath, lane: lane, signature: settings.signature, begunAt: clock.wall(),
                 periodEnd: settings.path.hasDate || settings.path.hasHour ? period.end : nil,

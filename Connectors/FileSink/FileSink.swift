@@ -74,12 +74,12 @@ package actor FileSink: EventSink {
     package func open(_ context: SinkContext) async throws(ConnectorFailure) {
         forgetFiles()
         blockBrokenPipeSignal()
-        let state = if let bytes = context.state { try FileState(decoding: bytes) } else { FileState() }
+        let state = try FileState(stored: context.state)
         coveredBefore = state.coveredBefore
         life = nextLife(after: state.life)
         mark = WriterMark(
-            log: context.log, pipeline: settings.pipelineName, sink: context.name, life: life,
-            knownLife: context.state == nil ? nil : state.life)
+            log: context.log, pipeline: settings.pipelineName, sink: context.name, life: life, state: context.state,
+            state)
         do {
             try await beginLife(state, context)
             for entry in state.entries where entry.part?.finishedAt == nil {
@@ -103,7 +103,7 @@ package actor FileSink: EventSink {
     /// that lists no file is stored with the first one.
     private func beginLife(_ state: FileState, _ context: SinkContext) async throws(ConnectorFailure) {
         guard !state.entries.isEmpty else { return }
-        let newer = newerPaths(state)
+        let newer = mark.newerPaths(state)
         if let path = newer.first { throw FileFailure.newerThanLog(path, others: newer.count - 1) }
         var begun = state
         begun.life = life

@@ -1,5 +1,6 @@
 import ByteKit
 import ConnectorKit
+import Glibc
 
 /// What the sink keeps beside its cursor: for each of its files, how much of it is covered by the cursor.
 struct FileState: Equatable {
@@ -17,6 +18,13 @@ struct FileState: Equatable {
         var header: UInt32 = 0
         /// What a file has that will be finished; nil for one that is appended to for ever.
         var part: RotatedPart?
+
+        /// True when the file itself has a name.
+        func isThere(at path: String) -> Bool {
+            var info = stat()
+            guard unsafe lstat(path, &info) == 0 else { return false }
+            return UInt64(info.st_dev) == device && UInt64(info.st_ino) == inode
+        }
     }
 
     /// A manifest that lines are about to be put into.
@@ -75,6 +83,11 @@ struct FileState: Equatable {
 
     /// No files.
     init() {}
+
+    /// What is stored of a sink; no files for one that stored nothing.
+    init(stored bytes: [UInt8]?) throws(ConnectorFailure) {
+        if let bytes { try self.init(decoding: bytes) } else { self.init() }
+    }
 
     /// Reads what ``encoded`` wrote, now or in an earlier version.
     init(decoding bytes: [UInt8]) throws(ConnectorFailure) {

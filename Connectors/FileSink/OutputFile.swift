@@ -221,6 +221,11 @@ final class OutputFile {
             isListed = true
             return
         }
+        guard isListed || !FileNames.isDatabase(descriptor) else {
+            // Left open: closing it would take the locks of a connection of this process (fcntl(2)).
+            descriptor = -1
+            throw FileFailure.isDatabase(path)
+        }
         guard FileLock.take(descriptor) else {
             close()
             throw FileFailure.inUse(path)

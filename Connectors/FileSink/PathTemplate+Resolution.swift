@@ -6,17 +6,20 @@ extension PathTemplate {
     ///
     /// Templates of one spelling here are one and the same. Files can be the same all the same: by hard links, or by
     /// names that placeholders get.
-    var resolvedText: String {
-        var resolved = text.hasPrefix("/") ? "" : Self.realPath(".") ?? ""
+    var resolvedText: String { Self.resolved(text, hasPlaceholders: true) }
+
+    /// The same of any path; one that is no template has braces as other letters.
+    static func resolved(_ text: String, hasPlaceholders: Bool) -> String {
+        var resolved = text.hasPrefix("/") ? "" : realPath(".") ?? ""
         var hasPlaceholder = false
         for name in text.split(separator: "/") where name != "." {
             if name == ".." {
                 resolved = String(resolved[..<(resolved.lastIndex(of: "/") ?? resolved.startIndex)])
                 continue
             }
-            hasPlaceholder = hasPlaceholder || name.contains("{")
+            hasPlaceholder = hasPlaceholder || (hasPlaceholders && name.contains("{"))
             resolved += "/\(name)"
-            if !hasPlaceholder, let real = Self.realPath(resolved) { resolved = real == "/" ? "" : real }
+            if !hasPlaceholder, let real = realPath(resolved) { resolved = real == "/" ? "" : real }
         }
         return resolved
     }

@@ -22,7 +22,8 @@ struct WriterMark: Equatable {
     /// The mark and the sink's present life.
     private let lifeText: [UInt8]
     private let life: UInt64
-    /// The last life that the state tells of; nil for a sink that has no state yet.
+    /// The last life that the state tells of, 0 for a sink that has no state yet: it wrote to no file. Nil for such a
+    /// sink where nothing tells its log from others.
     private let knownLife: UInt64?
 
     /// The mark of a sink of a log. The names alone would not do: a configuration is soon copied.
@@ -30,6 +31,12 @@ struct WriterMark: Equatable {
         text = Array("\(log) \(pipeline)/\(sink)".utf8.prefix(Self.readMax / 2))
         lifeText = text + Array(" \(life)".utf8)
         (self.life, self.knownLife) = (life, knownLife)
+    }
+
+    /// The mark of a sink that opens in a life with a state.
+    init(log: String, pipeline: String, sink: String, life: UInt64, state: [UInt8]?, _ decoded: FileState) {
+        let isUnknown = state == nil && log.isEmpty
+        self.init(log: log, pipeline: pipeline, sink: sink, life: life, knownLife: isUnknown ? nil : decoded.life)
     }
 
     /// Whose mark an open file has.
@@ -62,6 +69,16 @@ struct WriterMark: Equatable {
         guard owner(ofPath: path) == .ours else { return false }
         var found = [UInt8](repeating: 0, count: Self.readMax)
         return isNewer(unsafe getxattr(path, Self.lifeName, &found, UInt(found.count)), found)
+    }
+
+    /// What a state tells of and this sink wrote to in a life that the state does not know, also under the name that it
+    /// got in that life.
+    func newerPaths(_ state: FileState) -> [String] {
+        let finished = state.entries.compactMap { entry in
+            entry.part.flatMap { entry.isThere(at: $0.finalPath) ? $0.finalPath : nil }
+        }
+        let paths = state.entries.map(\.path) + finished + state.manifests.map(\.path)
+        return paths.filter { isNewer(atPath: $0) }
     }
 
     private func isNewer(_ length: Int, _ found: [UInt8]) -> Bool {

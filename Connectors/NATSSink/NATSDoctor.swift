@@ -7,9 +7,13 @@ package actor NATSDoctor {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
 
     private let settings: NATSSettings
+    private let known: KnownSink?
 
-    /// A doctor for a sink with these settings.
-    package init(_ settings: NATSSettings) { self.settings = settings }
+    /// A doctor for a sink with these settings, of which the log may know something.
+    package init(_ settings: NATSSettings, _ known: KnownSink? = nil) {
+        self.settings = settings
+        self.known = known
+    }
 
     /// Whether each server takes the connection, and whether the stream can be published to.
     package func findings() -> [Finding] {
@@ -38,6 +42,15 @@ package actor NATSDoctor {
             return findings(about: try connection.streamFacts())
         } catch {
             guard error.code == "nats.stream_missing", settings.newStream != nil else {
+                return [Self.finding(error, .problem)]
+            }
+            do throws(ConnectorFailure) {
+                if let known, let state = known.state,
+                    try SinkState(decoding: state).hadMessages(before: known.nextOffset)
+                {
+                    return [Self.finding(NATSFailure.vanished(settings, known.name), .problem)]
+                }
+            } catch {
                 return [Self.finding(error, .problem)]
             }
             return [

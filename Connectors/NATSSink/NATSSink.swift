@@ -47,10 +47,9 @@ package actor NATSSink: EventSink {
         do {
             let connection = try connect()
             let state: SinkState? = if let bytes = context.state { try SinkState(decoding: bytes) } else { nil }
-            // A cursor that was moved (`millrace replay`) is a decision about what is gone.
-            let isGoingOn = state.map { $0.goesOn(at: context.nextOffset) && $0.floor > 0 } ?? false
+            let hadMessages = state?.hadMessages(before: context.nextOffset) ?? false
             let preparation = StreamPreparation(settings, connection)
-            let stream = try preparation.facts(for: context.name, hadMessages: isGoingOn)
+            let stream = try preparation.facts(for: context.name, hadMessages: hadMessages)
             let session = PublishingSession(settings, connection, contentType: contentType)
             if let news = session.begin(context, state, stream) { try await context.saveState(news.encoded) }
             try session.readTail(stream)

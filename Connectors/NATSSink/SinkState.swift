@@ -28,6 +28,10 @@ struct SinkState: Equatable {
     /// True when the state still says where to look for events that lie behind a cursor.
     func goesOn(at cursor: UInt64) -> Bool { self.cursor <= cursor }
 
+    /// True when the stream had messages of the events before a cursor. A cursor that was moved back (`millrace
+    /// replay`) is a decision about what is gone.
+    func hadMessages(before cursor: UInt64) -> Bool { goesOn(at: cursor) && floor > 0 }
+
     /// The state as bytes: version, whether there are skips, then the numbers, most significant byte first.
     var encoded: [UInt8] {
         var bytes: [UInt8] = [Self.version, hasSkips ? 1 : 0]

@@ -1,4 +1,4 @@
-internal import ConnectorKit
+package import ConnectorKit
 
 /// Trouble with reading rows.
 extension PostgresFailure {
@@ -73,5 +73,14 @@ extension PostgresFailure {
         ConnectorFailure(
             "postgres.snapshot_unknown_table", .stop, "no captured table matches \(pattern)", setting: tablesSetting,
             hint: "name a table as schema.table that source.postgres.tables captures", exitCode: 2)
+    }
+}
+
+extension PostgresSettings {
+    /// Throws for tables of a snapshot request that cannot be among the captured ones, whatever the database has.
+    package func checkSnapshot(of requested: [TablePattern]) throws(ConnectorFailure) {
+        for table in requested where !tables.contains(where: { $0.overlaps(table) }) {
+            throw PostgresFailure.snapshotOfUnknownTable(table.text)
+        }
     }
 }

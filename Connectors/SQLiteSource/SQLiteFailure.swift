@@ -120,9 +120,9 @@ extension ConnectorFailure {
             setting: "source.sqlite.snapshot", hint: "set it to initial and start again", exitCode: 2)
     }
 
-    static func notCaptured(_ path: String) -> ConnectorFailure {
+    static func notCaptured(_ path: String, table: String = "the tables of the request") -> ConnectorFailure {
         ConnectorFailure(
-            "sqlite.not_captured", .stop, "no captured table of \(path) fits the tables of the request",
+            "sqlite.not_captured", .stop, "no captured table of \(path) fits \(table)",
             setting: "source.sqlite.tables", hint: "name tables that source.sqlite.tables covers", exitCode: 2)
     }
 

@@ -62,3 +62,12 @@ package struct SQLiteSettings: Sendable {
             path: path, tables: tables, takesSnapshot: values.text("snapshot") != "never", pollInterval: interval)
     }
 }
+
+extension SQLiteSettings {
+    /// Throws for tables of a snapshot request that cannot be among the captured ones, whatever the database has.
+    package func checkSnapshot(of requested: [TablePattern]) throws(ConnectorFailure) {
+        for table in requested where !tables.contains(where: { $0.overlaps(table) }) {
+            throw ConnectorFailure.notCaptured(path, table: table.text)
+        }
+    }
+}

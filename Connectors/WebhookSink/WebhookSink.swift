@@ -17,6 +17,8 @@ package actor WebhookSink: EventSink {
     private let contentType: String
     private var mailbox: Mailbox?
     private var scribe: HeadScribe?
+    /// The sink's name in the configuration.
+    private var name = ""
 
     /// How long a write waits for the endpoint.
     private static let patience = Duration.milliseconds(50)
@@ -39,6 +41,7 @@ package actor WebhookSink: EventSink {
     /// Starts the thread. Nothing is sent before the first record: an endpoint that is down is waited for.
     package func open(_ context: SinkContext) async throws(ConnectorFailure) {
         await close()
+        name = context.name
         guard Self.isReady else { throw WebhookFailure.client("begin") }
         let mailbox = Mailbox(
             at: context.nextOffset, recordsMax: settings.windowRecordsMax, bytesMax: settings.windowBytesMax)
@@ -66,13 +69,24 @@ package actor WebhookSink: EventSink {
         mailbox.put(try scribe?.parcel(of: batch) ?? Parcel(batch))
         guard durability == .required else {
             await mailbox.wait(for: batch.records.isEmpty ? .news : .room, until: .now + Self.patience)
-            return try mailbox.receipt()
+            return try receipt(of: mailbox)
         }
         await mailbox.wait(for: .all, until: nil)
         let isDone = mailbox.isDone
-        let receipt = try mailbox.receipt()
+        let receipt = try receipt(of: mailbox)
         guard isDone else { throw WebhookFailure.interrupted }
         return receipt
+    }
+
+    /// What the mailbox says, or its failure with the place of the setting in the whole configuration.
+    private func receipt(of mailbox: Mailbox) throws(ConnectorFailure) -> DeliveryReceipt {
+        do throws(ConnectorFailure) {
+            return try mailbox.receipt()
+        } catch {
+            var located = error
+            if let setting = error.setting { located.setting = "sinks.\(name).webhook.\(setting)" }
+            throw located
+        }
     }
 
     /// Breaks off what is on its way: it will be sent again.

@@ -35,7 +35,7 @@ struct LogDirectory: Sendable {
 
     /// Some letters and digits that no other log has, made with the log; empty when there was no room for them yet.
     func identity() -> String {
-        if let known = try? String(contentsOfFile: identityFile, encoding: .utf8), !known.isEmpty { return known }
+        if let known = knownIdentity { return known }
         let made =
             String(UInt64.random(in: .min ... .max), radix: 36) + String(UInt64.random(in: .min ... .max), radix: 36)
         let descriptor = open(identityFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -47,6 +47,12 @@ struct LogDirectory: Sendable {
             return ""
         }
         return made
+    }
+
+    /// What ``identity()`` made; nil when it made nothing yet.
+    var knownIdentity: String? {
+        guard let known = try? String(contentsOfFile: identityFile, encoding: .utf8), !known.isEmpty else { return nil }
+        return known
     }
 
     /// The numbers of the files of bodies in the folder.
@@ -162,5 +168,13 @@ final class LogLock: Sendable {
         var bytes = [UInt8](repeating: 0, count: 20)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).filter(\.isNumber)
+    }
+}
+
+extension EventLog {
+    /// The files that a log always has in its folder, there or not.
+    package static func files(in directory: String) -> [String] {
+        let folder = LogDirectory(directory)
+        return [folder.database, folder.journal, folder.index, folder.lock, folder.identityFile, folder.reserve]
     }
 }

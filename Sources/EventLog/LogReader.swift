@@ -63,6 +63,20 @@ package final class LogReader: Sendable {
         }
     }
 
+    /// Where a sink stands; nil for one that never ran.
+    package func cursor(of sink: String) throws(ConnectorFailure) -> SinkCursor? {
+        try read("read the cursor of \(sink)") { db in try LogQueries.cursor(of: sink, db) }
+    }
+
+    /// What reading from an offset would fail with because retention removed it; nil when nothing is missing.
+    package func failure(at offset: UInt64) -> ConnectorFailure? {
+        guard let first = try? bounds().lowerBound, offset < first else { return nil }
+        return LogFailure.retainedAway(offset, first: first)
+    }
+
+    /// What tells this log from all others; empty when nothing was made that does.
+    package var identity: String { directory.knownIdentity ?? "" }
+
     /// What is in the log.
     package func statistics() throws(ConnectorFailure) -> LogStatistics {
         var found = try read("read the log's figures") { db in try LogQueries.statistics(db, relations) }

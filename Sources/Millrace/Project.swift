@@ -52,7 +52,7 @@ struct Project {
         }
         let source = attempt(.source) { () throws(SettingProblem) in try sourceSettings(configuration) }
         var sinks: [SinkEntry] = []
-        var files = SinkFiles()
+        var files = SinkFiles(configuration)
         for sink in configuration.sinks {
             let entry = attempt(.sink(sink.name)) { () throws(SettingProblem) in try sinkEntry(sink, configuration) }
             guard let entry else { continue }
@@ -149,8 +149,7 @@ struct Project {
         if let log { found += LogDiskReport(log.disk, reserve: configuration.log.reserve).findings() }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         found += await choiceFindings()
-        for sink in sinks { found += await sink.settings.findings() }
-        return found + SinkStreams.findings(sinks)
+        return found + (await sinkFindings()) + SinkStreams.findings(sinks)
     }
 
     /// Sinks whose `tables` leave them with less than somebody wanted. Nothing when the database could not be asked,

@@ -72,11 +72,11 @@ enum SinkSettings {
         }
     }
 
-    /// What `doctor` finds.
-    func findings() async -> [Finding] {
+    /// What `doctor` finds; `known` is nil where there is no log yet.
+    func findings(_ known: KnownSink?) async -> [Finding] {
         switch self {
-        case .file(let settings): FileDoctor.findings(settings)
-        case .nats(let settings): await NATSDoctor(settings).findings()
+        case .file(let settings): FileDoctor.findings(settings, known)
+        case .nats(let settings): await NATSDoctor(settings, known).findings()
         case .webhook(let settings): await WebhookDoctor.findings(settings)
         }
     }

@@ -201,8 +201,8 @@ package struct DeliveryStage {
 
     /// The sink's cursor; a new sink begins where its configuration says.
     private func openCursor() async throws(ConnectorFailure) -> SinkCursor {
-        let known = try await log.statistics()
         if var cursor = try await log.cursor(of: plan.name) {
+            let known = try await log.statistics()
             if cursor.offset < known.firstOffset, log.retention.dropsUndelivered {
                 logger.error(
                     "the sink goes on behind events that retention removed, as log.retention.undelivered says",
@@ -216,6 +216,8 @@ package struct DeliveryStage {
             return cursor
         }
         let wanted = try await events.offset(at: plan.start)
+        // Looked at behind it: the log grows meanwhile, and its end of now must not lie behind that of then.
+        let known = try await log.statistics()
         let start = min(max(wanted, known.firstOffset), known.nextOffset)
         if start != wanted {
             logger.warning(

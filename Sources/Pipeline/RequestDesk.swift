@@ -63,8 +63,13 @@ package final class RequestDesk: Sendable {
     /// Gives the answer. When it cannot be written, the request is carried out again after the next start, which every
     /// request allows.
     func answer(_ request: OperatorRequest, _ outcome: RequestOutcome) {
-        let line = outcome.isDone ? "request carried out" : "request refused"
-        logger.notice("\(line): \(outcome.text)")
+        if outcome.isDone {
+            logger.notice("request carried out: \(outcome.text)")
+        } else {
+            // Whoever asked may be gone: the command waits for an answer a while, and nobody asks for it later.
+            logger.warning(
+                "a request is refused and forgotten: \(outcome.text)", metadata: ["request": "\(request.action.words)"])
+        }
         do throws(ConnectorFailure) {
             try box?.answer(request.id, outcome)
             _ = state.withLock { $0.known.remove(request.id) }
@@ -103,6 +108,18 @@ package final class RequestDesk: Sendable {
 }
 
 extension OperatorRequest.Action {
+    /// The command that asked for it, as far as it tells what was wanted.
+    fileprivate var words: String {
+        switch self {
+        case .snapshot(let tables): "millrace snapshot \(tables.joined(separator: " "))"
+        case .releaseDeadLetters(let subjects): "millrace deadletters retry \(subjects.joined(separator: " "))"
+        case .discardDeadLetters(let subject, _), .discardInvalidRows(let subject, _):
+            "millrace deadletters discard \(subject)"
+        case .redeliver(let sink, _): "millrace deadletters retry @\(sink)"
+        case .replay(let sink, let offset, _): "millrace replay \(sink) --from \(offset)"
+        }
+    }
+
     fileprivate func isReplay(of name: String) -> Bool {
         if case .replay(name, _, _) = self { true } else { false }
     }

@@ -89,6 +89,12 @@ struct FileLifeTests {
             #expect(try contents() == before)
         }
         #expect(old.durableStateCount == states)
+        #expect(try doctor(layout, old).filter { $0.level == .problem }.map(\.code) == ["file.newer_than_log"])
+    }
+
+    private func doctor(_ layout: Layout, _ store: CursorStore) throws -> [Finding] {
+        let known = KnownSink(name: "archive", log: "1", state: store.last.state, nextOffset: store.last.cursor)
+        return FileDoctor.findings(try layout.chosen(folder.path, finishes: false), known)
     }
 
     @Test(arguments: Layout.allCases, [false, true])
@@ -98,8 +104,33 @@ struct FileLifeTests {
         try await run(layout, ["3"], finishes: finishes)
         try await run(layout, ["4", "5"])
         try await expectRefused(layout, old)
+        #expect(try doctor(layout, store).allSatisfy { $0.level < .problem })
         try await run(layout, ["6"])
         #expect(try lines(layout) == ["1", "2", "3", "4", "5", "6"])
+    }
+
+    /// Every event was delivered once more.
+    @Test(arguments: Layout.allCases, [false, true])
+    func anOldCopyOfBeforeTheSinkWasAddedDeliversNothingTwice(layout: Layout, finishes: Bool) async throws {
+        let old = copyOfLog()
+        try await run(layout, ["1", "2"], finishes: finishes)
+        let before = try contents()
+        for _ in 0..<2 {
+            let sink = try await opened(layout, old)
+            #expect(await failureCode { try await write(sink, ["1", "2"], old) } == "file.newer_than_log")
+            await sink.close()
+            #expect(try contents() == before)
+        }
+        try await run(layout, ["3"])
+        #expect(try lines(layout) == ["1", "2", "3"])
+    }
+
+    @Test(arguments: Layout.allCases)
+    func aSinkThatWasKilledBeforeItsFirstReceiptBeginsAgain(layout: Layout) async throws {
+        try await runAndDie(layout, ["1"])
+        try await runAndDie(layout, ["1", "2"])
+        try await run(layout, ["1", "2"])
+        #expect(try lines(layout) == ["1", "2"])
     }
 
     @Test(arguments: Layout.allCases)

@@ -48,6 +48,20 @@ struct FileSinkTests {
         #expect(try folder.content("1970-01-02.jsonl") == "b\n")
     }
 
+    @Test(arguments: [Array("SQLite format 3\0 and more".utf8), [0x37, 0x7F, 0x06, 0x82] + Array("and more".utf8)])
+    func aDatabaseIsNeverWrittenTo(_ content: [UInt8]) async throws {
+        try Data(content).write(to: URL(fileURLWithPath: folder.path + "/orders.db"))
+        let sink = try await opened("{table}.db")
+        for _ in 0..<2 {
+            #expect(
+                await failureCode { try await write(sink, [TestEvent(line: "1")], next: 1) } == "file.is_a_database")
+            try await sink.open(store.context())
+        }
+        #expect(try folder.bytes("orders.db") == content)
+        let findings = FileDoctor.findings(try settings(folder.path + "/orders.db"))
+        #expect(findings.map(\.code) == ["file.is_a_database"])
+    }
+
     @Test func acceptedIsNotDurableAndAnEmptyBatchMakesItSo() async throws {
         let sink = try await opened("a")
         let receipt = try await sink.write(recordBatch([TestEvent(line: "1")], nextOffset: 1), .whenConvenient)

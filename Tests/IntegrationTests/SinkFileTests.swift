@@ -68,6 +68,47 @@ struct SinkFileTests {
         #expect(result.exitCode != 2, "\(result.output)\(result.errors)")
     }
 
+    /// The user's database was overwritten with lines, and so was the log.
+    @Test func aSinkThatWouldWriteOverTheSourceTheLogOrTheConfigurationIsRefusedBeforeAnythingIsWritten() throws {
+        let program = try shop()
+        let files = FileManager.default
+        try files.createDirectory(atPath: program.folder.path("sub"), withIntermediateDirectories: true)
+        try files.createSymbolicLink(atPath: program.folder.path("soft"), withDestinationPath: "shop.db")
+        try files.linkItem(atPath: program.folder.path("shop.db"), toPath: program.folder.path("hard"))
+        let source = "source: {sqlite: {path: shop.db}}\n"
+        for (path, what) in [
+            ("shop.db", "database"), ("shop.db-wal", "database"), ("shop.db-journal", "database"),
+            ("sub/../shop.db", "database"), (program.folder.path("shop.db"), "database"), ("soft", "database"),
+            ("hard", "database"), (".millrace/log.sqlite", "event log"), (".millrace/{table}.jsonl", "event log"),
+            (".millrace/out/{table}.jsonl", "event log"), ("millrace.yaml", "configuration"),
+            ("Schemas/{table}.json", "schemas"),
+        ] {
+            for rest in ["", "log: {directory: .}\n"] where rest.isEmpty || what == "database" {
+                try program.folder.write(
+                    "millrace.yaml", "name: shop\n\(source)\(rest)sinks:\n  one:\n    file: {path: \"\(path)\"}\n")
+                for result in [try program.run("doctor"), try program.run("run", "--until-caught-up")] {
+                    #expect(result.exitCode == 2, "\(path) \(result.output)\(result.errors)")
+                    #expect(result.errors.contains("is that of the"), "\(result.errors)")
+                    #expect(result.errors.contains(what) && result.errors.contains("sinks.one.file.path"))
+                }
+            }
+        }
+        let rows = try program.sqlite("shop.db", "PRAGMA integrity_check; SELECT count(*) FROM t")
+        #expect(rows == "ok\n2\n")
+    }
+
+    @Test func filesBesideTheSourceTheLogAndTheConfigurationAreTaken() throws {
+        let program = try shop()
+        for path in ["out/{table}.jsonl", "shop.jsonl", ".millrace.jsonl", "log/log.sqlite"] {
+            try program.folder.write(
+                "millrace.yaml",
+                "name: shop\nsource: {sqlite: {path: shop.db}}\nschemas: {directory: .}\nlog: {directory: .}\n"
+                    + "sinks:\n  one:\n    file: {path: \"\(path)\"}\n")
+            let result = try program.run("doctor")
+            #expect(result.exitCode != 2, "\(path) \(result.errors)")
+        }
+    }
+
     private func shop() throws -> MillraceProgram {
         let program = try MillraceProgram(
             configuration: """
@@ -114,6 +155,8 @@ struct SinkFileTests {
             #expect(result.exitCode != 0)
             #expect(result.errors.contains("error[file.newer_than_log]"), "\(result.errors)")
             #expect(try text(program) == before)
+            let doctor = try program.run("doctor")
+            #expect(doctor.exitCode == 3 && doctor.output.contains("[file.newer_than_log]"), "\(doctor.output)")
         }
         // The old one goes on in a new file, if that is wanted.
         let file = place.path("out/t.jsonl")
@@ -146,5 +189,26 @@ struct SinkFileTests {
         let result = try program.run("run", "--until-caught-up")
         #expect(result.exitCode != 0)
         #expect(try text(program) == before, "\(result.errors)")
+    }
+
+    /// It said that all was well, and the run stopped.
+    @Test func doctorTellsOfASinkWhoseNextEventsRetentionRemoved() throws {
+        let program = try shop()
+        for value in 1...2 {
+            try program.sqlite("shop.db", "UPDATE t SET v = \(value)")
+            try program.catchUp()
+        }
+        #expect(try program.run("doctor").exitCode == 0)
+        // What happens while a sink is not in the configuration.
+        try program.sqlite(
+            ".millrace/log.sqlite",
+            "DELETE FROM batch WHERE first_offset = 0; UPDATE sink SET next_offset = 0")
+        for result in [try program.run("doctor"), try program.run("run", "--until-caught-up")] {
+            #expect(result.exitCode == 3, "\(result.output)\(result.errors)")
+            #expect((result.output + result.errors).contains("[log.retained_away]"), "\(result.output)\(result.errors)")
+        }
+        #expect(try program.run("replay", "archive", "--from", "earliest", "--skip").exitCode == 0)
+        #expect(try program.run("doctor").exitCode == 0)
+        try program.catchUp()
     }
 }

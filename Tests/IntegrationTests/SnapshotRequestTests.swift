@@ -58,4 +58,40 @@ struct SnapshotRequestTests {
         let verified = try program.verify(showingKeys: false)
         #expect(verified.isEqual, "\(verified.text)")
     }
+
+    /// It was said to stay, and the next run forgot it with a notice.
+    @Test func aRequestForATableThatCannotBeCapturedIsRefusedAtOnce() throws {
+        let program = try program()
+        for round in 1...2 {
+            for name in ["public.typo", "typo", "other.*"] {
+                let result = try program.run("snapshot", name, "--wait", "0")
+                #expect(result.exitCode == 2, "\(round) \(name) \(result.output)")
+                #expect(result.errors.contains("error[postgres.snapshot_unknown_table]"), "\(result.errors)")
+                #expect(result.errors.contains("no captured table matches \(name)"), "\(result.errors)")
+            }
+            for name in ["public.orders", "orders", "public.*"] where round == 2 {
+                #expect(try program.run("snapshot", name, "--wait", "0").exitCode == 0)
+            }
+            try program.catchUp()
+        }
+        #expect(try operations(program).count { $0 == "truncate" } > 0)
+    }
+
+    @Test func aRequestThatANextRunRefusesIsAWarningWithTheReason() throws {
+        let program = try MillraceProgram(
+            configuration: """
+                name: shop
+                source:
+                  postgres:
+                    url: \(database.url)
+                    tables: [public.*]
+                """)
+        try program.catchUp()
+        #expect(try program.run("snapshot", "public.typo", "--wait", "0").exitCode == 0)
+        let run = try program.run("run", "--until-caught-up")
+        let line = run.errors.split(separator: "\n").first { $0.contains("refused and forgotten") } ?? ""
+        #expect(line.lowercased().contains("warning"), "\(run.errors)")
+        #expect(line.contains("postgres.snapshot_unknown_table") && line.contains("millrace snapshot public.typo"))
+        #expect(line.contains("name a table as schema.table"), "\(line)")
+    }
 }

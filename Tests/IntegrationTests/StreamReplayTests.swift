@@ -35,6 +35,8 @@ struct StreamReplayTests {
         #expect(waiting.exitCode == 3)
         #expect(waiting.errors.contains("nats.stream_vanished"), "\(waiting.errors)")
         #expect(waiting.errors.contains("millrace replay broker --from earliest"), "\(waiting.errors)")
+        let doctor = try program.run("doctor")
+        #expect(doctor.exitCode == 3 && doctor.output.contains("[nats.stream_vanished]"), "\(doctor.output)")
         let replay = try program.run("replay", "broker", "--from", "2")
         #expect(replay.exitCode == 0 && replay.output.contains("it was at 2"), "\(replay.output)\(replay.errors)")
         try program.catchUp()

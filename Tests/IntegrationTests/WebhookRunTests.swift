@@ -141,6 +141,7 @@ struct WebhookRunTests {
             Self.sink("partner", receiver, "      concurrency: 1"), server: "server: {listen: \"127.0.0.1:0\"}")
         let ended = try program.run("run", "--until-caught-up")
         #expect(ended.exitCode == 3 && ended.errors.contains("error[webhook.gone]"), "\(ended.errors)")
+        #expect(ended.errors.contains("sinks.partner.webhook.url, millrace.yaml:"), "\(ended.errors)")
         let run = try program.start("run")
         let client = HTTPClient(port: try run.waitForListener())
         let loud = "no sink delivers any more"

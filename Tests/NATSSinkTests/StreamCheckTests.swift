@@ -90,7 +90,13 @@ struct StreamCheckTests {
         #expect(found.code == "nats.stream_vanished" && found.remedy == .retry, "\(found)")
         #expect(found.hint?.contains("nats stream add shop --subjects 'shop.>'") == true)
         #expect(found.hint?.contains("millrace replay broker --from earliest") == true)
+        func doctor(at offset: UInt64) async -> [Finding] {
+            let known = KnownSink(name: "broker", log: "", state: store.context.state, nextOffset: offset)
+            return await NATSDoctor(settings, known).findings()
+        }
+        #expect(await doctor(at: 5).map(\.code) == ["nats.server", "nats.stream_vanished"])
         // A replay from the front.
+        #expect(await doctor(at: 0).map(\.level) == [.ok, .ok])
         store.move(to: 0)
         try await deliver(0..<7)
         #expect(try reader.messages(of: "shop").map(\.id) == (0..<7).map { "e-\($0)" })

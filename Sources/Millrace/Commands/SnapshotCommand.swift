@@ -2,6 +2,8 @@ import ArgumentParser
 import ConnectorKit
 import EventLog
 import PipelineConfiguration
+import PostgresSource
+import SQLiteSource
 
 /// `millrace snapshot`
 struct SnapshotCommand: AsyncParsableCommand {
@@ -22,9 +24,21 @@ struct SnapshotCommand: AsyncParsableCommand {
     func run() async throws {
         let project = try Project.load(shared.config)
         do throws(ConnectorFailure) {
+            // A run that refuses it may begin long after this command ended.
+            try project.source.checkSnapshot(of: tables.map { TablePattern($0) })
             try await OperatorDesk(project).ask(.snapshot(tables: tables), patience: .seconds(max(0, wait)))
         } catch {
             throw project.located(error)
+        }
+    }
+}
+
+extension Project.SourceSettings {
+    /// Throws for tables of a snapshot request that cannot be among the captured ones.
+    fileprivate func checkSnapshot(of tables: [TablePattern]) throws(ConnectorFailure) {
+        switch self {
+        case .postgres(let settings): try settings.checkSnapshot(of: tables)
+        case .sqlite(let settings): try settings.checkSnapshot(of: tables)
         }
     }
 }
