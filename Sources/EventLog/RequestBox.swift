@@ -24,8 +24,11 @@ package struct RequestBox: Sendable {
     /// The box of the log in this folder.
     package init(logDirectory: String) {
         log = LogDirectory(logDirectory)
-        directory = log.path + "/requests"
+        directory = Self.directory(in: log.path)
     }
+
+    /// Where requests are, of the log in this folder.
+    package static func directory(in logDirectory: String) -> String { logDirectory + "/requests" }
 
     /// True while a process writes the log, which is the one that carries requests out.
     package var isAttended: Bool { LogLock.isHeld(log) }

@@ -24,12 +24,14 @@ struct SinkFiles {
             }
         }
         let log = configuration.resolve(configuration.log.directory)
-        let folders = [
-            (log, "the event log"), (configuration.resolve(configuration.schemas.directory), "the schemas"),
-        ]
-        // In the folder of the configuration may be anything beside them.
-        self.folders = folders.filter { !FileSettings.isBelow(configuration.locations.file, folder: $0.0) }
         self.files = files + EventLog.files(in: log).map { ($0, "the event log") }
+        let schemas = configuration.resolve(configuration.schemas.directory)
+        var folders = [(RequestBox.directory(in: log), "the event log")]
+        // In the folder of the configuration may be anything beside them.
+        if !FileSettings.isBelow(configuration.locations.file, folder: schemas) {
+            folders.append((schemas, "the schemas"))
+        }
+        self.folders = folders
     }
 
     /// Takes note of a sink. Throws when an earlier one writes to files of this one. Only what the templates and the

@@ -79,8 +79,8 @@ struct SinkFileTests {
         for (path, what) in [
             ("shop.db", "database"), ("shop.db-wal", "database"), ("shop.db-journal", "database"),
             ("sub/../shop.db", "database"), (program.folder.path("shop.db"), "database"), ("soft", "database"),
-            ("hard", "database"), (".millrace/log.sqlite", "event log"), (".millrace/{table}.jsonl", "event log"),
-            (".millrace/out/{table}.jsonl", "event log"), ("millrace.yaml", "configuration"),
+            ("hard", "database"), (".millrace/log.sqlite", "event log"), (".millrace/lock", "event log"),
+            (".millrace/requests/{table}.jsonl", "event log"), ("millrace.yaml", "configuration"),
             ("Schemas/{table}.json", "schemas"),
         ] {
             for rest in ["", "log: {directory: .}\n"] where rest.isEmpty || what == "database" {
