@@ -77,7 +77,7 @@ package struct Pipeline: Sendable {
     private let logger: Logger
     /// How often old events are looked for.
     static let retentionInterval = Duration.seconds(10)
-    /// The same while capture waits for room.
+    /// The same while capture waits for room, and how often that is looked at.
     static let awaitedRetentionInterval = Duration.seconds(1)
     /// How long sinks may go on after capture failed for good.
     static let graceTime = Duration.seconds(5)
@@ -323,10 +323,19 @@ package struct Pipeline: Sendable {
                 logger.warning("old events could not be removed", metadata: .failure(error))
             }
             isReserveSpent = await tell(ofReserve: isReserveSpent)
-            let isAwaited = [EventLog.fullCode, EventLog.diskFullCode].contains(progress.snapshot.waitsFor)
-            await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
+            await waitForRetention()
         }
         return Outcome(stage: .upkeep)
+    }
+
+    /// Waits until old events are to be looked for again: sooner when capture waits for room, or would soon.
+    private func waitForRetention() async {
+        let end = ContinuousClock.now + Self.retentionInterval
+        while !stop.isRequested, ContinuousClock.now < end {
+            await stop.wait(upTo: Self.awaitedRetentionInterval)
+            if [EventLog.fullCode, EventLog.diskFullCode].contains(progress.snapshot.waitsFor) { return }
+            if await parts.log.isFilling { return }
+        }
     }
 
     /// Removes some of the old events, and says for whom that was too early. Returns too which sinks never get how
