@@ -19,19 +19,17 @@ import Glibc
     /// Texts for the client, each with a zero byte behind it.
     private var texts = OutputBuffer(capacity: 1024)
 
-    /// The most bytes of headers and payload that the server takes in a message.
+    private let server: ServerAddress
+
+    /// The most bytes of headers and payload that the server takes in a message, as it said at the beginning.
     let messageBytesMax: Int
 
     /// Connects to the server.
     init(_ settings: NATSSettings, _ server: ServerAddress) throws(ConnectorFailure) {
         self.settings = settings
+        self.server = server
         requestFront = settings.domain.map { "$JS.\($0).API." } ?? "$JS.API."
-        let options = try ConnectionOptions(settings, server)
-        var connection: OpaquePointer?
-        let status = unsafe natsConnection_Connect(&connection, options.pointer)
-        guard status == NATS_OK, let connection = unsafe connection else {
-            throw NATSFailure.connecting(status, Self.words(status), to: server)
-        }
+        let connection = unsafe try Self.connect(settings, server)
         do throws(ConnectorFailure) {
             unsafe (jetStream, inbox, replyFront) = try Self.prepare(connection, settings)
         } catch {
@@ -47,6 +45,29 @@ import Glibc
         unsafe jsCtx_Destroy(jetStream)
         unsafe natsConnection_Close(handle)
         unsafe natsConnection_Destroy(handle)
+    }
+
+    private static func connect(
+        _ settings: NATSSettings, _ server: ServerAddress
+    ) throws(ConnectorFailure) -> OpaquePointer {
+        let options = try ConnectionOptions(settings, server)
+        var connection: OpaquePointer?
+        let status = unsafe natsConnection_Connect(&connection, options.pointer)
+        guard status == NATS_OK, let connection = unsafe connection else {
+            throw NATSFailure.connecting(status, words(status), to: server)
+        }
+        return unsafe connection
+    }
+
+    /// What ``messageBytesMax`` would be of a connection that begins now. A server that was started again says its
+    /// limit to new connections alone, and so does one that reads its configuration again.
+    func presentMessageBytesMax() throws(ConnectorFailure) -> Int {
+        let connection = unsafe try Self.connect(settings, server)
+        defer {
+            unsafe natsConnection_Close(connection)
+            unsafe natsConnection_Destroy(connection)
+        }
+        return Int(unsafe natsConnection_GetMaxPayload(connection))
     }
 
     private static func prepare(

@@ -184,6 +184,11 @@ enum NATSFailure {
         }
     }
 
+    /// The server takes larger messages than the connection knows of.
+    static let serverLimitRaised = ConnectorFailure(
+        "nats.limits_changed", .retry, "the server takes larger messages than when the sink connected",
+        setting: "servers", hint: "the sink connects anew")
+
     /// The order cannot be kept since others publish.
     static func otherPublisher(_ settings: NATSSettings) -> ConnectorFailure {
         ConnectorFailure(

@@ -140,7 +140,7 @@ final class PublishingSession {
         for (index, record) in batch.records.enumerated() {
             guard Int(record.topic) < batch.topics.count, Self.fits(record, batch) else { throw NATSFailure.badBatch }
             var entry = FlightWindow.Entry(batch: number, index: index, size: size(of: record, batch))
-            if let rejection = rejection(of: record, entry.size, batch) {
+            if let rejection = try rejection(of: record, entry.size, batch) {
                 holds.insert(record, of: batch)
                 window.append(entry, rejectedAs: rejection)
                 skipsNow = true
@@ -202,10 +202,12 @@ final class PublishingSession {
     }
 
     /// Why a record is not sent: its size, or that of an earlier one of its key that the pipeline does not know of yet.
-    private func rejection(of record: Record, _ size: Int, _ batch: RecordBatch) -> RejectedRecord? {
+    private func rejection(
+        of record: Record, _ size: Int, _ batch: RecordBatch
+    ) throws(ConnectorFailure) -> RejectedRecord? {
         if holds.holds(record, of: batch) { return .behind(record) }
         guard size > messageBytesMax else { return nil }
-        lookForRoom()
+        try lookForRoom(size)
         let most = messageBytesMax
         guard size > most else { return nil }
         return RejectedRecord(
@@ -215,10 +217,19 @@ final class PublishingSession {
 
     private var messageBytesMax: Int { min(connection.messageBytesMax, stream?.messageBytesMax ?? .max) }
 
-    /// Somebody may have raised the stream's limit since it was read, for just the message that is retried.
-    private func lookForRoom() {
+    /// Somebody may have raised the limit of the stream or the server since it was read, for just the message that is
+    /// retried. A connection keeps the server's limit of its beginning: with a larger one, the sink has to be opened
+    /// again.
+    private func lookForRoom(_ size: Int) throws(ConnectorFailure) {
         guard ContinuousClock.now - limitReadAt >= .seconds(1) else { return }
-        limitReadAt = .now
+        defer { limitReadAt = .now }
+        if size > connection.messageBytesMax {
+            // A server that cannot be reached now has said nothing else.
+            guard let present = try? connection.presentMessageBytesMax(), present > connection.messageBytesMax else {
+                return
+            }
+            throw NATSFailure.serverLimitRaised
+        }
         guard let facts = try? connection.streamFacts(), facts.created == stream?.created else { return }
         stream?.messageBytesMax = facts.messageBytesMax
     }

@@ -22,8 +22,8 @@ enum DeadLetterQueries {
         let statement = try db.cachedStatement(
             sql: """
                 INSERT INTO dead_letter (subject, code, message, change_count, stored_at, first_commit, first_ordinal,
-                    last_commit, last_ordinal, relations, checksum, body)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    last_commit, last_ordinal, relations, checksum, body, log_offset)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try LogQueries.withBody(of: batch) { body, checksum in
             try statement.execute(arguments: [
@@ -31,6 +31,7 @@ enum DeadLetterQueries {
                 Int64(bitPattern: first.commit), Int64(first.ordinal),
                 Int64(bitPattern: last.commit), Int64(last.ordinal),
                 letter.versions.map { String($0.id) }.joined(separator: " "), checksum, body,
+                letter.offset.map { Int64(bitPattern: $0) },
             ])
         }
         try count(.stored, batch.changeCount, bytes: batch.body.count, of: letter.subject, db)
@@ -122,25 +123,55 @@ enum DeadLetterQueries {
     static func discard(
         _ subject: String, through last: Int64, atMost rowsMax: Int, _ db: Database
     ) throws -> DiscardStep {
+        let (step, bytes) = try remove(of: subject, "ORDER BY id", atMost: rowsMax, db) { id, _ in id <= last }
+        if step.changeCount > 0 { try count(.discarded, step.changeCount, bytes: bytes, of: subject, db) }
+        return step
+    }
+
+    /// Removes letters whose events stand in the log at an offset or behind it: the newest, since those of a sink are
+    /// in the order of the log. They count as if they had never been stored.
+    static func takeBack(
+        _ subject: String, from offset: UInt64, atMost rowsMax: Int, _ db: Database
+    ) throws -> DiscardStep {
+        let (step, bytes) = try remove(of: subject, "ORDER BY id DESC", atMost: rowsMax, db) { _, place in
+            place.map { $0 >= offset } ?? false
+        }
+        if step.changeCount > 0 { try count(.stored, -step.changeCount, bytes: -bytes, of: subject, db) }
+        return step
+    }
+
+    /// Removes letters of a subject in an order, up to the first that is not due, and as many as a step may.
+    private static func remove(
+        of subject: String, _ order: String, atMost rowsMax: Int, _ db: Database, while isDue: (Int64, UInt64?) -> Bool
+    ) throws -> (step: DiscardStep, byteCount: Int) {
         var step = DiscardStep()
         var bytes = 0
         var ids: [Int64] = []
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT id, change_count, length(body) FROM dead_letter WHERE subject = ? AND id <= ? ORDER BY id",
-            arguments: [subject, last])
+            db, sql: "SELECT id, change_count, length(body), log_offset FROM dead_letter WHERE subject = ? \(order)",
+            arguments: [subject])
         while let row = try rows.next() {
+            guard let id = row[0] as Int64?, let count = row[1] as Int?, let size = row[2] as Int? else { continue }
+            guard isDue(id, (row[3] as Int64?).map { UInt64(bitPattern: $0) }) else { break }
             if ids.count >= rowsMax || bytes >= bytesMax {
                 step.isUnfinished = true
                 break
             }
-            guard let id = row[0] as Int64?, let count = row[1] as Int?, let size = row[2] as Int? else { continue }
             ids.append(id)
             step.changeCount += count
             bytes += size
         }
         for id in ids { try remove(id, db) }
-        if step.changeCount > 0 { try count(.discarded, step.changeCount, bytes: bytes, of: subject, db) }
-        return step
+        return (step, bytes)
+    }
+
+    /// True when a letter waits whose event stands in the log at an offset or behind it.
+    static func has(_ subject: String, from offset: UInt64, _ db: Database) throws -> Bool {
+        let newest = try Int64.fetchOne(
+            db.cachedStatement(
+                sql: "SELECT log_offset FROM dead_letter WHERE subject = ? ORDER BY id DESC LIMIT 1"),
+            arguments: [subject])
+        return newest.map { UInt64(bitPattern: $0) >= offset } ?? false
     }
 
     /// The number of the newest letters of a subject; nil when none wait.

@@ -13,6 +13,8 @@ package struct DeadLetter: Sendable {
     package var batch: ChangeBatch
     /// The log's entries for `batch.relations`; version 0 stands for a relation without an accepted contract.
     package var versions: [RelationVersion]
+    /// Log offset of the change, when it waits for a sink.
+    package var offset: UInt64?
 
     /// The subject of letters that wait for a sink alone: the log has them, and every other sink may have them.
     package static func subject(ofSink name: String) -> String { "@" + name }
@@ -24,13 +26,15 @@ package struct DeadLetter: Sendable {
 
     /// Letters of their parts.
     package init(
-        subject: String, code: String, message: String, batch: ChangeBatch, versions: [RelationVersion]
+        subject: String, code: String, message: String, batch: ChangeBatch, versions: [RelationVersion],
+        offset: UInt64? = nil
     ) {
         self.subject = subject
         self.code = code
         self.message = message
         self.batch = batch
         self.versions = versions
+        self.offset = offset
     }
 }
 
@@ -64,7 +68,7 @@ package struct DeadLetterGroup: Sendable, Equatable {
     package var discardedCount: Int
 }
 
-/// What a step of ``EventLog/discardDeadLetters(of:through:)`` did.
+/// What a step of ``EventLog/discardDeadLetters(of:through:)`` or ``EventLog/takeBackLetters(of:)`` did.
 package struct DiscardStep: Sendable, Equatable {
     /// How many changes are gone.
     package var changeCount = 0

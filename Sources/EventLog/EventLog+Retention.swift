@@ -9,7 +9,8 @@ package struct LogRetention: Sendable, Equatable {
     package var byteCount: Int?
     /// True when batches may go that a sink has not got.
     package var dropsUndelivered: Bool
-    /// Nothing is appended while the log takes more bytes than this; nil for no limit.
+    /// Nothing is appended while the log takes more bytes than this; nil for no limit. Before that, the oldest batches
+    /// may go, whatever their age is.
     package var limit: Int?
     /// How many bytes of the disk are kept for upkeep, for when it is full; 0 for none.
     package var reserve: Int
@@ -25,6 +26,19 @@ package struct LogRetention: Sendable, Equatable {
         self.limit = limit
         self.reserve = reserve
     }
+}
+
+extension LogRetention {
+    /// How much below its limit the log is when room is made, at most; removing goes on to twice as much below it, so
+    /// that it is not done for each batch.
+    private static let marginMax = 64 << 20
+
+    private func margin(below limit: Int) -> Int { min(Self.marginMax, limit / 8) }
+
+    /// How many bytes the log takes when room is to be made for what comes; nil without a limit.
+    var fillingAt: Int? { limit.map { $0 - margin(below: $0) } }
+    /// How many bytes the log takes when that is enough; nil without a limit.
+    var roomyAt: Int? { limit.map { $0 - 2 * margin(below: $0) } }
 }
 
 /// What one step of retention did.
@@ -48,19 +62,25 @@ package struct RetentionStep: Sendable, Equatable {
 }
 
 extension EventLog {
-    /// Removes the oldest batches that are past the age or beyond the size, in a short transaction, but never one that
-    /// a sink of `activeSinks` has not delivered or a subscription is not done with, unless
-    /// ``LogRetention/dropsUndelivered``. A sink without a cursor holds everything. Ages are those `at` a time.
+    /// Removes the oldest batches that are past the age or beyond the size, or any of the oldest while the log is so
+    /// near its limit that capture would wait soon: in a short transaction, but never one that a sink of `activeSinks`
+    /// has not delivered or a subscription is not done with, unless ``LogRetention/dropsUndelivered``. A sink without a
+    /// cursor holds everything. Ages are those `at` a time.
     package func retain(
         activeSinks: [String], at now: Int64 = UTCTime.now()
     ) throws(ConnectorFailure) -> RetentionStep {
         restoreReserve()
-        guard retention.age != nil || retention.byteCount != nil else { return RetentionStep() }
-        let retention = retention
+        try lookWhetherFilling()
+        guard retention.age != nil || retention.byteCount != nil || isFilling else { return RetentionStep() }
+        var retention = retention
+        if isFilling, let roomy = retention.roomyAt {
+            retention.byteCount = min(retention.byteCount ?? roomy, roomy)
+        }
         // On a full disk, a step has to do with little of the write-ahead log.
         let batchesMax = reserve.isSpent ? RetentionScan.fewBatches : RetentionScan.batchesMax
+        let limits = retention
         let step = try read("look for batches to remove") { db in
-            try RetentionScan(retention, now, activeSinks, db).step(atMost: batchesMax, db)
+            try RetentionScan(limits, now, activeSinks, db).step(atMost: batchesMax, db)
         }
         guard step.batchCount > 0, let first = step.keepFrom else { return step.report }
         try write("remove old batches") { db in
@@ -68,6 +88,7 @@ extension EventLog {
                 .execute(arguments: [Int64(bitPattern: first)])
         }
         try removeUnusedBodies()
+        try lookWhetherFilling()
         var report = step.report
         report.firstOffset = try read("read the oldest offset") { db in try LogQueries.firstOffset(db) }
         let passed = { (cursors: [String: UInt64]) in
@@ -91,9 +112,20 @@ extension EventLog {
         guard let limit = retention.limit else { return }
         bytesUntilLook -= bytes
         guard bytesUntilLook < 0 else { return }
-        let used = try read("measure the log") { db in try LogSize.read(db).used }
+        let used = try lookWhetherFilling()
         guard used <= limit else { throw LogFailure.full(used, limit) }
-        bytesUntilLook = min(Self.lookInterval, max(0, limit - used))
+        let next = retention.fillingAt.map { used < $0 ? $0 : limit } ?? limit
+        bytesUntilLook = min(Self.lookInterval, max(0, next - used))
+    }
+
+    /// Notes whether room is to be made below the limit; how many bytes the log takes.
+    @discardableResult
+    private func lookWhetherFilling() throws(ConnectorFailure) -> Int {
+        guard let filling = retention.fillingAt, let roomy = retention.roomyAt else { return 0 }
+        let used = try read("measure the log") { db in try LogSize.read(db).used }
+        if used > filling { isFilling = true }
+        if used <= roomy { isFilling = false }
+        return used
     }
 }
 

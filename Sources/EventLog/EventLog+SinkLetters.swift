@@ -7,6 +7,7 @@ import GRDB
 /// Events that one sink could not deliver: they are in the log, and wait beside it for that sink alone.
 extension EventLog {
     private static let setAsideForSinkPoint = HaltPoint("log.sink_set_aside")
+    private static let lettersTakenBackPoint = HaltPoint("log.sink_letters_taken_back")
     private static let letterDeliveredPoint = HaltPoint("log.sink_letter_delivered")
 
     /// Sets events aside for a sink and moves its cursor behind them, by one transaction: what is set aside is so once,
@@ -29,6 +30,28 @@ extension EventLog {
             throw LogFailure.noRoomForLetters(error, DeadLetter.subject(ofSink: sink))
         }
         Self.setAsideForSinkPoint.reached()
+    }
+
+    /// Removes letters of a sink whose events its cursor is before, as many as a short transaction takes: they come
+    /// from the log once more, in its order. The letters would come behind them, and put older states over newer ones.
+    ///
+    /// What retention removed from the log stays a letter. When a kill comes between the move of the cursor and this,
+    /// it may be done later, but before the sink gets anything.
+    package func takeBackLetters(of sink: String) throws(ConnectorFailure) -> DiscardStep {
+        let rowsMax = reserve.isSpent ? DeadLetterQueries.fewRows : DeadLetterQueries.rowsMax
+        let due = try read("look for dead letters of \(sink)") { db -> UInt64? in
+            guard let cursor = try LogQueries.cursor(of: sink, db), let first = try LogQueries.firstOffset(db) else {
+                return nil
+            }
+            let from = max(cursor.offset, first)
+            return try DeadLetterQueries.has(DeadLetter.subject(ofSink: sink), from: from, db) ? from : nil
+        }
+        guard let from = due else { return DiscardStep() }
+        let step = try write("take back dead letters of \(sink)") { db in
+            try DeadLetterQueries.takeBack(DeadLetter.subject(ofSink: sink), from: from, atMost: rowsMax, db)
+        }
+        Self.lettersTakenBackPoint.reached()
+        return step
     }
 
     /// How many bytes of pages a letter may take: two that do not fit into one page have one each.

@@ -3,6 +3,8 @@ import Foundation
 import GRDB
 
 extension EventLog {
+    private static let replayedPoint = HaltPoint("log.replayed")
+
     /// A sink's cursor; nil for a sink that has none yet.
     package func cursor(of sink: String) throws(ConnectorFailure) -> SinkCursor? {
         try read("read the cursor of \(sink)") { db in try LogQueries.cursor(of: sink, db) }
@@ -48,7 +50,8 @@ extension EventLog {
 
     /// Moves a sink's cursor to where somebody wants it, durable when the call returns: back, so that events are
     /// delivered again, or with `skipping` also forward, so that events are never delivered to it. Returns where it
-    /// was. With `forgetting`, the sink's state is gone.
+    /// was. With `forgetting`, the sink's state is gone. Letters whose events are delivered again go with
+    /// ``takeBackLetters(of:)``.
     ///
     /// Throws `replay.not_in_log` for an offset that the log does not have, `replay.would_skip` for one that lies ahead
     /// of the cursor, `log.unknown_sink` for a sink that never ran.
@@ -67,6 +70,7 @@ extension EventLog {
         // That commit covers every earlier one, like a sync.
         hasUnsynced = false
         durableCheckpoint = covered
+        Self.replayedPoint.reached()
         return former
     }
 

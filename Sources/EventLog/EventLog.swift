@@ -43,6 +43,8 @@ package actor EventLog {
     var durableCheckpoint: SourceCheckpoint?
     /// How many bytes may be appended before the log's size is looked at.
     var bytesUntilLook = 0
+    /// True from when the log is near its limit until retention made room.
+    package internal(set) var isFilling = false
     /// True when something was committed that no sync has covered. True at first: the last process may have been
     /// killed.
     var hasUnsynced = true

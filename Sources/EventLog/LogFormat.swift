@@ -7,8 +7,9 @@ enum LogFormat {
     /// The version of the tables and of what they hold (PRAGMA user_version).
     ///
     /// Version 1 has no dead letters. Up to version 2 all bodies are in the database. Up to version 3 nothing is known
-    /// of a sink's rate and next attempt. Up to version 4 there are no subscriptions.
-    static let version: Int64 = 5
+    /// of a sink's rate and next attempt. Up to version 4 there are no subscriptions. Up to version 5 nothing is known
+    /// of where dead letters are in the log.
+    static let version: Int64 = 6
     /// The first version with bodies outside of the database.
     private static let bodyFilesVersion: Int64 = 3
 
@@ -55,7 +56,9 @@ enum LogFormat {
     }
 
     /// What each version added to the one before it, from version 2 on.
-    private static let upgrades = [deadLetterTables, bodyPlaces, sinkFigures, subscriptionTables]
+    private static let upgrades = [
+        deadLetterTables, bodyPlaces, sinkFigures, subscriptionTables, letterPlaces,
+    ]
     /// The first version with figures of sinks.
     private static let sinkFiguresVersion: Int64 = 4
 
@@ -85,6 +88,10 @@ enum LogFormat {
             delivery_count INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (subscription, log_offset)
         ) WITHOUT ROWID;
         """
+
+    /// Where the event of a letter stands that waits for a sink; NULL for one that was set aside before, or is not in
+    /// the log.
+    private static let letterPlaces = "ALTER TABLE dead_letter ADD COLUMN log_offset INTEGER"
 
     /// How fast a sink's cursor moved lately, and when a sink that failed is opened again.
     private static let sinkFigures = """

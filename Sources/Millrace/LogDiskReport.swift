@@ -1,30 +1,45 @@
 import ConnectorKit
 import EventLog
 
-/// What is said of a disk that has no room for the log.
+/// What is said of a log that has no room: on its disk, or within its limit.
 struct LogDiskReport: Sendable {
     private let disk: LogDisk
     /// How large the log's reserve is to be.
     private let wanted: Int
+    /// How many bytes the log takes.
+    private let byteCount: Int
+    /// How many bytes it may take; nil for no limit.
+    private let limit: Int?
 
-    /// A report of what was seen of a log whose reserve is to have `reserve` bytes.
-    init(_ disk: LogDisk, reserve: Int) { (self.disk, wanted) = (disk, reserve) }
+    /// A report of what was seen of a log with such limits.
+    init(_ log: LogStatistics, _ retention: LogRetention) {
+        (disk, wanted) = (log.disk, retention.reserve)
+        (byteCount, limit) = (log.byteCount, retention.limit)
+    }
 
     /// The code of what is wrong; nil when there is room.
-    var code: String? { disk.isFull(reserve: wanted) ? EventLog.diskFullCode : nil }
+    var code: String? {
+        if disk.isFull(reserve: wanted) { return EventLog.diskFullCode }
+        return limit.map { byteCount > $0 } ?? false ? EventLog.fullCode : nil
+    }
 
-    /// What helps.
-    static let fix =
+    private var fix: String { code == EventLog.fullCode ? Self.limitFix : Self.diskFix }
+
+    private static let limitFix =
+        "mend the sink that does not take its events, or take it out of the configuration and reload (SIGHUP); retry "
+        + "or discard what waits as dead letters; or raise log.limit and start again: nothing is lost"
+
+    private static let diskFix =
         "make room on that file system (df); or lower log.retention and start again, which removes what every sink "
         + "has; or mend the sink that does not take its events, and retry or discard its dead letters (millrace "
         + "deadletters list); or lower log.reserve if it was raised: nothing is lost"
 
     /// As `status` shows it; nil when there is room.
-    var text: [String]? { code != nil ? ["[\(EventLog.diskFullCode)] \(words)", Self.fix] : nil }
+    var text: [String]? { code.map { ["[\($0)] \(words)", fix] } }
 
     /// What `doctor` finds.
     func findings() -> [Finding] {
-        if let code { return [Finding(.problem, code, words, fix: Self.fix)] }
+        if let code { return [Finding(.problem, code, words, fix: fix)] }
         guard wanted > 0, disk.reserveByteCount == nil, let free = disk.freeByteCount, free < 2 * wanted else {
             return []
         }
@@ -38,6 +53,10 @@ struct LogDiskReport: Sendable {
     }
 
     private var words: String {
+        if let limit, code == EventLog.fullCode {
+            return "the log takes \(ByteCount.text(byteCount)), more than the \(ByteCount.text(limit)) of log.limit: "
+                + "capture waits until retention may remove what all sinks have"
+        }
         let free = disk.freeByteCount.map { ", \(ByteCount.text($0)) free" } ?? ""
         guard disk.isReserveSpent(of: wanted) else { return "the disk of the log is full\(free): capture waits" }
         if disk.isReserveUsedUp(of: wanted) {

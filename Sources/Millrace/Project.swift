@@ -146,7 +146,7 @@ struct Project {
                     settings, log: log?.source.map { .init(identity: $0, checkpoint: log?.checkpoint) }
                 ).findings()
             }
-        if let log { found += LogDiskReport(log.disk, reserve: configuration.log.reserve).findings() }
+        if let log { found += LogDiskReport(log, retention).findings() }
         found += (await ruleFindings() ?? []) + sensitivityFindings()
         found += await choiceFindings()
         return found + (await sinkFindings()) + SinkStreams.findings(sinks)

@@ -34,8 +34,8 @@ struct StatusReport: Sendable {
         project.configuration.sinks.map { sink in (sink.name, log.sinks.first { $0.sink == sink.name }) }
     }
 
-    /// The disk of the log.
-    private var disk: LogDiskReport { LogDiskReport(log.disk, reserve: project.configuration.log.reserve) }
+    /// The room of the log.
+    private var disk: LogDiskReport { LogDiskReport(log, project.retention) }
 
     /// How many events a sink does not have yet.
     func lag(of cursor: SinkCursor?) -> UInt64 {

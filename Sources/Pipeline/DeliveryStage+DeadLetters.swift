@@ -105,7 +105,8 @@ extension DeliveryStage {
         let part = try Quarantine.selecting([index], of: logged.batch)
         let version = logged.versions[Int(logged.batch.change(at: index).relation)]
         return DeadLetter(
-            subject: subject, code: record.code, message: record.message, batch: part, versions: [version])
+            subject: subject, code: record.code, message: record.message, batch: part, versions: [version],
+            offset: record.offset)
     }
 
     /// Keeps later events of the same keys back.
@@ -204,13 +205,19 @@ extension DeliveryStage {
     ) async throws(ConnectorFailure) -> RequestOutcome {
         do throws(ConnectorFailure) {
             let forgets = plan.map { type(of: $0.sink).forgetsAtReplay } ?? false
-            let former = try await log.replay(sink, from: offset, skipping: skips, forgetting: forgets)
-            return RequestOutcome(
-                isDone: true, text: "sink \(sink) goes on with offset \(offset); it was at \(former)")
+            let moved = try await log.replayWithLetters(sink, from: offset, skipping: skips, forgetting: forgets)
+            var text = "sink \(sink) goes on with offset \(offset); it was at \(moved.former)"
+            if moved.letterCount > 0 { text += "; \(Self.comeAgain(moved.letterCount))" }
+            return RequestOutcome(isDone: true, text: text)
         } catch {
             guard error.exitCode == 2 || error.code == "log.unknown_sink" else { throw error }
             return RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)")
         }
+    }
+
+    /// What becomes of letters at a replay.
+    package static func comeAgain(_ letterCount: Int) -> String {
+        "\(counted(letterCount, "event")) that waited as dead letters come again with the others"
     }
 
     /// Gives the sink what waits, in its order. A key whose event is refused again waits on.

@@ -154,6 +154,8 @@ package struct DeliveryStage {
         until end: @Sendable () -> UInt64?
     ) async throws(ConnectorFailure) -> Ending {
         let cursor = try await openCursor()
+        // The program may have been killed before a replay was done with them.
+        try await log.takeBackAllLetters(of: plan.name)
         hasStoredError = cursor.lastError != nil
         let trouble = SinkTrouble(plan.name, log, logger)
         self.trouble = trouble

@@ -77,7 +77,9 @@ package struct Pipeline: Sendable {
     private let logger: Logger
     /// How often old events are looked for.
     static let retentionInterval = Duration.seconds(10)
-    /// The same while capture waits for room.
+    /// How often it is looked whether the log comes near its limit.
+    static let fillingLookInterval = Duration.milliseconds(200)
+    /// How often old events are looked for while capture waits for room.
     static let awaitedRetentionInterval = Duration.seconds(1)
     /// How long sinks may go on after capture failed for good.
     static let graceTime = Duration.seconds(5)
@@ -323,10 +325,23 @@ package struct Pipeline: Sendable {
                 logger.warning("old events could not be removed", metadata: .failure(error))
             }
             isReserveSpent = await tell(ofReserve: isReserveSpent)
-            let isAwaited = [EventLog.fullCode, EventLog.diskFullCode].contains(progress.snapshot.waitsFor)
-            await stop.wait(upTo: isAwaited ? Self.awaitedRetentionInterval : Self.retentionInterval)
+            await waitForRetention()
         }
         return Outcome(stage: .upkeep)
+    }
+
+    /// Waits until old events are to be looked for again: sooner when capture waits for room, or would soon.
+    private func waitForRetention() async {
+        let start = ContinuousClock.now
+        // What is there still belongs to a sink that lacks it.
+        let isHeld = await parts.log.isFilling
+        while !stop.isRequested, ContinuousClock.now - start < Self.retentionInterval {
+            await stop.wait(upTo: Self.fillingLookInterval)
+            let isFilling = await parts.log.isFilling
+            if isFilling, !isHeld { return }
+            let isAwaited = [EventLog.fullCode, EventLog.diskFullCode].contains(progress.snapshot.waitsFor)
+            if isFilling || isAwaited, ContinuousClock.now - start >= Self.awaitedRetentionInterval { return }
+        }
     }
 
     /// Removes some of the old events, and says for whom that was too early. Returns too which sinks never get how

@@ -204,7 +204,8 @@ enum PipelineSettings {
         Setting(
             "limit", .size,
             "When the log takes more bytes than this, because a sink does not take its events, capture waits until"
-                + " there is room: the database keeps its changes meanwhile. Without it, the disk is the limit."),
+                + " there is room: the database keeps its changes meanwhile. Near it, the oldest of what all sinks have"
+                + " goes, even when `retention` would keep it. Without it, the disk is the limit."),
         Setting(
             "reserve", .size,
             "How many bytes of the disk the log keeps in a file, for when the disk is full: sinks and retention go on"

@@ -64,6 +64,46 @@ struct RetentionTests {
         #expect(try await log.appendOrders(sampleBatch(commit: commit)).firstOffset == end)
     }
 
+    /// Young events, below the size of retention, that nobody lacks.
+    @Test(arguments: [nil, 1 << 30] as [Int?])
+    func whatAllSinksHaveMakesRoomBeforeTheLimitIsReached(byteCount: Int?) async throws {
+        let (note, limit) = (String(repeating: "n", count: 20_000), 1 << 20)
+        let retention = LogRetention(
+            age: byteCount.map { _ in .seconds(3600) }, byteCount: byteCount, limit: limit)
+        let log = try EventLog(directory: folder.log, retention: retention)
+        _ = try await log.createCursor(of: "a", at: 0)
+        var steps = 0
+        for commit in 1...200 as ClosedRange<UInt64> {
+            try await log.appendOrders(sampleBatch(commit: commit, rows: 1, note: note))
+            try await log.moveCursor(of: "a", to: try await log.statistics().nextOffset)
+            guard await log.isFilling else { continue }
+            while try await log.retain(activeSinks: ["a"]).isUnfinished {}
+            #expect(await !log.isFilling)
+            steps += 1
+        }
+        // Room is made for some batches at a time.
+        #expect((1...40).contains(steps), "\(steps)")
+    }
+
+    @Test func aLimitRemovesNothingThatASinkLacks() async throws {
+        let (note, limit) = (String(repeating: "n", count: 20_000), 1 << 20)
+        let log = try EventLog(directory: folder.log, retention: LogRetention(limit: limit))
+        _ = try await log.createCursor(of: "slow", at: 1)
+        var (commit, code) = (1 as UInt64, nil as String?)
+        while code == nil, commit < 1000 {
+            code = await failureCode { try await log.appendOrders(sampleBatch(commit: commit, note: note)) }
+            if code == nil { commit += 1 }
+        }
+        #expect(code == "log.full")
+        let step = try await log.retain(activeSinks: ["slow"])
+        #expect(step.heldBy == "slow" && step.batchCount == 0)
+        #expect(await failureCode { try await log.appendOrders(sampleBatch(commit: commit)) } == "log.full")
+        // Taken out of the configuration, it holds nothing any more.
+        while try await log.retain(activeSinks: []).isUnfinished {}
+        try await log.appendOrders(sampleBatch(commit: commit))
+        #expect(try await log.statistics().byteCount <= limit)
+    }
+
     @Test func aSinkWithoutACursorHoldsEverything() async throws {
         let log = try EventLog(directory: folder.log, retention: LogRetention(age: .zero))
         try await log.appendOrders(sampleBatch(commit: 1))

@@ -52,6 +52,27 @@ struct SinkDeadLetterKillTests {
         #expect(doubled.count <= Self.atATime && Set(left.prefix(Self.atATime)).isSuperset(of: doubled))
         shop.expectOrder()
     }
+
+    @Test(arguments: ["log.replayed:1", "log.sink_letters_taken_back:1"])
+    func whatWaitedComesOnceAndInOrderWhenAReplayIsKilled(at point: String) throws {
+        let shop = try RefusedTill()
+        try shop.till.program.catchUp()
+        try shop.till.work(statements: 2_000, seed: 5)
+        try shop.till.program.catchUp()
+        #expect(try shop.letters().count > Self.atATime)
+        shop.endpoint.takeAll()
+        let before = shop.endpoint.accepted.count
+        let victim = try shop.till.program.start("replay", "hooks", "--from", "earliest", haltAt: point)
+        try victim.wait(for: "halt at \(point)") { victim.errorText.contains("halted at") }
+        victim.kill()
+        #expect(try !shop.letters().isEmpty)
+        try shop.till.program.catchUp()
+        #expect(try shop.letters().isEmpty)
+        let again = shop.endpoint.accepted.dropFirst(before)
+        #expect(again.count == Set(again.map(\.id)).count)
+        #expect(Set(again.map(\.id)) == Set(try shop.till.program.loggedEvents().map(\.id)))
+        shop.expectOrder(from: before)
+    }
 }
 
 /// An endpoint that refuses the events of some keys.
@@ -112,11 +133,11 @@ private final class RefusedTill {
             .map { String($0.prefix { $0 != " " }) }
     }
 
-    /// The first arrivals of the events of a key never go back.
-    func expectOrder() {
+    /// The first arrivals of the events of a key never go back, from an arrival on.
+    func expectOrder(from first: Int = 0) {
         var known: Set<String> = []
         var last: [String: String] = [:]
-        for event in endpoint.accepted where known.insert(event.id).inserted {
+        for event in endpoint.accepted.dropFirst(first) where known.insert(event.id).inserted {
             for key in [event.key, event.previousKey].compactMap({ $0 }) {
                 let place = "\(event.table) \(key)"
                 #expect(last[place].map { $0 <= event.sequence } ?? true)

@@ -49,6 +49,30 @@ struct SinkControlTests {
         #expect(try run.finish().exitCode == 128 + SIGTERM)
     }
 
+    @Test func aFullLogIsNamedAndEndsWhenTheSinkThatFillsItIsTakenOut() throws {
+        let log = "\nlog: {limit: 1MiB}\n"
+        let program = try program()
+        try program.sqlite("shop.db", "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)")
+        let stuck = "\n  stuck: {webhook: {url: \"http://127.0.0.1:9/\", allow_private_addresses: true}}"
+        try program.folder.write("millrace.yaml", Self.configuration("one") + stuck + log)
+        let run = try program.start("run")
+        try run.waitForError(containing: "capturing")
+        try run.wait(for: "a full log") {
+            try program.sqlite("shop.db", "INSERT INTO notes VALUES (NULL, hex(zeroblob(20000)))")
+            return run.errorText.contains("code=log.full")
+        }
+        #expect(try program.run("status").output.contains("[log.full]"))
+        #expect(try program.run("status", "--json").output.contains("\"log.full\""))
+        #expect(try program.run("doctor").output.contains("[log.full]"))
+        try program.folder.write("millrace.yaml", Self.configuration("one") + log)
+        run.send(SIGHUP)
+        let rows = try program.sqlite("shop.db", "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM notes)")
+        try run.wait(for: "all rows") { try count("one.jsonl", program) == Int(rows.trimmingCharacters(in: .newlines)) }
+        #expect(try !program.run("status").output.contains("[log.full]"))
+        run.send(SIGTERM)
+        #expect(try run.finish().exitCode == 128 + SIGTERM)
+    }
+
     /// What the system does with a SIGHUP by itself is to end the process.
     @Test func aReloadWhileTheProgramBeginsEndsNothing() throws {
         let program = try program()

@@ -101,6 +101,37 @@ struct SkippedEventTests {
         await sink.close()
     }
 
+    /// The server is started again with a larger limit, or reads its configuration again, while the sink is open.
+    @Test(arguments: [false, true])
+    func aRaisedLimitOfTheServerIsSeenWhileTheSinkIsOpen(isRead: Bool) async throws {
+        let server = try NATSServer("include limits.conf", files: ["limits.conf": "max_payload: 4096\n"])
+        let settings = try natsSettings(server) { try $0.add("shop", subjects: "shop.>") }
+        let sink = NATSSink(settings, contentType: "application/json")
+        try await sink.open(cursor.context)
+        let large = recordBatch([event("a", key: "1", size: 6000)], from: 0)
+        let refused = try await sink.write(large, .required)
+        #expect(refused.rejected.map(\.code) == ["nats.too_large"])
+        cursor.store(refused)
+        try server.write("limits.conf", "max_payload: 1MB\n")
+        if isRead {
+            try server.reload()
+        } else {
+            server.kill()
+            try server.start()
+        }
+        var code: String?
+        try await eventually("the new limit") {
+            do throws(ConnectorFailure) { _ = try await sink.write(large, .required) } catch { code = error.code }
+            return code != nil
+        }
+        #expect(code == "nats.limits_changed")
+        await sink.close()
+        try await sink.open(cursor.context)
+        #expect(try await sink.write(large, .required).rejected.isEmpty)
+        #expect(try StreamReader(server.address).messages(of: "shop").map(\.id) == ["a"])
+        await sink.close()
+    }
+
     /// Publishes the same id until the server takes it twice.
     private func forgetIDs() async throws {
         try reader.update("shop", subjects: "shop.>") { ($0.Duplicates, $0.MaxMsgSize) = (100_000_000, -1) }

@@ -54,6 +54,15 @@ package final class NATSServer: Sendable {
     /// The path of a file beside the configuration.
     package func path(_ name: String) -> String { folder.path(name) }
 
+    /// Writes a file beside the configuration.
+    package func write(_ name: String, _ text: String) throws { try folder.write(name, text) }
+    /// Has the running server read its configuration again, and returns when it has.
+    package func reload() throws {
+        guard let child = process.withLock({ $0 }) else { return }
+        child.send(SIGHUP)
+        try child.wait(for: "a server that read its configuration") { child.errorText.contains("Reloaded server") }
+    }
+
     /// Starts the server, and returns when it takes connections.
     package func start() throws {
         let child = try ChildProcess(Self.executable, ["-c", folder.path("server.conf")])

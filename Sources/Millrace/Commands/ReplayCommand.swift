@@ -1,6 +1,7 @@
 import ArgumentParser
 import ConnectorKit
 import EventLog
+import Pipeline
 import PipelineConfiguration
 
 /// `millrace replay`
@@ -39,12 +40,13 @@ struct ReplayCommand: AsyncParsableCommand {
                 return try await OperatorDesk(project).ask(request, patience: .seconds(max(0, wait)))
             }
             let entry = project.sinks.first { $0.configuration.name == sink }
-            let former = try await log.replay(
+            let moved = try await log.replayWithLetters(
                 sink, from: offset, skipping: skip, forgetting: entry?.settings.forgetsAtReplay ?? false)
             await log.close()
             Terminal.printLine(
-                "sink \(sink) goes on with offset \(offset); it was at \(former), and the log ends at "
-                    + "\(statistics.nextOffset)")
+                "sink \(sink) goes on with offset \(offset); it was at \(moved.former), and the log ends at "
+                    + "\(statistics.nextOffset)"
+                    + (moved.letterCount > 0 ? "; \(DeliveryStage.comeAgain(moved.letterCount))" : ""))
         } catch {
             throw project.located(error)
         }
