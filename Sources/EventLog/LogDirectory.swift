@@ -144,7 +144,7 @@ final class LogLock: Sendable {
     }
 
     /// How many milliseconds those that look are waited for, each of which takes some microseconds.
-    private static let looksMax = 500
+    private static let looksMax = 5000
 
     /// Runs also when ``init(_:)`` throws behind the opening.
     deinit { if descriptor >= 0 { close(descriptor) } }
