@@ -40,8 +40,6 @@ private import Glibc
     private(set) var deadline: Instant?
     /// When the last request was at its end.
     private(set) var idleSince = Instant.now
-    /// How often its client had looked for what came unasked, when the last request was at its end.
-    var lookCount = 0
     /// True while it comes about.
     private(set) var isConnecting = false
     /// The descriptor; -1 when there is none.

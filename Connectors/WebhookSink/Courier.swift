@@ -65,14 +65,15 @@ struct Courier: ~Copyable {
     /// Beyond so many topics, those that nothing waits in are forgotten.
     private static let topicsMax = 4096
 
-    /// A courier that has not begun. `contentType` is that of the body of a request.
+    /// A courier that has not begun. `contentType` is that of the body of requests that do not
+    /// bring their own.
     init(
-        _ settings: WebhookSettings, contentType: String, mailbox: Mailbox, _ context: SinkContext
+        _ settings: WebhookSettings, contentType: String?, mailbox: Mailbox, _ context: SinkContext
     ) throws(ConnectorFailure) {
         self.settings = settings
         way = settings.way
         self.mailbox = mailbox
-        client = try HTTPClient(settings, contentType: settings.mode == .binary ? nil : contentType)
+        client = try HTTPClient(settings, contentType: contentType)
         writer = RequestWriter(settings)
         schedule = LaneSchedule(laneCount: settings.concurrency)
         window = DeliveryWindow(at: context.nextOffset)

@@ -29,8 +29,8 @@ private import Glibc
     /// How many libcurl is making.
     private var connectingCount = 0
     private var ends = Queue<End>()
-    /// How often all connections were looked at for what came unasked.
-    private var lookCount = 0
+    /// True when idle connections were looked at for what came unasked since the last wait.
+    private var hasLooked = false
     /// True when a look came upon a call of the waker: the next wait is over at once.
     private var isAwake = false
     /// What time it was when something last happened.
@@ -73,13 +73,13 @@ private import Glibc
     /// Sends a request. How it ended is in ``popEnd()`` later.
     mutating func send(_ delivery: Delivery, at now: Instant) throws(ConnectorFailure) {
         self.now = now
-        let isLookedAt = lookAtIdle()
+        if !hasLooked { lookAtIdle() }
         let connection = try freeConnection()
         let deadline = now + settings.timeout
         try connection.begin(delivery, &head, timestamp: time(nil), deadline: deadline)
         nextDeadline = nextDeadline ?? deadline
         if connection.socket >= 0, connection.idleSince + idleMax > now,
-            isLookedAt && connection.isPlain || connection.isSilent
+            hasLooked && connection.isPlain || connection.isSilent
         {
             proceed(connection, unsafe connection.send(buffer))
         } else {
@@ -96,7 +96,7 @@ private import Glibc
     mutating func wait(milliseconds: Int32) {
         if connectingCount > 0 { goOnConnecting() }
         let pause = ends.isEmpty && !isAwake ? milliseconds : 0
-        isAwake = false
+        (isAwake, hasLooked) = (false, false)
         if connectingCount > 0 {
             var others = curl_waitfd(fd: poller.descriptor, events: Int16(CURL_WAIT_POLLIN), revents: 0)
             unsafe curl_multi_poll(multi, &others, 1, pause, nil)
@@ -112,9 +112,9 @@ private import Glibc
     }
 
     /// Closes idle connections on which something came unasked, which must not be taken for the answer to the next
-    /// request: once for all that came free since the last time. False when there was too much to look at.
-    private mutating func lookAtIdle() -> Bool {
-        guard let place = idle.last, connections[place].lookCount == lookCount else { return true }
+    /// request: once for all requests between two waits, unless there is too much to look at.
+    private mutating func lookAtIdle() {
+        if idle.isEmpty { return }
         let readyCount = poller.wait(milliseconds: 0)
         for number in 0..<readyCount {
             guard let ready = poller.ready(number) else {
@@ -124,9 +124,7 @@ private import Glibc
             // The others have their turn at the next wait.
             if let connection = connection(ready), connection.delivery == nil { goOn(connection, ready) }
         }
-        guard readyCount < Poller.eventsMax else { return false }
-        lookCount &+= 1
-        return true
+        hasLooked = readyCount < Poller.eventsMax
     }
 
     /// The connection that something is told of. What was closed since may be told once more: then nil.
@@ -183,7 +181,6 @@ private import Glibc
 
     private mutating func end(_ connection: Connection, _ outcome: Outcome) {
         let delivery = connection.finish(at: now)
-        connection.lookCount = lookCount
         if outcome.isReusable {
             idle.append(connection.place)
         } else {

@@ -14,7 +14,8 @@ package actor WebhookSink: EventSink {
     package nonisolated var deliversByItself: Bool { true }
 
     private let settings: WebhookSettings
-    private let contentType: String
+    /// The type of the body of requests; nil where each brings its own.
+    private let contentType: String?
     private var mailbox: Mailbox?
     private var scribe: HeadScribe?
     /// The sink's name in the configuration.
@@ -31,9 +32,12 @@ package actor WebhookSink: EventSink {
         self.settings = settings
         form = settings.mode == .binary || settings.sendsRecordHeaders ? .binary : .line
         contentType =
-            !isCloudEvents
-            ? "application/json"
-            : settings.mode == .batch ? "application/cloudevents-batch+json" : "application/cloudevents+json"
+            switch settings.mode {
+            case .binary: nil
+            case _ where !isCloudEvents: "application/json"
+            case .batch: "application/cloudevents-batch+json"
+            case .structured: "application/cloudevents+json"
+            }
     }
 
     deinit { mailbox?.abandon() }

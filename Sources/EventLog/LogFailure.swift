@@ -54,8 +54,10 @@ enum LogFailure {
             EventLog.fullCode, .retry,
             "the log takes \(used) bytes and may take \(limit): capture waits, and the database keeps its changes",
             setting: "log.limit",
-            hint: "millrace status says which sink does not take its events: mend it, or take it out and reload "
-                + "(SIGHUP); retry or discard what waits as dead letters; or raise log.limit. What all sinks have is "
+            hint:
+                "millrace status says which sink does not take its events: mend it, or take it out and reload "
+                + "(SIGHUP); read on or delete a subscription that holds events; retry or discard what waits "
+                + "as dead letters; or raise log.limit. What all sinks have is "
                 + "removed, and capture goes on, by itself; nothing is lost")
     }
 

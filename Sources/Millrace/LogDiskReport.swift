@@ -26,8 +26,9 @@ struct LogDiskReport: Sendable {
     private var fix: String { code == EventLog.fullCode ? Self.limitFix : Self.diskFix }
 
     private static let limitFix =
-        "mend the sink that does not take its events, or take it out of the configuration and reload (SIGHUP); retry "
-        + "or discard what waits as dead letters; or raise log.limit and start again: nothing is lost"
+        "mend the sink that does not take its events, or take it out of the configuration and reload (SIGHUP); read "
+        + "on or delete a subscription that holds events (DELETE /v1/subscriptions/NAME); retry or discard "
+        + "what waits as dead letters; or raise log.limit and start again: nothing is lost"
 
     private static let diskFix =
         "make room on that file system (df); or lower log.retention and start again, which removes what every sink "

@@ -11,7 +11,8 @@ package final class HTTPReceiver: @unchecked Sendable {
         package var connection: Int
         /// The first line.
         package var line: String
-        /// The header fields by their names in small letters.
+        /// The header fields by their names in small letters; the values of one that came twice with `, ` between them
+        /// (RFC 9110, 5.2).
         package var fields: [String: String]
         /// The body.
         package var body: [UInt8]
@@ -208,8 +209,9 @@ package final class HTTPReceiver: @unchecked Sendable {
                 var fields: [String: String] = [:]
                 for line in lines.dropFirst() {
                     let parts = line.split(separator: ":", maxSplits: 1)
-                    fields[parts[0].lowercased()] =
-                        parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
+                    let value = parts.count > 1 ? parts[1].trimmingCharacters(in: .whitespaces) : ""
+                    fields[parts[0].lowercased(), default: ""] +=
+                        fields[parts[0].lowercased()] == nil ? value : ", \(value)"
                 }
                 let length = readsBodies ? fields["content-length"].flatMap { Int($0) } ?? 0 : 0
                 if pending.count >= end.upperBound + length {
