@@ -174,6 +174,16 @@ enum DeadLetterQueries {
         return newest.map { UInt64(bitPattern: $0) >= offset } ?? false
     }
 
+    /// The relations of letters whose events stand in the log at an offset or behind it.
+    static func relations(
+        of subject: String, from offset: UInt64, _ db: Database, _ relations: RelationStore
+    ) throws -> [RelationVersion] {
+        let lists = try String.fetchAll(
+            db, sql: "SELECT DISTINCT relations FROM dead_letter WHERE subject = ? AND log_offset >= ?",
+            arguments: [subject, Int64(bitPattern: offset)])
+        return try lists.flatMap { try LogQueries.versions($0, in: "dead letters of \(subject)", db, relations) }
+    }
+
     /// The number of the newest letters of a subject; nil when none wait.
     static func newest(of subject: String, _ db: Database) throws -> Int64? {
         guard try areThere(db) else { return nil }

@@ -1,5 +1,5 @@
 import ByteKit
-import ChangeModel
+package import ChangeModel
 package import ConnectorKit
 import Foundation
 import GRDB
@@ -52,6 +52,21 @@ extension EventLog {
         }
         Self.lettersTakenBackPoint.reached()
         return step
+    }
+
+    /// Throws `replay.loses_letters` when letters would be taken back at this offset that the sink would not be given
+    /// again: of tables that it does not take any more.
+    package func checkLetters(
+        of sink: String, from offset: UInt64, takes: (Relation) -> Bool
+    ) throws(ConnectorFailure) {
+        let relations = relations
+        let concerned = try read("look for dead letters of \(sink)") { db in
+            guard let first = try LogQueries.firstOffset(db) else { return [RelationVersion]() }
+            return try DeadLetterQueries.relations(
+                of: DeadLetter.subject(ofSink: sink), from: max(offset, first), db, relations)
+        }
+        let lost = Set(concerned.map(\.relation).filter { !takes($0) }.map(\.qualifiedName))
+        if !lost.isEmpty { throw LogFailure.losesLetters(sink, lost.sorted()) }
     }
 
     /// How many bytes of pages a letter may take: two that do not fit into one page have one each.

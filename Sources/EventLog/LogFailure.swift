@@ -103,6 +103,16 @@ enum LogFailure {
             hint: "add --skip if that is what you want", exitCode: 2)
     }
 
+    static func losesLetters(_ sink: String, _ tables: [String]) -> ConnectorFailure {
+        ConnectorFailure(
+            "replay.loses_letters", .stop,
+            "dead letters of \(sink) are of tables that it does not take any more (\(tables.joined(separator: ", "))): "
+                + "a replay would take them back, and not deliver them",
+            hint: "first millrace deadletters retry @\(sink), or discard; or name the tables again in "
+                + "sinks.\(sink).tables",
+            exitCode: 2)
+    }
+
     /// A subscription that was removed or moved meanwhile.
     static func unknownSubscription(_ name: String) -> ConnectorFailure {
         ConnectorFailure(

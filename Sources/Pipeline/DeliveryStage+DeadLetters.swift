@@ -205,13 +205,15 @@ extension DeliveryStage {
     ) async throws(ConnectorFailure) -> RequestOutcome {
         do throws(ConnectorFailure) {
             let forgets = plan.map { type(of: $0.sink).forgetsAtReplay } ?? false
-            let moved = try await log.replayWithLetters(sink, from: offset, skipping: skips, forgetting: forgets)
+            let moved = try await log.replayWithLetters(
+                sink, from: offset, skipping: skips, forgetting: forgets, tables: plan?.tables ?? [])
             var text = "sink \(sink) goes on with offset \(offset); it was at \(moved.former)"
             if moved.letterCount > 0 { text += "; \(Self.comeAgain(moved.letterCount))" }
             return RequestOutcome(isDone: true, text: text)
         } catch {
             guard error.exitCode == 2 || error.code == "log.unknown_sink" else { throw error }
-            return RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)")
+            let hint = error.hint.map { "; \($0)" } ?? ""
+            return RequestOutcome(isDone: false, text: "[\(error.code)] \(error.message)\(hint)")
         }
     }
 

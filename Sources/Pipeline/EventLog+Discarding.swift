@@ -1,3 +1,4 @@
+import ChangeModel
 package import ConnectorKit
 package import EventLog
 
@@ -14,10 +15,14 @@ extension EventLog {
     }
 
     /// Moves a sink's cursor as ``replay(_:from:skipping:forgetting:)`` does, and takes back the letters whose events
-    /// come again, in steps likewise; where the cursor was, and how many letters those were.
+    /// come again, in steps likewise; where the cursor was, and how many letters those were. `tables` are those that
+    /// the sink takes; letters of others would be lost, and refuse the replay (`replay.loses_letters`).
     package nonisolated func replayWithLetters(
-        _ sink: String, from offset: UInt64, skipping: Bool, forgetting: Bool
+        _ sink: String, from offset: UInt64, skipping: Bool, forgetting: Bool, tables: [TablePattern]
     ) async throws(ConnectorFailure) -> (former: UInt64, letterCount: Int) {
+        try await checkLetters(of: sink, from: offset) { relation in
+            tables.contains { $0.matches(schema: relation.schema, table: relation.name) }
+        }
         let former = try await replay(sink, from: offset, skipping: skipping, forgetting: forgetting)
         return (former, try await takeBackAllLetters(of: sink))
     }

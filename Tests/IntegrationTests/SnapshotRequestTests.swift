@@ -78,14 +78,7 @@ struct SnapshotRequestTests {
     }
 
     @Test func aRequestThatANextRunRefusesIsAWarningWithTheReason() throws {
-        let program = try MillraceProgram(
-            configuration: """
-                name: shop
-                source:
-                  postgres:
-                    url: \(database.url)
-                    tables: [public.*]
-                """)
+        let program = try MillraceProgram(shop: database, tables: "*")
         try program.catchUp()
         #expect(try program.run("snapshot", "public.typo", "--wait", "0").exitCode == 0)
         let run = try program.run("run", "--until-caught-up")

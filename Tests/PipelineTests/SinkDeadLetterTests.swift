@@ -112,7 +112,8 @@ struct SinkDeadLetterTests {
         receiver.refuse { _ in false }
         let before = receiver.entries.count
         if isStopped {
-            let moved = try await place.log.replayWithLetters("partner", from: 0, skipping: false, forgetting: false)
+            let moved = try await place.log.replayWithLetters(
+                "partner", from: 0, skipping: false, forgetting: false, tables: [TablePattern("*")])
             #expect(moved.former == UInt64(database.committed.count) && moved.letterCount == again.count)
         } else {
             let outcome = try await ask(.replay(sink: "partner", offset: 0, skipping: false))
@@ -122,6 +123,22 @@ struct SinkDeadLetterTests {
         #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)
         #expect(Array(receiver.identities.dropFirst(before)) == database.committed)
         #expect(try self.waiting() == [])
+    }
+
+    /// They were gone, and nothing came.
+    @Test func aReplayDoesNotTakeBackWhatTheSinkWouldNotBeGivenAgain() async throws {
+        database.commitRandom(transactions: 60)
+        receiver.refuse { $0.keys.contains { $0.contains("3") } }
+        #expect(try await pipeline().finish() == nil)
+        let waiting = try waiting()
+        #expect(!waiting.isEmpty)
+        let failure = await #expect(throws: ConnectorFailure.self) {
+            try await place.log.replayWithLetters(
+                "partner", from: 0, skipping: false, forgetting: false, tables: [TablePattern("others")])
+        }
+        #expect(failure?.code == "replay.loses_letters" && failure?.exitCode == 2)
+        #expect(try self.waiting() == waiting)
+        #expect(try await place.log.cursor(of: "partner")?.offset == UInt64(database.committed.count))
     }
 
     @Test func aReplayLeavesWhatWaitsBeforeItAndItsKeysWaitBehindThat() async throws {
@@ -136,7 +153,8 @@ struct SinkDeadLetterTests {
         #expect(try self.waiting() == waiting)
         // Forward, nothing of what waits comes again by itself.
         let end = UInt64(database.committed.count)
-        let moved = try await place.log.replayWithLetters("partner", from: end, skipping: true, forgetting: false)
+        let moved = try await place.log.replayWithLetters(
+            "partner", from: end, skipping: true, forgetting: false, tables: [TablePattern("*")])
         #expect(moved.letterCount == 0)
         #expect(try self.waiting() == waiting)
         #expect(try await ask(.redeliver(sink: "partner", through: .max)).isDone)

@@ -41,7 +41,8 @@ struct ReplayCommand: AsyncParsableCommand {
             }
             let entry = project.sinks.first { $0.configuration.name == sink }
             let moved = try await log.replayWithLetters(
-                sink, from: offset, skipping: skip, forgetting: entry?.settings.forgetsAtReplay ?? false)
+                sink, from: offset, skipping: skip, forgetting: entry?.settings.forgetsAtReplay ?? false,
+                tables: entry?.configuration.tables ?? [])
             await log.close()
             Terminal.printLine(
                 "sink \(sink) goes on with offset \(offset); it was at \(moved.former), and the log ends at "
