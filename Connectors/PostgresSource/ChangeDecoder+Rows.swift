@@ -72,11 +72,7 @@ extension ChangeDecoder {
     @inline(never)
     private mutating func noteName() {
         relations[currentPlace].isNameMet = true
-        let table = relations[currentPlace]
-        let change = NamedChange(
-            table: table.id, name: table.name, isCaptured: table.relation != nil,
-            commit: LSN(transaction?.info.commit ?? 0))
-        snapshots?.changes(change, &progress)
+        snapshots?.changes(NamedChange(relations[currentPlace], LSN(transaction?.info.commit ?? 0)), &progress)
     }
 
     /// Takes note of the key under which rows of the current relation are told.

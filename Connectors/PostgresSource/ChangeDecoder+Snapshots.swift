@@ -14,9 +14,11 @@ extension ChangeDecoder {
     /// Takes over what the workers of a snapshot did.
     mutating func refreshSnapshots() { snapshots?.refresh(&progress) }
 
-    /// The next rows of the chunk whose place the stream has come to.
+    /// The next rows of the chunk whose place the stream has come to. None when the stream turns out to be stale.
     mutating func tellChunk(_ source: some RelationSource) throws(ConnectorFailure) -> SnapshotTracker.Told {
         guard let snapshots else { return .nothing }
+        try compareNamesOfChunk(source)
+        if isStale { return .notYet }
         // The chunk may empty a table.
         keyRound &+= 1
         return try snapshots.tell(&progress, source)

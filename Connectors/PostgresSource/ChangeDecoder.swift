@@ -8,6 +8,8 @@ protocol RelationSource: AnyObject {
     func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation?
     /// Called for each message that should have told the context of its transaction, and did not.
     func ignored(_ context: ContextProblem)
+    /// What tables are called now, by oid. Those that are gone are not in it.
+    func currentNames(of tables: [UInt32]) throws(ConnectorFailure) -> [UInt32: CurrentName]
 }
 
 /// The protocol as a value: received bytes in, row changes in a batch out. It does no I/O of its own.
@@ -32,6 +34,11 @@ struct ChangeDecoder: ~Copyable {
     var currentPlace = 0
     /// Grows when it must be looked anew under which keys rows were told.
     var keyRound = 1
+    /// True when the server goes on under names that are not right any more: nothing may be decoded before the stream
+    /// was begun anew.
+    var isStale = false
+    /// Those names and the right ones, for people.
+    var staleNames: [String] = []
     /// The context of the open transaction; empty without one. It does not stand in ``transaction`` because
     /// that is copied for each row.
     var context: [UInt8] = []
@@ -60,6 +67,8 @@ struct ChangeDecoder: ~Copyable {
         var name: String
         /// True once a change came under this name.
         var isNameMet = false
+        /// What the table was called when that was asked last, and the server was right to go on under ``name``.
+        var judgedAs: String?
         /// How many values its rows arrive with.
         var columnCount: Int
         /// Which of them are captured; nil for all.
@@ -98,7 +107,7 @@ struct ChangeDecoder: ~Copyable {
     ) throws(ConnectorFailure) -> (taken: Int, needed: Int) {
         var offset = 0
         while builder.byteCount < byteLimit {
-            if isHeldUp { break }
+            if isHeldUp || isStale { break }
             let step: Step
             do throws(WireError) {
                 step = try next(input, at: offset)
@@ -114,6 +123,7 @@ struct ChangeDecoder: ~Copyable {
             case .ignored(let problem, let end):
                 source.ignored(problem)
                 offset = end
+            case .names: try compareNames(source)
             case .failed(let error): throw PostgresFailure.because(of: error, .streaming(slot: slot))
             case .ended: throw PostgresFailure.streamEnded()
             }
@@ -145,6 +155,8 @@ extension ChangeDecoder {
         case taken(end: Int)
         indirect case relation(RelationMessage, end: Int)
         case ignored(ContextProblem, end: Int)
+        /// The message is to be looked at again once names were compared.
+        case names
         indirect case failed(ServerError)
         case ended
     }
@@ -163,6 +175,7 @@ extension ChangeDecoder {
             case nil: return .taken(end: end)
             case .relation(let relation): return .relation(relation, end: end)
             case .ignored(let problem): return .ignored(problem, end: end)
+            case .names: return .names
             }
         case WireFrame.Kind.notice, WireFrame.Kind.parameterStatus: return .taken(end: frame.body.upperBound)
         case WireFrame.Kind.error: return .failed(WireFrame.serverError(body))
@@ -175,6 +188,7 @@ extension ChangeDecoder {
     private enum News {
         indirect case relation(RelationMessage)
         case ignored(ContextProblem)
+        case names
     }
 
     private mutating func take(copyData body: RawSpan) throws(WireError) -> News? {
@@ -198,7 +212,10 @@ extension ChangeDecoder {
         case .insert: try take(InsertMessage(payload))
         case .update: try take(UpdateMessage(payload))
         case .delete: try take(DeleteMessage(payload))
-        case .begin: try take(BeginMessage(payload))
+        case .begin:
+            let begin = try BeginMessage(payload)
+            if let snapshots, begin.finalLSN >= snapshots.namesDue { return .names }
+            try take(begin)
         case .commit: try take(CommitMessage(payload))
         case .truncate: try take(TruncateMessage(payload))
         case .relation:

@@ -12,6 +12,15 @@ extension PostgresFailure {
                 + recovery)
     }
 
+    /// The server goes on under names that tables do not bear any more. `names` has what is wrong with each.
+    static func staleNames(_ names: [String]) -> ConnectorFailure {
+        let more = names.count > 1 ? ", and likewise \(names.count - 1) more" : ""
+        return ConnectorFailure(
+            "postgres.stale_names", .retry,
+            "the server goes on under the name \(names.first ?? "")\(more), as long as the stream is open",
+            hint: "nothing: it is opened again, and the server looks names up anew")
+    }
+
     /// The publication was altered while it was captured, or tables or operations were taken out of it.
     static func unpublished(_ review: PublicationReview, _ settings: PostgresSettings) -> ConnectorFailure {
         let publication = "publication \"\(settings.publication)\""

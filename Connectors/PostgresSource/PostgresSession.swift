@@ -83,6 +83,7 @@ actor PostgresSession {
                 warning: warning)
         else { throw PostgresFailure.connectionLost("no file descriptor is left") }
         crew.coordinator.wereCalled(before, until: plan.position)
+        crew.coordinator.looked(before: try WALEnd(side).position)
         if checkpoint == nil { crew.coordinator.becomeStrict() }
         let progress = ReplicationProgress(after: checkpoint, slotPosition: confirmed, notes: notes)
         let mailbox = BatchMailbox(newest: progress.checkpoint, wakeUp: wakeUp)

@@ -148,6 +148,17 @@ final class RelationCatalogue: RelationSource {
                 + "times); the events of its transaction are delivered without what it says")
     }
 
+    func currentNames(of tables: [UInt32]) throws(ConnectorFailure) -> [UInt32: CurrentName] {
+        let rows = try side.query(Self.nameQuery, ["{\(tables.map(String.init).joined(separator: ","))}"]).all
+        var names: [UInt32: CurrentName] = [:]
+        for row in rows {
+            guard let oid = UInt32(row.text("oid")) else { continue }
+            names[oid] = CurrentName(
+                schema: row.text("nspname"), table: row.text("relname"), isPartitioned: row.text("relkind") == "p")
+        }
+        return names
+    }
+
     /// The server announces partitions too whose changes it sends under the name of their root.
     private func noteDropped(_ message: RelationMessage) throws(ConnectorFailure) {
         let name = message.namespace + "." + message.relationName
@@ -170,6 +181,10 @@ final class RelationCatalogue: RelationSource {
             AND d.description <> '' AND NOT coalesce(a.attisdropped, false)
         """
 
+    private static let nameQuery = """
+        SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::pg_catalog.oid[])
+        """
     private static let ancestorQuery = """
         SELECT n.nspname, c.relname FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid) a
         JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

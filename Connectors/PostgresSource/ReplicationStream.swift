@@ -30,6 +30,8 @@ private import Glibc
     private var waitsForRoom = false
     /// True when the rows of a snapshot are waited for.
     private var isHeldUp = false
+    /// Since when names of the server are known to be stale.
+    private var staleSince: ContinuousClock.Instant?
     /// The socket and the wake-up, for poll(2).
     private var entries = [pollfd(), pollfd()]
 
@@ -99,7 +101,11 @@ extension ReplicationStream {
                 mailbox.deliver(try intake.decoder.seal(), newest: intake.decoder.progress.checkpoint)
             }
             if !isFull { break }
-            if intake.decoder.isHeldUp, try !tellChunk() { return true }
+            if intake.decoder.isHeldUp, try !tellChunk(), !intake.decoder.isStale { return true }
+            if intake.decoder.isStale {
+                try endStale()
+                return true
+            }
         }
         if intake.decoder.changeCount == 0 { mailbox.advance(to: intake.decoder.progress.checkpoint) }
         return false
@@ -121,6 +127,22 @@ extension ReplicationStream {
         }
         return !intake.decoder.isHeldUp
     }
+
+    /// Ends a stream on which the server goes on under names that tables do not bear any more, to be opened again behind
+    /// the last whole transaction. Not before the log knows that place: from an earlier one the server would read
+    /// those names again, and go on under them.
+    private func endStale() throws(ConnectorFailure) {
+        let since = staleSince ?? .now
+        staleSince = since
+        mailbox.advance(to: intake.decoder.progress.checkpoint)
+        let isKnown = mailbox.acknowledgedPosition >= intake.decoder.progress.resume.value
+        guard isKnown || since.duration(to: .now) >= Self.stalePatience else { return }
+        throw PostgresFailure.staleNames(intake.decoder.staleNames)
+    }
+
+    /// So long it may take until a position is confirmed that the log stores once a second; where sinks confirm, that
+    /// is not waited for.
+    private static let stalePatience = Duration.seconds(5)
 
     /// Outside of a backlog a batch goes at the end of a transaction, because nothing more is expected at once;
     /// otherwise at its age.

@@ -79,6 +79,7 @@ actor ServerWatch {
         do throws(ConnectorFailure) {
             try lookAtStandby()
             try lookAtPublication()
+            coordinator.looked(before: try WALEnd(side).position)
             try lookAtSlot()
             if isBlindSaid { notice("the server can be looked at again") }
             (blindSince, isBlindSaid) = (nil, false)

@@ -11,6 +11,7 @@ struct MessageDecoderTests {
     private final class Announcements: RelationSource {
         var problems: [ContextProblem] = []
         func ignored(_ context: ContextProblem) { problems.append(context) }
+        func currentNames(of tables: [UInt32]) throws(ConnectorFailure) -> [UInt32: CurrentName] { [:] }
         func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
             if message.relationName == "hidden" { return nil }
             return Relation(

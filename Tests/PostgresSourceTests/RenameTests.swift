@@ -33,15 +33,17 @@ struct RenameTests {
         _ database: TestDatabase, _ tables: [String] = ["public.a", "public.b"], snapshot: String = "initial",
         watchInterval: Duration = .seconds(600), exclude: [String] = []
     ) throws -> SourceReader {
-        try SourceReader(database, tables: tables, publication: "p", snapshot: snapshot, exclude: exclude) {
-            $0.watchInterval = watchInterval
-        }
+        let reader = try SourceReader(
+            database, tables: tables, publication: "p", snapshot: snapshot, exclude: exclude
+        ) { $0.watchInterval = watchInterval }
+        reader.reopens = true
+        return reader
     }
 
     func expectAlike(_ reader: SourceReader, _ database: TestDatabase, _ tables: [String] = ["a", "b"]) throws {
-        for table in tables {
-            let fold = KeyFold(reader.seen.filter { $0.table == "public.\(table)" })
-            let rows = try database.run("SELECT * FROM public.\(table)").rows
+        for table in tables.map({ $0.contains(".") ? $0 : "public.\($0)" }) {
+            let fold = KeyFold(reader.seen.filter { $0.table == table })
+            let rows = try database.run("SELECT * FROM \(table)").rows
             #expect(
                 fold.rows.values.map { "\($0)" }.sorted() == rows.map { "\($0)" }.sorted(),
                 "\(table): \(reader.notices.all)")

@@ -64,6 +64,8 @@ final class SourceReader {
     var seen: [SeenChange] = []
     var batches: [ChangeBatch] = []
     var keepsBatches = true
+    /// True to confirm what was taken, and to open the source again when the server's names are stale.
+    var reopens = false
 
     final class Notices: Sendable {
         private let lines = Mutex<[String]>([])
@@ -104,10 +106,20 @@ final class SourceReader {
 
     /// Takes one batch.
     func take(within limit: Duration = .milliseconds(200)) async throws {
-        let batch = try await source.nextBatch(until: .now + limit)
+        let batch: ChangeBatch
+        do throws(ConnectorFailure) {
+            batch = try await source.nextBatch(until: .now + limit)
+        } catch {
+            guard reopens, error.code == "postgres.stale_names" else { throw error }
+            notices.add(error.message)
+            await source.close()
+            try await open()
+            return
+        }
         let newest: SourceCheckpoint = try #require(batch.checkpoint)
         checkpoint = newest
         seen += batch.seen
+        if reopens { acknowledge() }
         if keepsBatches, batch.changeCount > 0 { batches.append(batch) }
     }
 

@@ -15,6 +15,9 @@ internal import ChangeModel
         case keys([Int])
         /// All rows of a table without a key, after consumers were told to forget what they have of it.
         case whole
+
+        /// True when consumers are told to forget the table.
+        var clears: Bool { self == .clear || self == .whole }
     }
 
     /// The number that its watermarks bear.

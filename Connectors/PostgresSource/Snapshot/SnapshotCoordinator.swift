@@ -82,6 +82,8 @@ final class SnapshotCoordinator: Sendable {
         var unhandled: Set<UInt32> = []
         /// Tables that left the notes while the source runs: one that is captured again is a new one.
         var vanished: Set<UInt32> = []
+        /// Where WAL ended when the catalogue had been looked at last; nil before the first look.
+        var lookedBefore: LSN?
         /// Where nothing is read unasked: up to this position changes may be older than the name of the table.
         var namedSince: [UInt32: LSN] = [:]
         /// Where nothing is read unasked: the other names under which tables were changed, which is said once.

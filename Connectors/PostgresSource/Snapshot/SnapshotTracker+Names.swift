@@ -12,6 +12,14 @@ struct NamedChange {
     var commit: LSN
 }
 
+extension NamedChange {
+    /// A change of this relation.
+    init(_ relation: ChangeDecoder.KnownRelation, _ commit: LSN) {
+        self.init(
+            table: relation.id, name: relation.name, isCaptured: relation.relation != nil, commit: commit)
+    }
+}
+
 /// Follows under which names tables are changed. One that was renamed for a while, and is called as before again, looks
 /// the same in the catalogue: only the stream tells that its changes came under another name, or not at all.
 extension SnapshotTracker {
@@ -20,6 +28,18 @@ extension SnapshotTracker {
         guard coordinator.changes(change) else { return }
         // A transaction that has nothing else for us is covered without a batch.
         progress.notes.snapshot = coordinator.state.withLock { $0.notes }
+    }
+
+    /// The names that the notes have, by oid.
+    var notedNames: [UInt32: String] { coordinator.state.withLock { $0.notes.tables.mapValues(\.name) } }
+
+    /// The table that the chunk whose turn it is belongs to, its name in the notes, and what the chunk is for. Nil when
+    /// some of its rows were told.
+    var chunkAtPlace: (table: UInt32, name: String, work: SnapshotChunk.Work)? {
+        guard let place, let flight = coordinator.flight(place.number), !flight.isAccepted else { return nil }
+        let chunk = flight.chunk
+        let name = coordinator.state.withLock { $0.notes.tables[chunk.table]?.name }
+        return name.map { (chunk.table, $0, chunk.work) }
     }
 }
 
@@ -78,6 +98,9 @@ extension SnapshotCoordinator {
             }
         }
     }
+
+    /// The catalogue was looked at before this position of WAL, and what it called the tables is in the notes.
+    func looked(before position: LSN) { change { $0.lookedBefore = position } }
 
     /// The tables were known as these notes have them, until a look that began at this position.
     func wereCalled(_ before: SnapshotNotes?, until position: LSN) {

@@ -63,10 +63,14 @@ final class SnapshotTracker {
     var watched: [UInt32: Watched] = [:]
     /// The relation of each table as it was resolved last.
     var relations: [UInt32: (message: RelationMessage, relation: Relation)] = [:]
+    /// The names that the server goes on under are to be compared with the notes before a transaction that is committed
+    /// here or behind it.
+    var namesDue = LSN(UInt64.max)
     /// The ordinal of the next row of a table that is read whole.
     var nextOrdinal = ChangeIdentity.snapshotOrdinalMin
 
     private var seenVersion = 0
+    private var seenLook: LSN?
     private var epoch = 0
     private var isTracking = false
     private var streamed: [Streamed] = []
@@ -260,7 +264,8 @@ extension SnapshotTracker {
         let version = coordinator.currentVersion
         guard version != seenVersion else { return }
         seenVersion = version
-        let (notes, flights) = coordinator.state.withLock { ($0.notes, $0.flights) }
+        let (notes, flights, look) = coordinator.state.withLock { ($0.notes, $0.flights, $0.lookedBefore) }
+        if let look, look != seenLook { (seenLook, namesDue) = (look, look) }
         if progress.notes.snapshot != notes { progress.notes.snapshot = notes }
         let unfinished = notes.unfinished
         let newTables = unfinished.filter { watched[$0] == nil }
