@@ -13,6 +13,7 @@ private import Glibc
     static let batchAge = Duration.milliseconds(5)
 
     private static let beforeFeedback = HaltPoint("postgres.before_feedback")
+    private static let beforeStaleEnd = HaltPoint("postgres.before_stale_end")
 
     private let transport: any ReplicationTransport
     private let mailbox: BatchMailbox
@@ -137,6 +138,7 @@ extension ReplicationStream {
         mailbox.advance(to: intake.decoder.progress.checkpoint)
         let isKnown = mailbox.acknowledgedPosition >= intake.decoder.progress.resume.value
         guard isKnown || since.duration(to: .now) >= Self.stalePatience else { return }
+        Self.beforeStaleEnd.reached()
         throw PostgresFailure.staleNames(intake.decoder.staleNames)
     }
 

@@ -182,7 +182,8 @@ private import Glibc
             return backoff
         }
         coordinator.meets(failure)
-        if backoff == .zero { coordinator.notice("snapshot of \(name) waits: \(failure.message)") }
+        let isNews = backoff == .zero && !coordinator.isClosing
+        if isNews { coordinator.notice("snapshot of \(name) waits: \(failure.message)") }
         backoff = min(.seconds(30), max(.milliseconds(200), backoff * 2))
         return backoff
     }
