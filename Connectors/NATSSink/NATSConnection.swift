@@ -113,8 +113,8 @@ import Glibc
         case any
         /// The one with a sequence.
         case sequence(UInt64)
-        /// The one with the id of a record.
-        case record(Record, of: RecordBatch)
+        /// The one with the id of a record, since a beginning.
+        case record(Record, of: RecordBatch, since: UInt64)
     }
 
     /// A message on its way out.
@@ -125,6 +125,8 @@ import Glibc
         var expectation: Expectation
         var batch: RecordBatch
         var record: Record
+        /// The beginning that its id names; 0 for none.
+        var beginning: UInt64
         var contentType: StaticString?
     }
 
@@ -148,7 +150,7 @@ import Glibc
     private func setHeaders(of made: OpaquePointer, _ message: Outgoing) -> natsStatus {
         texts.removeAll()
         let start = texts.count
-        texts.append(headerValue: message.batch.id(of: message.record))
+        texts.append(messageID: message.batch.id(of: message.record), since: message.beginning)
         texts.append(0)
         var status = unsafe natsMsgHeader_Set(made, "Nats-Msg-Id", pointer(start))
         if status == NATS_OK { status = unsafe setExpectation(of: made, message.expectation) }
@@ -176,8 +178,8 @@ import Glibc
             texts.append(decimal: sequence)
             texts.append(0)
             return unsafe natsMsgHeader_Set(made, "Nats-Expected-Last-Sequence", pointer(start))
-        case .record(let record, let batch):
-            texts.append(headerValue: batch.id(of: record))
+        case .record(let record, let batch, let beginning):
+            texts.append(messageID: batch.id(of: record), since: beginning)
             texts.append(0)
             return unsafe natsMsgHeader_Set(made, "Nats-Expected-Last-Msg-Id", pointer(start))
         }

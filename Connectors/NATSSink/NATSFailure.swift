@@ -197,6 +197,24 @@ enum NATSFailure {
             setting: "shared", hint: "write shared: true, or give the sink a stream of its own")
     }
 
+    /// Events are to be published again whose messages may still be on their way.
+    static func copiesMayCome(_ settings: NATSSettings) -> ConnectorFailure {
+        ConnectorFailure(
+            "nats.copies_may_come", .retry,
+            "a replay waits until no message can come any more that was sent without an answer", setting: "shared",
+            hint: "it goes on by itself within \(settings.duplicateWindowMin.components.seconds) s")
+    }
+
+    /// The stream knows more of what was published than the log.
+    static func replayedSince(_ settings: NATSSettings) -> ConnectorFailure {
+        ConnectorFailure(
+            "nats.replayed_since", .retry,
+            "the stream \(settings.stream) has events of a replay that the log knows nothing of, so that the log is an "
+                + "older copy",
+            setting: "stream",
+            hint: "the sink publishes again from its cursor on; a replay that was under way is to be asked for again")
+    }
+
     /// Something that no server of NATS answers.
     static let unreadable = ConnectorFailure(
         "nats.unreadable_answer", .retry, "an answer to a message was none of JetStream's",

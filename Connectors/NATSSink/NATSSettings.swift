@@ -50,6 +50,9 @@ package struct NATSSettings: Sendable, Equatable {
     /// How long an answer is waited for.
     var answerTimeout: Duration
     var connectTimeout: Duration
+    /// After so many duplicate windows the server knows no id any more that was published before, also not of a copy
+    /// that came late. Not configured.
+    var windowsUntilForgotten = 2
 
     /// Settings from checked values.
     package init(values: SettingValues, pipelineName: String) throws(SettingProblem) {

@@ -29,6 +29,8 @@ package actor NATSSink: EventSink {
     private var nextServer = 0
     /// True once the sink worked: from then on it keeps trying, since what worked may work again.
     private var isEstablished = false
+    /// Until when messages may still come that were on their way when a connection ended.
+    private var copiesUntil = ContinuousClock.now
 
     /// A sink for checked settings. `contentType` is that of payloads which are whole events. With `hasHeaders`,
     /// records have keys and headers, which become headers of messages.
@@ -42,7 +44,7 @@ package actor NATSSink: EventSink {
     /// Connects to the first server that takes the connection, checks or makes the stream, and reads what an
     /// interruption left behind the cursor.
     package func open(_ context: SinkContext) async throws(ConnectorFailure) {
-        session = nil
+        endSession()
         if context.state != nil { isEstablished = true }
         do {
             let connection = try connect()
@@ -51,7 +53,10 @@ package actor NATSSink: EventSink {
             let preparation = StreamPreparation(settings, connection)
             let stream = try preparation.facts(for: context.name, hadMessages: hadMessages)
             let session = PublishingSession(settings, connection, contentType: contentType)
-            if let news = session.begin(context, state, stream) { try await context.saveState(news.encoded) }
+            if let news = session.begin(context, state, stream) {
+                try checkCopies(before: news, state)
+                try await context.saveState(news.encoded)
+            }
             try session.readTail(stream)
             self.session = session
             saveState = context.saveState
@@ -73,13 +78,25 @@ package actor NATSSink: EventSink {
             if durability == .required || receipt.durableBefore != nil { return receipt }
             return .accepted
         } catch {
-            self.session = nil
+            endSession()
             throw located(error, session.sinkName)
         }
     }
 
     /// Lets go of the connection. What has no answer is looked for at the next ``open(_:)``.
-    package func close() async { session = nil }
+    package func close() async { endSession() }
+
+    private func endSession() {
+        if session?.hasUnanswered == true { copiesUntil = .now + settings.duplicateWindowMin }
+        session = nil
+    }
+
+    /// Throws while a message may still come that was on its way, when its event is about to get another id. Where the
+    /// stream keeps the order, such a message is refused for the gap before it.
+    private func checkCopies(before news: SinkState, _ former: SinkState?) throws(ConnectorFailure) {
+        guard settings.isShared, news.beginning != former?.beginning ?? 0, .now < copiesUntil else { return }
+        throw NATSFailure.copiesMayCome(settings)
+    }
 
     /// Each server once, beginning with the one that worked last. When none takes the connection, what the last one
     /// said decides, unless another one said more than that it cannot be reached.

@@ -39,6 +39,14 @@ final class PublishingSession {
     private var skipsNow = false
     /// Keys of records that were rejected, until a receipt has named them.
     private var holds = KeyHolds()
+    /// The beginning that ids of messages name.
+    private var beginning: UInt64 = 0
+    /// When the session began: before that, messages with other ids were published.
+    private let begunAt = ContinuousClock.now
+    /// True when ``stored`` is not stored yet, and has to be before anything more is sent.
+    private var isUnsaved = false
+    /// Why the session is to end: what it published or passed over is not what the log needs.
+    private var end: ConnectorFailure?
 
     /// What may have become of a record that is not found in the tail.
     private enum Doubt {
@@ -72,6 +80,9 @@ final class PublishingSession {
         self.contentType = contentType
     }
 
+    /// True while a message is on its way: where the connection ends now, it may still come.
+    var hasUnanswered: Bool { window.inFlightCount > 0 }
+
     // MARK: Beginning
 
     /// Begins at the cursor. A state that has to be stored before anything is published, when the one that is given
@@ -80,18 +91,68 @@ final class PublishingSession {
         sinkName = context.name
         told = context.nextOffset
         stream = facts
-        if let former, former.goesOn(at: context.nextOffset), former.streamCreated == facts.created,
-            former.floor <= facts.lastSequence
-        {
+        let goesOn = former.map { $0.goesOn(at: context.nextOffset) && $0.streamCreated == facts.created } ?? false
+        if let former, goesOn, former.floor <= facts.lastSequence {
             window = FlightWindow(durableBefore: context.nextOffset, floor: former.floor)
             tailFloor = former.floor
             stored = former
+            beginning = former.beginning
             return nil
         }
         window = FlightWindow(durableBefore: context.nextOffset, floor: facts.lastSequence)
         tailFloor = facts.lastSequence
+        // A server that leads since a moment may be behind. The cursor is where it was, and so are the ids.
+        beginning = goesOn ? former?.beginning ?? 0 : Self.newBeginning(former, facts)
         stored = state
         return stored
+    }
+
+    /// The number of a beginning in a stream as it is now. The messages that it has may be of the same events, and of
+    /// those the server would take the ones only that are older than its duplicate window. In a stream without messages
+    /// there is nothing that it could know. The clock makes a number that no copy of the log has given before.
+    private static func newBeginning(_ former: SinkState?, _ facts: StreamFacts) -> UInt64 {
+        guard facts.lastSequence > 0 else { return 0 }
+        return max((former?.beginning ?? 0) &+ 1, UInt64(clamping: UTCTime.now()))
+    }
+
+    /// Gives messages the ids of their events again, once the server has forgotten all that were published before
+    /// this session, and nothing is open of those with the ids of the beginning.
+    private func endBeginning() throws(ConnectorFailure) {
+        guard beginning > 0, window.isEmpty, tail.isEmpty, window.durableBefore == told, hasForgotten(stream) else {
+            return
+        }
+        let facts = try facts()
+        // Somebody may have made the window longer.
+        stream?.duplicateWindow = facts.duplicateWindow
+        guard hasForgotten(facts) else { return }
+        beginning = 0
+        if !settings.isShared { newest = .sequence(max(window.newest, seenLast)) }
+        stored = state
+        isUnsaved = true
+    }
+
+    private func hasForgotten(_ facts: StreamFacts?) -> Bool {
+        guard let facts else { return false }
+        return ContinuousClock.now - begunAt >= facts.duplicateWindow * settings.windowsUntilForgotten
+    }
+
+    /// Begins anew at the cursor, where the stream has events of a later beginning than the state knows: the log is an
+    /// older copy, and events would come between those of the later beginning in an order of their own.
+    private func beginAnew() throws(ConnectorFailure) {
+        while window.inFlightCount > 0 { try awaitAnswers() }
+        let facts = try facts()
+        stored = SinkState(
+            cursor: told, floor: facts.lastSequence, streamCreated: facts.created,
+            beginning: Self.newBeginning(stored, facts))
+        isUnsaved = true
+        end = NATSFailure.replayedSince(settings)
+    }
+
+    /// The stream as it is now; throws when it is another one than at the beginning.
+    private func facts() throws(ConnectorFailure) -> StreamFacts {
+        let facts = try connection.streamFacts()
+        guard facts.created == stream?.created else { throw NATSFailure.lost("the stream was made anew") }
+        return facts
     }
 
     /// Reads what lies behind the floor.
@@ -118,20 +179,24 @@ final class PublishingSession {
         let floor = min(window.floor, tail.lowest.map { $0 - 1 } ?? .max)
         return SinkState(
             cursor: window.durableBefore, floor: floor, streamCreated: stream?.created ?? 0,
-            hasSkips: skipsNow || !window.isEmpty && stored.hasSkips)
+            hasSkips: skipsNow || !window.isEmpty && stored.hasSkips, beginning: beginning)
     }
 
     /// A state that has to be stored before anything more is sent; nil when the stored one holds.
     func stateBeforeSending() -> SinkState? {
-        guard skipsNow, !stored.hasSkips else { return nil }
-        stored.hasSkips = true
-        return stored
+        if skipsNow, !stored.hasSkips {
+            stored.hasSkips = true
+            isUnsaved = true
+        }
+        defer { isUnsaved = false }
+        return isUnsaved ? stored : nil
     }
 
     // MARK: Taking records
 
     /// Takes the records of a batch into the window. None is sent yet.
     func take(_ batch: RecordBatch) throws(ConnectorFailure) {
+        try endBeginning()
         let subjects =
             settings.subject.hasKey ? [] : batch.topics.map { CText(settings.subject.subject($0, key: "")) }
         let number = window.beginBatch(batch, subjects: subjects)
@@ -146,7 +211,10 @@ final class PublishingSession {
                 skipsNow = true
                 continue
             }
-            if !tail.isEmpty, let sequence = tail.take(headerValue(batch.id(of: record))) {
+            switch tail.isEmpty ? .nothing : tail.take(headerValue(batch.id(of: record)), since: beginning) {
+            case .nothing: break
+            case .later: return try beginAnew()
+            case .stored(let sequence):
                 window.setStored(window.append(entry), sequence)
                 if doubt == .gone { window.setStored(allBefore: window.entries.end - 1, sequence) }
                 continue
@@ -194,7 +262,10 @@ final class PublishingSession {
 
     /// An upper bound of what the server counts: payload, and headers with every byte percent-encoded.
     private func size(of record: Record, _ batch: RecordBatch) -> Int {
-        let most = Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
+        // With a beginning, the id of the message and that of the one before are longer.
+        let most =
+            Int(record.payload.length) + Int(record.id.length) * 3 + Int(record.attributes.length) * 3 + 160
+            + (beginning > 0 ? 2 * MessageID.addedBytesMax : 0)
         guard settings.sendsRecordHeaders else { return most }
         // A line gets a blank, and two bytes at its end for one.
         return most + batch.bytes(record.keyDocument).asciiJSONCount + batch.bytes(record.headers).asciiJSONCount * 2
@@ -238,6 +309,7 @@ final class PublishingSession {
 
     /// Sends what is waiting, and with `all` waits until every record is stored.
     func deliver(all: Bool) throws(ConnectorFailure) -> DeliveryReceipt {
+        if let end { throw end }
         if all || tail.isEmpty { endDoubt() }
         if doubt != .none { return receipt(all) }
         try sendWhatMay()
@@ -319,11 +391,11 @@ final class PublishingSession {
         let record = batch.records.records[entry.index]
         let message = NATSConnection.Outgoing(
             number: window.send(number, at: now), expectation: newest,
-            batch: batch.records, record: record, contentType: contentType)
+            batch: batch.records, record: record, beginning: beginning, contentType: contentType)
         let subject =
             batch.subjects.isEmpty ? CText(subject(of: record, batch.records)) : batch.subjects[Int(record.topic)]
         try connection.publish(message, to: subject)
-        if !settings.isShared { newest = .record(record, of: batch.records) }
+        if !settings.isShared { newest = .record(record, of: batch.records, since: beginning) }
     }
 
     // MARK: Answers
@@ -412,8 +484,7 @@ final class PublishingSession {
         halt = nil
         guard !settings.isShared else { return }
         window.advance()
-        let facts = try connection.streamFacts()
-        guard facts.created == stream?.created else { throw NATSFailure.lost("the stream was made anew") }
+        let facts = try facts()
         if facts.lastSequence > max(window.newest, seenLast) { try lookForCopies(facts) }
         newest = .sequence(facts.lastSequence)
         nextToSend = window.entries.start
@@ -427,7 +498,7 @@ final class PublishingSession {
         for number in window.entries.numbers where window.entries[number].standing == .waiting {
             let batch = window.batches[window.entries[number].batch].records
             let id = headerValue(batch.id(of: window.record(number)))
-            if let sequence = tail.take(id) { window.setStored(number, sequence) }
+            if case .stored(let sequence) = tail.take(id, since: beginning) { window.setStored(number, sequence) }
         }
         doubt = .none
         window.advance()

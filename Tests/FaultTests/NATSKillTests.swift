@@ -82,6 +82,50 @@ struct NATSKillTests {
         try counter.expectExactDelivery("seed \(seed)")
     }
 
+    /// The server knows the newer half of what is published again, and not the older one; the program is killed in the
+    /// middle, or before it began. Each replay must be in the stream once and whole, behind what was there: the newer
+    /// half was not, and the state of a row stayed an older one for good.
+    @Test(arguments: ["log.replayed:1", "nats.sent:1", "nats.sent:3", "sink.durable:1", "sink.durable:3"])
+    func aReplayIsStoredOnceAndWholeInSpiteOfAKill(at point: String) throws {
+        let server = try NATSServer()
+        let counter = try Counter(server)
+        try counter.work(rows: 300, seed: 1)
+        try counter.program.catchUp()
+        try StreamReader(server.address).forgetIDs(of: "shop")
+        try counter.work(rows: 300, seed: 2)
+        try counter.program.catchUp()
+        let before = try counter.storedIDs().count
+        let isOfTheLog = point.hasPrefix("log.")
+        if !isOfTheLog {
+            let replay = try counter.program.run("replay", "broker", "--from", "earliest")
+            #expect(replay.exitCode == 0, "\(replay.errors)")
+        }
+        let victim =
+            try isOfTheLog
+            ? counter.program.start("replay", "broker", "--from", "earliest", haltAt: point)
+            : counter.program.start("run", haltAt: point)
+        var burst: UInt64 = 10
+        try victim.wait(for: "halt at \(point)") {
+            if victim.errorText.contains("halted at") { return true }
+            burst += 1
+            try counter.work(rows: 5, seed: burst)
+            return false
+        }
+        victim.kill()
+        // What is stored once is not so because the server knows it.
+        if !isOfTheLog { try StreamReader(server.address).forgetIDs(of: "shop") }
+        try counter.work(rows: 300, seed: 3)
+        try counter.program.catchUp()
+        let logged = try counter.program.loggedEvents().map(\.id)
+        let stored = try counter.storedIDs()
+        #expect(Array(stored[before...]) == logged)
+        // Once more, at once, from the middle.
+        #expect(try counter.program.run("replay", "broker", "--from", "450").exitCode == 0)
+        try counter.program.catchUp()
+        #expect(try counter.storedIDs() == stored + logged[450...])
+        try counter.expectTheNewestStateLast()
+    }
+
     /// A source, a log and a healthy sink notice nothing of a server that is not there; the program ends when asked.
     @Test func aServerThatIsGoneHoldsUpNobodyElse() throws {
         let server = try NATSServer()
@@ -145,6 +189,23 @@ private struct Counter {
 
     /// How many messages the stream has; 0 before there is one.
     func storedCount() throws -> UInt64 { (try? StreamReader(server.address).state(of: "shop").last) ?? 0 }
+
+    /// The ids of the events in the stream, as consumers find them in the ids of messages.
+    func storedIDs() throws -> [String] {
+        try StreamReader(server.address).messages(of: "shop").map(\.id).filter { $0 != "probe" }
+            .map { String($0.prefix { $0 != " " }) }
+    }
+
+    /// Who folds the stream has the rows as they are in the database.
+    func expectTheNewestStateLast() throws {
+        let messages = try StreamReader(server.address).messages(of: "shop").filter { $0.id != "probe" }
+        let events = try Event.parse(lines: messages.map { $0.text + "\n" }.joined())
+        let folded = Dictionary(events.map { ($0.key, $0.id) }) { $1 }
+        let wanted = Dictionary(try program.loggedEvents().map { ($0.key, $0.id) }) { $1 }
+        #expect(folded == wanted && !wanted.isEmpty)
+        // The event itself is as it was.
+        #expect(events.map(\.id) == (try storedIDs()))
+    }
 
     /// The ids of what was set aside.
     func letters() throws -> Set<String> {

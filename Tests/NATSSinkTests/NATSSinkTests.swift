@@ -145,28 +145,6 @@ struct NATSSinkTests {
         }
     }
 
-    @Test(arguments: [false, true])
-    func aReplayIsPublishedAgainOnceTheServerForgot(isShared: Bool) async throws {
-        let server = try NATSServer()
-        let settings = try natsSettings(server, ["shared": .flag(isShared)]) {
-            try $0.add("shop", subjects: "shop.>")
-        }
-        let cursor = CursorStore()
-        try await deliver(settings, 0..<20, cursor)
-        cursor.move(to: 10)
-        // Still known: nothing is stored again, and what follows is.
-        try await deliver(settings, 10..<25, cursor, inBatchesOf: 4)
-        let reader = try StreamReader(server.address)
-        #expect(try reader.messages(of: "shop").map(\.id) == (0..<25).map { "e-\($0)" })
-        try reader.update("shop", subjects: "shop.>") { $0.Duplicates = 100_000_000 }
-        try await waitUntilForgotten(server)
-        try reader.update("shop", subjects: "shop.>") { $0.Duplicates = 120_000_000_000 }
-        cursor.move(to: 20)
-        try await deliver(settings, 20..<25, cursor)
-        let ids = try reader.messages(of: "shop").map(\.id).filter { $0.hasPrefix("e-") }
-        #expect(ids == (0..<25).map { "e-\($0)" } + (20..<25).map { "e-\($0)" })
-    }
-
     @Test func somebodyElsesMessagesCostTimeAndNoOrder() async throws {
         let server = try NATSServer()
         let settings = try natsSettings(server)

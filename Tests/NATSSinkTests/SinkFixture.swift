@@ -88,6 +88,9 @@ final class CursorStore: Sendable {
 
     func move(to offset: UInt64) { cursor.withLock { $0.offset = offset } }
 
+    /// Takes the state away.
+    func forget() { cursor.withLock { $0.state = nil } }
+
     var context: SinkContext {
         SinkContext(name: "broker", state: current.state, nextOffset: current.offset) {
             (state) throws(ConnectorFailure) in

@@ -190,10 +190,41 @@ struct SmallPartsTests {
         let skipping = SinkState(cursor: 1, floor: .max, streamCreated: -5, hasSkips: true)
         #expect(try SinkState(decoding: skipping.encoded) == skipping)
         #expect(try SinkState(decoding: [1] + state.encoded.dropFirst(2)) == skipping)
-        for length in 0..<state.encoded.count {
-            #expect(throws: ConnectorFailure.self) { try SinkState(decoding: Array(state.encoded[..<length])) }
+        // Programs of the second version read what has no beginning, and refuse what has one.
+        let anew = SinkState(cursor: 1, floor: .max, streamCreated: -5, beginning: 7)
+        #expect(try SinkState(decoding: anew.encoded) == anew)
+        #expect(state.encoded.first == 2 && anew.encoded.first == 3)
+        for encoded in [state.encoded, anew.encoded] {
+            for length in encoded.indices {
+                #expect(throws: ConnectorFailure.self) { try SinkState(decoding: Array(encoded[..<length])) }
+            }
+            #expect(throws: ConnectorFailure.self) { try SinkState(decoding: encoded + [0]) }
         }
-        #expect(throws: ConnectorFailure.self) { try SinkState(decoding: state.encoded + [0]) }
+    }
+
+    @Test func theIDOfAMessageIsThatOfAnEventAndOfABeginning() {
+        for (id, event, beginning) in [("a again=1", "a%20again=1", UInt64(0)), ("a", "a", 1), ("a;b", "a;b", .max)] {
+            var text = OutputBuffer(capacity: 16)
+            text.append(messageID: Array(id.utf8).rawBytes, since: beginning)
+            let value = unsafe text.bytes.withUnsafeBytes { unsafe Array($0) }
+            #expect(value.count <= event.utf8.count + MessageID.addedBytesMax)
+            #expect(MessageID(value) == MessageID(event: Array(event.utf8), beginning: beginning))
+        }
+        // What others write.
+        for text in ["a again=", "a again=x", "a again=99999999999999999999", "a b", "a again=1 ", " again"] {
+            #expect(MessageID(Array(text.utf8)) == MessageID(event: Array(text.utf8), beginning: 0), "\(text)")
+        }
+    }
+
+    @Test func theTailKnowsEventsOfABeginningAndOfLaterOnes() {
+        var tail = StreamTail()
+        for (place, id) in ["a", "a again=5", "a again=5", "b", "c again=7", "a"].enumerated() {
+            tail.insert(Array(id.utf8), UInt64(place))
+        }
+        #expect(tail.take(Array("b".utf8), since: 5) == .nothing)
+        #expect(tail.take(Array("c".utf8), since: 5) == .later)
+        #expect(tail.take(Array("a".utf8), since: 5) == .stored(1))
+        #expect(tail.take(Array("a".utf8), since: 5) == .nothing && tail.isEmpty)
     }
 
     // MARK: The window

@@ -127,6 +127,19 @@ package final class StreamReader: @unchecked Sendable {
             js_Publish(nil, context, subject, text, Int32(text.utf8.count), &options, nil), "publish to \(subject)")
     }
 
+    /// Has a stream that takes `NAME.>` forget all ids, as if its duplicate window had passed. Messages with the id
+    /// `probe` stay behind.
+    package func forgetIDs(of name: String) throws {
+        try update(name, subjects: "\(name).>") { $0.Duplicates = 100_000_000 }
+        try publish("x", to: "\(name).probe", id: "probe")
+        let (first, end) = (try state(of: name).last, ContinuousClock.now + .seconds(120))
+        while try state(of: name).last == first {
+            guard ContinuousClock.now < end else { throw ChildFailure(description: "the stream forgets nothing") }
+            try publish("x", to: "\(name).probe", id: "probe")
+        }
+        try update(name, subjects: "\(name).>") { $0.Duplicates = 120_000_000_000 }
+    }
+
     private func withConfig(
         _ name: String, _ subjects: String, _ change: (inout jsStreamConfig) -> Void,
         _ call: (inout jsStreamConfig) -> natsStatus
