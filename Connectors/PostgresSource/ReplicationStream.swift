@@ -115,7 +115,7 @@ extension ReplicationStream {
     /// Gives the chunk of a snapshot its place when the stream has come to it. False when the stream cannot go on
     /// before the pipeline takes a batch, or before a worker has read what it reads.
     private func tellChunk() throws(ConnectorFailure) -> Bool {
-        while intake.decoder.isAtChunk {
+        while intake.decoder.isAtChunk, !intake.decoder.isStale {
             guard mailbox.hasRoom() else {
                 waitsForRoom = true
                 return false
