@@ -112,7 +112,7 @@ extension RenameTests {
         try await reader.catchUp()
         try database.run(rename.forth)
         try change(database, rename.after, 3)
-        try await hears("\(rename.before[0]) is called \(rename.after[0]) now", reader)
+        try await hears("snapshot of \(rename.after[0]) begins", reader)
         try await reader.finishSnapshot()
         try change(database, rename.after, 4)
         try await reader.catchUp()
