@@ -34,6 +34,13 @@ enum FileFailure {
             setting: "path", hint: "choose a path that nothing else uses")
     }
 
+    /// A path by which a name from the database leads to what is Millrace's own.
+    static func reserved(_ path: String, _ owner: String) -> ConnectorFailure {
+        ConnectorFailure(
+            "file.reserved", .stop, "\(path) is that of \(owner): nothing was written to it", setting: "path",
+            hint: "choose a path under which no table's name leads there, such as a folder of the sink's own")
+    }
+
     /// A file that was exchanged between two looks at it.
     static func changedOutside(_ path: String) -> ConnectorFailure {
         ConnectorFailure(

@@ -109,6 +109,7 @@ extension FileSink {
                 if file.header == header || headerLine.isEmpty { return file }
                 continue
             }
+            try reserved.check(candidate)
             if !headerLine.isEmpty, try !FileNames.begins(candidate, with: headerLine, isCompressed: pool != nil) {
                 continue
             }
@@ -135,6 +136,7 @@ extension FileSink {
         for attempt in 1...FileNames.attemptsMax {
             let finalPath = PathTemplate.path(ofLane: lane, offset: record.offset, attempt: attempt)
             let path = finalPath + FileNames.unfinishedSuffix
+            for name in [finalPath, path] { try reserved.check(name) }
             guard files[path] == nil, !files.values.contains(where: { $0.part?.finalPath == finalPath }),
                 try FileNames.isFree(finalPath), try FileNames.isFreeOrEmpty(path)
             else {

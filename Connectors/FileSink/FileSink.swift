@@ -25,6 +25,7 @@ package actor FileSink: EventSink {
     package nonisolated var attention: Duration? { settings.rotation?.interval }
 
     let settings: FileSettings
+    let reserved: ReservedPaths
     let clock: FileClock
     let fault: FileFault?
     let pool: CompressorPool?
@@ -61,9 +62,12 @@ package actor FileSink: EventSink {
     private static let afterSync = HaltPoint("file.after_sync")
     private static let listed = HaltPoint("file.listed")
 
-    /// A sink for checked settings.
-    package init(_ settings: FileSettings, clock: FileClock = .system, fault: FileFault? = nil) {
+    /// A sink for checked settings, which never writes to `reserved` paths.
+    package init(
+        _ settings: FileSettings, reserved: ReservedPaths = .none, clock: FileClock = .system, fault: FileFault? = nil
+    ) {
         self.settings = settings
+        self.reserved = reserved
         self.clock = clock
         self.fault = fault
         pool = settings.compression == .none ? nil : CompressorPool(settings.compression)
@@ -82,7 +86,8 @@ package actor FileSink: EventSink {
             state)
         do {
             try await beginLife(state, context)
-            for entry in state.entries where entry.part?.finishedAt == nil {
+            // A version that knew no reserved paths may have taken one up: it is left as it is.
+            for entry in state.entries where entry.part?.finishedAt == nil && reserved.owner(of: entry.path) == nil {
                 guard let file = try OutputFile.recover(entry, mark, pool, fault) else { continue }
                 files[file.path] = file
                 if entry.part != nil { place(file, isReplay: context.nextOffset < state.coveredBefore) }

@@ -45,22 +45,28 @@ package actor PostgresTableReader: TableReader {
         tables = try ReadableTable.list(settings, facts, by: query(connection)).filter { wanted($0.relation) }
         try reachEnd()
         return TableView(
-            tables: tables.map(\.viewed), end: ResumePosition(end.value), tellsTablesApartByNumber: true,
+            tables: tables.map(\.viewed), end: ResumePosition(end.value), numbersOutliveNames: true,
             snapshotsForgetOldKeys: true,
             contains: { transaction, identity in snapshot.contains(transaction, identity) },
             coverage: Self.coverage)
     }
 
-    /// Every row must have an event once the table's snapshot is in the log.
+    /// Every row must have an event once the table's snapshot is in the log. Consumers go by names: what the log has
+    /// under the name of a table that bears it since the last look is another table's.
     private static func coverage(_ table: ViewedTable, _ checkpoint: SourceCheckpoint?) -> RowCoverage {
-        guard let known = PostgresSource.snapshotNotes(checkpoint)?.tables[table.relation.sourceID] else {
-            return .changed(why: "its rows from before its changes were captured were never read")
+        let unread = RowCoverage.changed(why: "its rows from before its changes were captured were never read")
+        guard let notes = PostgresSource.snapshotNotes(checkpoint) else { return unread }
+        let name = table.relation.qualifiedName
+        guard let known = notes.tables[table.relation.sourceID], known.name == name else {
+            let isNew = notes.tables[table.relation.sourceID] == nil
+            if isNew, !notes.tables.values.contains(where: { $0.name == name }) { return unread }
+            return .notYet(why: "it has this name since capture last looked at the tables")
+        }
+        if known.stage == .pending(clears: true) {
+            return .notYet(why: "consumers are about to be told to forget it, and all of its rows to be read again")
         }
         if known.wasRead { return .all }
-        return .changed(
-            why: known.stage == .done
-                ? "its rows from before its changes were captured were never read"
-                : "the reading of its old rows is not over")
+        return known.stage == .done ? unread : .changed(why: "the reading of its old rows is not over")
     }
 
     /// The parts of the identity that a restored or other database cannot share.

@@ -159,7 +159,8 @@ final class RelationCatalogue: RelationSource {
         return names
     }
 
-    /// The server announces partitions too whose changes it sends under the name of their root.
+    /// The server announces partitions too whose changes it sends under the name of their root. The catalogue may be
+    /// newer, and a partition detached or dropped since: nothing is said of what is not in the publication any more.
     private func noteDropped(_ message: RelationMessage) throws(ConnectorFailure) {
         let name = message.namespace + "." + message.relationName
         if droppedTables.contains(name) { return }
@@ -167,6 +168,9 @@ final class RelationCatalogue: RelationSource {
         if roots.contains(where: { settings.captures(schema: $0.text("nspname"), table: $0.text("relname")) }) {
             return
         }
+        let published = try side.query(
+            Self.publishedQuery, [String(message.relationID), settings.publication])
+        guard published.first != nil else { return }
         droppedTables.insert(name)
         notice(
             "table \(name) is in publication \"\(settings.publication)\" but not in \(PostgresFailure.tablesSetting): "
@@ -189,6 +193,12 @@ final class RelationCatalogue: RelationSource {
         SELECT n.nspname, c.relname FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid) a
         JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid <> $1::pg_catalog.oid
+        """
+    private static let publishedQuery = """
+        SELECT c.oid FROM pg_catalog.pg_publication_tables p
+        JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
+        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+        WHERE p.pubname = $2 AND c.oid = $1::pg_catalog.oid
         """
     private static let primaryKeyQuery = """
         SELECT a.attname FROM pg_catalog.pg_class c

@@ -62,7 +62,7 @@ package actor SQLiteTableReader: TableReader {
         let last = UInt64(identity.epoch) << 48 | UInt64(bitPattern: newest) & SourceProgress.seqMask
         let (takesSnapshot, begun) = (settings.takesSnapshot, since)
         return TableView(
-            tables: tables, end: SourceProgress.position(round: .max, seq: newest), tellsTablesApartByNumber: false,
+            tables: tables, end: SourceProgress.position(round: .max, seq: newest), numbersOutliveNames: false,
             snapshotsForgetOldKeys: false,
             contains: { _, identity in identity.commit <= last },
             coverage: { table, checkpoint in

@@ -34,8 +34,8 @@ public struct TableView: Sendable {
     public var tables: [ViewedTable]
     /// A log that has reached this position has every change of the view.
     public var end: ResumePosition
-    /// True when tables are told apart by ``Relation/sourceID``, which outlives a new name; false for names.
-    public var tellsTablesApartByNumber: Bool
+    /// True when ``Relation/sourceID`` is a table's own number, which outlives a new name.
+    public var numbersOutliveNames: Bool
     /// True when a snapshot that somebody asks for tells consumers to forget the table first.
     public var snapshotsForgetOldKeys: Bool
     /// True for a change that is in the view.
@@ -45,13 +45,13 @@ public struct TableView: Sendable {
 
     /// A view of its parts.
     public init(
-        tables: [ViewedTable], end: ResumePosition, tellsTablesApartByNumber: Bool, snapshotsForgetOldKeys: Bool,
+        tables: [ViewedTable], end: ResumePosition, numbersOutliveNames: Bool, snapshotsForgetOldKeys: Bool,
         contains: @escaping @Sendable (TransactionInfo, ChangeIdentity) -> Bool,
         coverage: @escaping @Sendable (ViewedTable, SourceCheckpoint?) -> RowCoverage
     ) {
         self.tables = tables
         self.end = end
-        self.tellsTablesApartByNumber = tellsTablesApartByNumber
+        self.numbersOutliveNames = numbersOutliveNames
         self.snapshotsForgetOldKeys = snapshotsForgetOldKeys
         self.contains = contains
         self.coverage = coverage
@@ -81,4 +81,7 @@ public enum RowCoverage: Sendable, Equatable {
     case all
     /// Those that were written since capture began; why older ones need not have any.
     case changed(why: String)
+    /// Nothing can be said of the table yet: consumers have rows of another one under its name, or are about to be told
+    /// to forget what they have.
+    case notYet(why: String)
 }

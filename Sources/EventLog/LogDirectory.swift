@@ -21,7 +21,7 @@ struct LogDirectory: Sendable {
     /// A file of bodies that are not in the database.
     func bodyFile(_ number: Int64) -> String { path + "/" + Self.bodyFilePrefix + String(number) }
 
-    private static let bodyFilePrefix = "bodies-"
+    static let bodyFilePrefix = "bodies-"
 
     init(_ path: String) {
         self.path = path.isEmpty ? "." : path
@@ -176,5 +176,10 @@ extension EventLog {
     package static func files(in directory: String) -> [String] {
         let folder = LogDirectory(directory)
         return [folder.database, folder.journal, folder.index, folder.lock, folder.identityFile, folder.reserve]
+    }
+
+    /// What the paths of all files of bodies begin with.
+    package static func bodyFilesFront(in directory: String) -> String {
+        directory + "/" + LogDirectory.bodyFilePrefix
     }
 }

@@ -121,10 +121,12 @@ struct Project {
 
     /// A sink object for each sink of the file.
     func makeSinks() -> [SinkPlan] {
-        sinks.map { entry in
+        let reserved = SinkFiles(configuration).reserved
+        return sinks.map { entry in
             let debezium = DebeziumOptions(entry.configuration.debezium)
             return SinkPlan(
-                name: entry.configuration.name, sink: entry.settings.makeSink(entry.format, debezium),
+                name: entry.configuration.name,
+                sink: entry.settings.makeSink(entry.format, debezium, reserved: reserved),
                 format: entry.format,
                 tables: entry.configuration.tables, clearance: entry.configuration.clearance,
                 onRejected: entry.configuration.onRejected == .halt ? .halt : .quarantine,

@@ -12,6 +12,8 @@ struct SinkFiles {
     private let files: [(path: String, what: String)]
     /// Folders of the pipeline, with what they are.
     private let folders: [(path: String, what: String)]
+    /// The same as sinks need it, for names that placeholders get.
+    let reserved: ReservedPaths
 
     /// No sinks yet, of this pipeline.
     init(_ configuration: PipelineConfiguration) {
@@ -32,6 +34,8 @@ struct SinkFiles {
             folders.append((schemas, "the schemas"))
         }
         self.folders = folders
+        reserved = ReservedPaths(
+            files: self.files, folders: folders, fronts: [(EventLog.bodyFilesFront(in: log), "the event log")])
     }
 
     /// Takes note of a sink. Throws when an earlier one writes to files of this one. Only what the templates and the

@@ -58,10 +58,12 @@ enum SinkSettings {
     }
 
     /// A sink object, not open.
-    func makeSink(_ format: EventFormat, _ debezium: DebeziumOptions) -> any EventSink {
+    func makeSink(
+        _ format: EventFormat, _ debezium: DebeziumOptions, reserved: ReservedPaths
+    ) -> any EventSink {
         let hasHeaders = format == .debezium && debezium.lines == .value
         switch self {
-        case .file(let settings): return FileSink(settings)
+        case .file(let settings): return FileSink(settings, reserved: reserved)
         case .nats(let settings):
             return NATSSink(
                 settings,

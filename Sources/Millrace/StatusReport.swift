@@ -37,10 +37,16 @@ struct StatusReport: Sendable {
     /// The room of the log.
     private var disk: LogDiskReport { LogDiskReport(log, project.retention) }
 
-    /// How many events a sink does not have yet.
+    /// How many events of the log a sink does not have yet.
     func lag(of cursor: SinkCursor?) -> UInt64 {
-        let offset = cursor?.offset ?? log.firstOffset
+        let offset = max(cursor?.offset ?? 0, log.firstOffset)
         return log.nextOffset > offset ? log.nextOffset - offset : 0
+    }
+
+    /// How many events behind a sink's cursor retention has removed. The sink may have some of them in memory.
+    private func removed(before cursor: SinkCursor?) -> UInt64 {
+        guard let offset = cursor?.offset, offset < log.firstOffset else { return 0 }
+        return log.firstOffset - offset
     }
 
     /// As `status --json` and HTTP show it.
@@ -70,7 +76,8 @@ struct StatusReport: Sendable {
         }
         return [
             "name": .string(name), "cursor": cursor.map { .number(JSONNumber($0.offset)) } ?? .null,
-            "lag_events": .number(JSONNumber(lag(of: cursor))), "moved_at": stamp(cursor?.movedAt),
+            "lag_events": .number(JSONNumber(lag(of: cursor))),
+            "removed_events": .number(JSONNumber(removed(before: cursor))), "moved_at": stamp(cursor?.movedAt),
             "events_per_second": rate(of: cursor).map { .number(JSONNumber($0)) } ?? .null,
             "last_error": error, "next_attempt_at": stamp(cursor?.retryAt), "stopped": .bool(isStopped(cursor)),
             "set_aside": .number(JSONNumber(setAside(for: name))),
@@ -80,6 +87,7 @@ struct StatusReport: Sendable {
     /// What would be lost if retention did not wait for a sink; nil when it does not.
     private func keptBeyondRetention(for cursor: SinkCursor?) -> String? {
         let retention = project.retention
+        if retention.dropsUndelivered { return nil }
         let isLarge = retention.byteCount.map { log.byteCount > $0 } ?? false
         let isOld = retention.age.map { age in
             log.oldestAppendedAt.map { UTCTime.now() - $0 > age.components.seconds * 1_000_000 } ?? false
@@ -121,8 +129,10 @@ struct StatusReport: Sendable {
             let behind = lag(of: cursor)
             let place = cursor.map { "cursor \($0.offset), " } ?? "never opened, "
             let pace = rate(of: cursor).map { $0 > 0 ? ", \(counted($0, "event")) a second" : "" } ?? ""
-            let lag = behind == 0 ? "up to date" : "\(counted(behind, "event")) behind"
+            let gone = removed(before: cursor)
+            let lag = behind == 0 && gone == 0 ? "up to date" : "\(counted(behind, "event")) behind"
             lines.append("sink      \(name): \(place)\(lag)\(pace)")
+            if gone > 0 { lines.append("          \(counted(gone, "event")) behind its cursor removed by retention") }
             if let kept = keptBeyondRetention(for: cursor) { lines.append("          \(kept)") }
             if let error = cursor?.lastError {
                 lines.append("          last error \(UTCTime.text(error.at)) [\(error.code)] \(error.message)")

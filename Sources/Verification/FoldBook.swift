@@ -3,6 +3,9 @@ import ConnectorKit
 import EventLog
 
 /// The folds of all tables, fed batch by batch.
+///
+/// Consumers know a table by its name, so a fold is of a name: what is told under another one, such as a dead letter
+/// that is released after a rename, belongs to that.
 struct FoldBook {
     private let store: FoldStore
     private let view: TableView
@@ -10,6 +13,8 @@ struct FoldBook {
     private var folds: [String: TableFold] = [:]
     /// The folds that no table of the view took.
     private var claimed: Set<String> = []
+    /// Under which names tables were changed that capture has not met yet, by number.
+    private var unmetNames: [UInt32: Set<String>] = [:]
 
     init(_ store: FoldStore, _ view: TableView, isWanted: @escaping (Relation) -> Bool) {
         self.store = store
@@ -27,22 +32,30 @@ struct FoldBook {
             let isTable = relation.schema != "pg_logical"
             byRelation.append(isTable && isWanted(relation) ? try fold(of: relation) : nil)
         }
+        var met: Int?
         for index in 0..<batch.changeCount {
             let change = batch.change(at: index)
             let relation = Int(change.relation)
             guard let fold = byRelation[relation] else { continue }
             guard view.contains(batch.transaction(at: Int(change.transaction)), batch.identity(at: index)) else {
                 if change.operation == .snapshot { fold.hasSnapshotBeyondView = true }
+                if change.operation == .truncate, change.ordinal >= ChangeIdentity.snapshotOrdinalMin {
+                    fold.isForgottenBeyondView = true
+                }
                 continue
             }
             try fold.adopt(batch.relations[relation], version: versions?[relation].version)
+            if versions == nil, met != relation {
+                meet(batch.relations[relation])
+                met = relation
+            }
             try fold.apply(change, of: batch, place: firstOffset.map { $0 + UInt64(index) })
         }
     }
 
     /// The fold of a table of the view, in the table's present form.
     mutating func claim(_ relation: Relation) throws(ConnectorFailure) -> TableFold {
-        claimed.insert(identity(of: relation))
+        claimed.insert(relation.qualifiedName)
         let fold = try fold(of: relation)
         try fold.adopt(relation, version: nil)
         return fold
@@ -50,21 +63,29 @@ struct FoldBook {
 
     /// Lets go of what a table took on disk.
     mutating func release(_ relation: Relation) throws(ConnectorFailure) {
-        try folds.removeValue(forKey: identity(of: relation))?.rows.drop()
+        try folds.removeValue(forKey: relation.qualifiedName)?.rows.drop()
     }
 
     /// The folds of tables that the view does not have.
     var unclaimed: [TableFold] { folds.filter { !claimed.contains($0.key) && $0.value.eventCount > 0 }.map(\.value) }
 
-    private func identity(of relation: Relation) -> String {
-        view.tellsTablesApartByNumber ? String(relation.sourceID) : relation.qualifiedName
+    /// Why consumers forget what they have of a table, but not in this view yet; nil when they do not.
+    func whyForgotten(_ table: Relation) -> String? {
+        if folds[table.qualifiedName]?.isForgottenBeyondView ?? false { return "it is being read again" }
+        let isUnmet = unmetNames.contains { number, names in
+            number == table.sourceID ? names != [table.qualifiedName] : names.contains(table.qualifiedName)
+        }
+        return isUnmet ? "the log lacks changes of it, or of another table, that were made under another name" : nil
+    }
+
+    private mutating func meet(_ relation: Relation) {
+        if view.numbersOutliveNames { unmetNames[relation.sourceID, default: []].insert(relation.qualifiedName) }
     }
 
     private mutating func fold(of relation: Relation) throws(ConnectorFailure) -> TableFold {
-        let identity = identity(of: relation)
-        if let known = folds[identity] { return known }
+        if let known = folds[relation.qualifiedName] { return known }
         let made = try TableFold(store)
-        folds[identity] = made
+        folds[relation.qualifiedName] = made
         return made
     }
 }

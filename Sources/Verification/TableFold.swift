@@ -13,6 +13,9 @@ final class TableFold {
     private(set) var wasTruncated = false
     /// Set when the view does not have a snapshot row that the log has: rows whose only event that is look missing.
     var hasSnapshotBeyondView = false
+    /// Set when the view does not have an event that the log has, by which consumers forget the table before it is read
+    /// again.
+    var isForgottenBeyondView = false
     /// Why rows without an event cannot be judged, beyond what the source says: their events cannot be told apart from
     /// others any more.
     private(set) var lostKeys: String?
@@ -46,7 +49,7 @@ final class TableFold {
         case .truncate:
             try rows.clear()
             (wasTruncated, hasSnapshotBeyondView, lostKeys, obstacle) = (true, false, nil, nil)
-            (leftBehind, hasOldKeys) = (0, false)
+            (leftBehind, hasOldKeys, isForgottenBeyondView) = (0, false, false)
         case .delete: try remove(batch.tuple(change.before), change.beforeImage)
         // These say nothing about rows.
         case .message, .begin, .commit: break

@@ -96,7 +96,7 @@ package struct Verifier: Sendable {
         for index in view.tables.indices {
             tables.append(try await compare(index, view, &folds, end, &masking))
         }
-        tables += Self.gone(folds.unclaimed, besides: Set(tables.map(\.name)))
+        tables += Self.gone(folds.unclaimed)
         guard !tables.isEmpty else {
             throw ConnectorFailure(
                 "verify.no_tables", .stop, "no captured table matches \(patterns.map(\.text).joined(separator: ", "))",
@@ -106,15 +106,12 @@ package struct Verifier: Sendable {
             tables: tables.sorted { $0.name < $1.name }, offsets: offsets, unloggedCount: unlogged, position: view.end)
     }
 
-    /// What is in the log of tables that are not there: once for all tables of a name.
-    private static func gone(_ folds: [TableFold], besides present: Set<String>) -> [TableReport] {
-        Dictionary(grouping: folds, by: \.name).map { name, folds in
-            var report = TableReport(name: name)
-            report.eventCount = folds.reduce(0) { $0 + $1.eventCount }
-            report.obstacle =
-                present.contains(name)
-                ? "an earlier table of this name is not there any more"
-                : "the table is not there any more, or no longer captured"
+    /// What is in the log under names that no table has.
+    private static func gone(_ folds: [TableFold]) -> [TableReport] {
+        folds.map { fold in
+            var report = TableReport(name: fold.name)
+            report.eventCount = fold.eventCount
+            report.obstacle = "no table has this name any more, or it is no longer captured"
             return report
         }
     }
@@ -203,6 +200,9 @@ package struct Verifier: Sendable {
         if discarded > 0 {
             table.remarks.append("\(counted(discarded, "change")) of it discarded by millrace deadletters")
         }
+        let coverage = Self.coverage(of: fold, table, view, logBegins: end.firstOffset, end.checkpoint)
+        if case .notYet(let why) = view.coverage(table, end.checkpoint) { table.obstacle = table.obstacle ?? why }
+        table.obstacle = table.obstacle ?? folds.whyForgotten(table.relation)
         if let obstacle = table.obstacle ?? fold.obstacle {
             var report = TableReport(name: table.relation.qualifiedName)
             (report.eventCount, report.obstacle, report.remarks) = (fold.eventCount, obstacle, table.remarks)
@@ -210,7 +210,6 @@ package struct Verifier: Sendable {
             Self.remarkOldKeys(&report, table.relation, view)
             return report
         }
-        let coverage = Self.coverage(of: fold, table, view, logBegins: end.firstOffset, end.checkpoint)
         let comparison = TableComparison(
             fold, RowShape(table.relation, version: nil), coverage, keeping: differencesMax,
             hiding: try hiddenColumns(table.relation))

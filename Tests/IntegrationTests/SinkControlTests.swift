@@ -49,6 +49,30 @@ struct SinkControlTests {
         #expect(try run.finish().exitCode == 128 + SIGTERM)
     }
 
+    /// They were counted as if they waited, for ever.
+    @Test func eventsThatRetentionRemovedBehindACursorAreNotSaidToWait() throws {
+        let program = try program()
+        let stuck = "\n  stuck: {webhook: {url: \"http://127.0.0.1:9/\", allow_private_addresses: true}}"
+        try program.folder.write(
+            "millrace.yaml",
+            Self.configuration("one") + stuck + "\nlog: {retention: {age: 1s, undelivered: drop}}\n")
+        let run = try program.start("run")
+        var answer = ""
+        var (status, log): ([String: Any], [String: Any]) = ([:], [:])
+        try run.wait(for: "retention") {
+            answer = try program.run("status", "--json").output
+            status = (try? JSONSerialization.jsonObject(with: Data(answer.utf8))) as? [String: Any] ?? [:]
+            log = status["log"] as? [String: Any] ?? [:]
+            return log["first_offset"] as? Int == 3
+        }
+        let sink = try #require((status["sinks"] as? [[String: Any]])?.first { $0["name"] as? String == "stuck" })
+        #expect(log["next_offset"] as? Int == 3 && sink["cursor"] as? Int == 0)
+        #expect(sink["removed_events"] as? Int == 3 && sink["lag_events"] as? Int == 0, "\(answer)")
+        #expect(try program.run("status").output.contains("3 events behind its cursor removed by retention"))
+        run.send(SIGTERM)
+        _ = try run.finish()
+    }
+
     @Test func aFullLogIsNamedAndEndsWhenTheSinkThatFillsItIsTakenOut() throws {
         let log = "\nlog: {limit: 1MiB}\n"
         let program = try program()

@@ -97,6 +97,32 @@ struct SinkFileTests {
         #expect(rows == "ok\n2\n")
     }
 
+    /// A table named millrace had its events written behind the configuration.
+    @Test(arguments: [
+        ("millrace", "{table}.yaml", "millrace.yaml"), ("log", ".millrace/{table}.sqlite", ".millrace/log.sqlite"),
+        ("lock", ".millrace/{table}", ".millrace/lock"), ("t", "{schema}/{table}.json", "main/t.json"),
+        ("shop.db-wal", "{table}", "shop.db-wal"), ("link", "{table}", "link"),
+        ("bodies-1", ".millrace/{table}", ".millrace/bodies-1"),
+    ])
+    func aTableWhoseNameLeadsToWhatIsMillracesOwnStopsTheSinkBeforeAnythingIsWritten(
+        _ table: String, _ path: String, _ file: String
+    ) throws {
+        let configuration =
+            "name: shop\nsource: {sqlite: {path: shop.db, tables: [\"\(table)\"]}}\nschemas: {directory: main}\n"
+            + "sinks:\n  one:\n    file: {path: \"\(path)\"}\n"
+        let program = try MillraceProgram(configuration: configuration)
+        try program.sqlite("shop.db", "CREATE TABLE \"\(table)\" (id INTEGER PRIMARY KEY)")
+        try program.sqlite("shop.db", "INSERT INTO \"\(table)\" DEFAULT VALUES")
+        try FileManager.default.createSymbolicLink(
+            atPath: program.folder.path("link"), withDestinationPath: "millrace.yaml")
+        let result = try program.run("run", "--until-caught-up", "--patience", "0")
+        #expect(result.exitCode != 0 && result.errors.contains("file.reserved"), "\(result.errors)")
+        #expect(try String(contentsOfFile: program.folder.path("millrace.yaml"), encoding: .utf8) == configuration)
+        let content = FileManager.default.contents(atPath: program.folder.path(file)) ?? Data()
+        #expect(content.range(of: Data("specversion".utf8)) == nil || file.hasSuffix("sqlite"), "\(file)")
+        #expect(try program.run("tail", "--from", "earliest").exitCode == 0)
+    }
+
     @Test func filesBesideTheSourceTheLogAndTheConfigurationAreTaken() throws {
         let program = try shop()
         for path in ["out/{table}.jsonl", "shop.jsonl", ".millrace.jsonl", "log/log.sqlite"] {

@@ -49,6 +49,25 @@ struct PartitionTests {
         await reader.source.close()
     }
 
+    /// The catalogue did not know any more that it was one, and a notice said that its changes are left out.
+    @Test(arguments: ["ALTER TABLE r DETACH PARTITION r1", "DROP TABLE r1"])
+    func aTableThatWasAPartitionForAWhileIsNotSaidToBeLeftOut(_ end: String) async throws {
+        let database = try TestDatabase()
+        try database.run(
+            "CREATE TABLE r (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE r1 (id int PRIMARY KEY); "
+                + "CREATE TABLE other (id int PRIMARY KEY)")
+        let reader = try SourceReader(database, tables: ["public.r"], publication: "p")
+        try await reader.open()
+        for statement in [
+            "ALTER TABLE r ATTACH PARTITION r1 FOR VALUES FROM (0) TO (10)", "INSERT INTO r VALUES (2)", end,
+            "ALTER PUBLICATION p ADD TABLE other", "INSERT INTO other VALUES (1)",
+        ] { try database.run(statement) }
+        try await reader.catchUp()
+        #expect(reader.lines() == ["insert public.r 2"])
+        let said = reader.notices.all.filter { $0.contains("changes are left out") }
+        #expect(said.count == 1 && said[0].hasPrefix("table public.other is in publication \"p\""), "\(said)")
+    }
+
     /// The server's own fault, which the manual of Millrace tells.
     @Test(.enabled(if: TestServer.version < 150_000, "for servers before 15"))
     func whatAPartitionIsAPartOfIsKnownAnewOnceTheStreamIsOpenedAgain() async throws {

@@ -55,7 +55,17 @@ struct SnapshotNamesTests {
             #expect(coordinator.changes(NamedChange(table: 8, name: "public.a", commit: LSN(2))))
             #expect(stage(coordinator) == .pending(clears: true))
         }
-        #expect(lines.all.count == 1 && lines.all[0].hasPrefix("another table was changed as public.a"))
+        let which = "another table was changed as public.a (one that is not captured, with the oid 8)"
+        #expect(lines.all.count == 1 && lines.all[0].hasPrefix(which), "\(lines.all)")
+    }
+
+    /// It was another table, and nobody knew which.
+    @Test func theWarningNamesTheOtherTableThatTookTheName() throws {
+        let coordinator = try coordinator("public.a")
+        coordinator.change { $0.notes.tables[8] = .init(name: "public.b", stage: .done) }
+        #expect(coordinator.changes(NamedChange(table: 8, name: "public.a", commit: LSN(2))))
+        #expect(lines.all.count == 2, "\(lines.all)")
+        #expect(lines.all.contains { $0.hasPrefix("another table was changed as public.a (public.b)") })
     }
 
     @Test(arguments: [7, 8] as [UInt32])

@@ -54,6 +54,7 @@ extension SnapshotCoordinator {
     /// as that is to be done, another mark changes nothing, and afterwards no such change comes any more.
     func changes(_ change: NamedChange) -> Bool {
         guard isNews(change) else { return false }
+        let known = state.withLock { $0.notes.tables[change.table]?.name }
         let concerned = self.change(wakesWorkers: true) { state -> [(name: String, other: String?)] in
             let known = state.notes.tables[change.table]?.name
             if !readsByItself { return state.say(change, known) }
@@ -61,7 +62,8 @@ extension SnapshotCoordinator {
             let foreign = state.others(called: change.name, change.table).filter { state.beginAnew($0) }
             return own + foreign.map { _ in (change.name, nil) }
         }
-        for table in concerned { warn(table.name, table.other) }
+        let changed = known ?? "one that is not captured, with the oid \(change.table)"
+        for table in concerned { warn(table.name, table.other, changed) }
         return readsByItself
     }
 
@@ -75,8 +77,10 @@ extension SnapshotCoordinator {
         }
     }
 
-    private func warn(_ name: String, _ other: String?) {
-        let what = other.map { "\(name) was changed under the name \($0)" } ?? "another table was changed as \(name)"
+    private func warn(_ name: String, _ other: String?, _ changed: String) {
+        let what =
+            other.map { "\(name) was changed under the name \($0)" }
+            ?? "another table was changed as \(name) (\(changed))"
         warning(
             readsByItself
                 ? "\(what): if \(name) is still captured, consumers are told to forget it, and all of its rows are "
