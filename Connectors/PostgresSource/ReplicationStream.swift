@@ -129,9 +129,9 @@ extension ReplicationStream {
         return !intake.decoder.isHeldUp
     }
 
-    /// Ends a stream on which the server goes on under names that tables do not bear any more, to be opened again behind
-    /// the last whole transaction. Not before the log knows that place: from an earlier one the server would read
-    /// those names again, and go on under them.
+    /// Ends a stream on which the server goes on under names that tables do not bear any more, to be opened again
+    /// behind the last whole transaction. Not before the log knows that place: from an earlier one the server would
+    /// read those names again, and go on under them.
     private func endStale() throws(ConnectorFailure) {
         let since = staleSince ?? .now
         staleSince = since
