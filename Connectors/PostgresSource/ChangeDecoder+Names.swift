@@ -14,11 +14,11 @@ struct CurrentName {
 /// Names under which the server goes on although tables do not bear them any more.
 ///
 /// pgoutput announces a relation before its first change, and again when the relation's own row of the catalogue
-/// changed. Another name of its schema is no such change, and neither is another name of the root whose name the changes
-/// of a partition come under (PostgreSQL 15): the server goes on under the former name until the stream is opened again.
-/// That helps only where no change from before the rename comes any more: behind the look that found the name, and
-/// behind each transaction that announced the former name since. So names are compared behind each look, and at each
-/// chunk of a snapshot.
+/// changed. Another name of its schema is no such change, and neither is another name of the root whose name the
+/// changes of a partition come under (PostgreSQL 15): the server goes on under the former name until the stream is
+/// opened again. That helps only where no change from before the rename comes any more: behind the look that found the
+/// name, and behind each transaction that announced the former name since. So names are compared behind each look, and
+/// at each chunk of a snapshot.
 extension ChangeDecoder {
     /// Compares what the server announced with what the last look found, before a transaction that was committed behind
     /// that look.
