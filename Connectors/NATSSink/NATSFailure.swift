@@ -93,11 +93,13 @@ enum NATSFailure {
         }
     }
 
-    /// The stream was there, with messages of the sink, and is gone.
+    /// The stream was there, with messages of the sink, and is gone; or the one that was there had another name.
     static func vanished(_ settings: NATSSettings, _ sink: String) -> ConnectorFailure {
         let name = settings.stream
         return ConnectorFailure(
-            "nats.stream_vanished", .retry, "the stream \(name) is gone, and the events that the sink published to it",
+            "nats.stream_vanished", .retry,
+            "the stream \(name) is not there, and the sink has published: it is gone with its events, or another "
+                + "one is named than before",
             setting: "stream",
             hint: "millrace replay \(sink) --from earliest makes it anew and publishes what the log still has; to go "
                 + "on without the events before, make it: nats stream add \(name) --subjects "

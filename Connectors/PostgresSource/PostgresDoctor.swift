@@ -175,7 +175,9 @@ extension Examination {
             return lookAtOwners(tables, facts, publication, [statement])
         }
         do throws(ConnectorFailure) {
-            let difference = try PublicationDifference(settings, tables, publication, version, side)
+            let difference = try PublicationDifference(
+                settings, tables, publication, version, side, isResuming: log?.checkpoint != nil)
+            for line in difference.warnings { add(.warning, "postgres.publication_options", line) }
             lookAtOwners(tables, facts, publication, difference.steps.map(\.statement))
             lookAtReadOnly(facts, isInTheWay: !difference.steps.isEmpty || tables.contains { $0.choice?.filter != nil })
             let isOurs = Self.unowned(tables, publication).isEmpty

@@ -75,6 +75,12 @@ extension PostgresFailure {
         )
     }
 
+    /// For a table that is left out while others are captured.
+    static func refusedWarning(_ table: TableSelection.Table, _ failure: ConnectorFailure) -> String {
+        let hint = failure.hint.map { "; " + $0 } ?? ""
+        return "table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)\(hint)"
+    }
+
     /// For a table that only a pattern matches.
     static func keylessWarning(_ table: TableSelection.Table, isPublished: Bool) -> String {
         let fix = table.identityFix

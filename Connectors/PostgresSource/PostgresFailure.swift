@@ -252,6 +252,20 @@ extension PostgresFailure {
             hint: fix)
     }
 
+    /// A partition is to be captured by itself, and the publication has its root too.
+    static func partitionHidden(
+        _ table: TableSelection.Table, by root: String, in state: PublicationState, _ settings: PostgresSettings
+    ) -> ConnectorFailure {
+        let publication = SQLText.identifier(settings.publication)
+        let way =
+            state.members[root] == nil
+            ? "name another publication, which Millrace then makes"
+            : "take it out: ALTER PUBLICATION \(publication) DROP TABLE …;"
+        return publicationOptions(
+            settings.publication, "sends the changes of \(table.qualifiedName) under the name of \(root)",
+            fix: "capture \(root) instead, or \(way) Or leave \(table.qualifiedName) out with \(excludeSetting)")
+    }
+
     static func otherDatabase(_ identity: SourceIdentity, expected: SourceIdentity) -> ConnectorFailure {
         ConnectorFailure(
             "postgres.other_database", .stop,

@@ -216,7 +216,12 @@ package struct PostgresSettings: Sendable {
     /// makes one must not stop the capture of all others; so is one that is published already, whose damage is done.
     func refusesKeyless(_ table: TableSelection.Table, isResuming: Bool, isPublished: Bool) -> Bool {
         if !isResuming { return true }
-        return !isPublished && tables.contains { $0.isLiteral && $0.matches(schema: table.schema, table: table.name) }
+        return !isPublished && names(table)
+    }
+
+    /// True for a table that is named, and not only matched by a pattern.
+    func names(_ table: TableSelection.Table) -> Bool {
+        tables.contains { $0.isLiteral && $0.matches(schema: table.schema, table: table.name) }
     }
 
     /// `millrace_` and the pipeline's name in the letters that a slot may have.

@@ -21,6 +21,8 @@ struct PublicationDifference: Equatable {
     private(set) var steps: [Step] = []
     /// What is otherwise than somebody may think, and stays so.
     private(set) var notices: [String] = []
+    /// What is wanted and left out all the same.
+    private(set) var warnings: [String] = []
 
     var isEmpty: Bool { steps.isEmpty }
 
@@ -108,27 +110,25 @@ extension PublicationDifference {
 extension PublicationDifference {
     /// Looks at the server. Throws when what the configuration wants cannot be done, or would break the application's
     /// UPDATE and DELETE. The tables must have replica identities.
+    ///
+    /// A publication with an ancestor of a partition sends the partition's changes under the ancestor's name, so that a
+    /// partition that is to be captured by itself would never arrive. One that is named is refused, and at the first
+    /// start any; otherwise whoever moves a root away must not stop the capture of all others.
     init(
         _ settings: PostgresSettings, _ tables: [TableSelection.Table], _ state: PublicationState, _ version: Int,
-        _ side: SideConnection
+        _ side: SideConnection, isResuming: Bool
     ) throws(ConnectorFailure) {
-        try Self.checkPartitions(tables, state, settings.publication)
-        var wanted: [PublishedTable] = []
-        for table in tables { wanted.append(try PublishedTable(table, in: state, version, side)) }
-        self.init(settings.publication, wanted: wanted, actual: state)
-    }
-
-    /// A publication with an ancestor of a partition sends the partition's changes under the ancestor's name, so that a
-    /// partition that is to be captured by itself would never arrive.
-    private static func checkPartitions(
-        _ tables: [TableSelection.Table], _ state: PublicationState, _ name: String
-    ) throws(ConnectorFailure) {
-        guard state.sendsPartitionsAsRoot else { return }
-        for table in tables where !state.tables.contains(table.qualifiedName) {
-            guard let root = table.ancestors.compactMap({ state.tableNames[$0] }).first else { continue }
-            throw PostgresFailure.publicationOptions(
-                name, "sends the changes of \(table.qualifiedName) under the name of \(root)",
-                fix: "capture \(root) instead, or name another publication, which Millrace then makes")
+        var (wanted, leftOut): ([PublishedTable], [String]) = ([], [])
+        for table in tables {
+            guard let root = state.root(hiding: table) else {
+                wanted.append(try PublishedTable(table, in: state, version, side))
+                continue
+            }
+            let failure = PostgresFailure.partitionHidden(table, by: root, in: state, settings)
+            if !isResuming || settings.names(table) { throw failure }
+            leftOut.append(PostgresFailure.refusedWarning(table, failure))
         }
+        self.init(settings.publication, wanted: wanted, actual: state)
+        warnings = leftOut
     }
 }

@@ -50,11 +50,16 @@ struct PublicationLook {
         return excluded
     }
 
-    /// What became of it since `memory`.
+    /// The wanted partitions whose changes arrive under the name of a root that is published too, with that name.
+    var hidden: [(table: TableSelection.Table, root: String)] {
+        selection.tables.compactMap { table in state.root(hiding: table).map { (table, $0) } }
+    }
+
+    /// What became of it since `memory`. Partitions that are hidden are not published, whatever has them as a member.
     func review(_ memory: PublicationMemory?) -> PublicationReview {
         PublicationReview(
             memory, now,
-            wanted: selection.tables.map {
+            wanted: selection.tables.filter { state.root(hiding: $0) == nil }.map {
                 PublicationReview.Wanted(
                     id: $0.id, name: $0.qualifiedName, hasReplicaIdentity: $0.hasReplicaIdentity,
                     excluded: $0.choice?.excludedColumns ?? [])

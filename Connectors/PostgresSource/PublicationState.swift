@@ -65,6 +65,13 @@ struct PublicationState: Equatable {
     /// True when UPDATE or DELETE of its tables is published, for which the server demands a replica identity.
     var needsReplicaIdentity: Bool { !exists || !(unpublished.contains("update") && unpublished.contains("delete")) }
 
+    /// The published table under whose name the changes of a partition arrive that is not published by itself; nil for
+    /// a table whose changes arrive under its own.
+    func root(hiding table: TableSelection.Table) -> String? {
+        guard sendsPartitionsAsRoot, !tables.contains(table.qualifiedName) else { return nil }
+        return table.ancestors.compactMap { tableNames[$0] }.first
+    }
+
     /// True when the table is published without being named, so that it can have neither columns nor a condition.
     func publishesAsAWhole(schema: String) -> Bool { holdsAllTables || schemas.contains(schema) }
 

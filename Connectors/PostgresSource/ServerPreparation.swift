@@ -146,7 +146,8 @@ extension ServerPreparation {
                 try recovery.overcome(loss, needsNewSlot: true, warning)
             }
             try checkReplicaIdentity(look.selection.tables.filter { !$0.hasReplicaIdentity })
-            let difference = try PublicationDifference(settings, look.selection.tables, look.state, version, side)
+            let difference = try PublicationDifference(
+                settings, look.selection.tables, look.state, version, side, isResuming: isResuming)
             for line in difference.notices { notice(line) }
             try apply(difference.steps)
             return try rememberedNow(version, memory)
@@ -159,8 +160,10 @@ extension ServerPreparation {
         try leaveOutKeyless(review, look, isResuming)
         let keyless = Set(review.keyless.map(\.id))
         let difference = try PublicationDifference(
-            settings, look.selection.tables.filter { !keyless.contains($0.id) }, look.state, version, side)
+            settings, look.selection.tables.filter { !keyless.contains($0.id) }, look.state, version, side,
+            isResuming: isResuming)
         for line in difference.notices { notice(line) }
+        for line in difference.warnings { warning(line) }
         if difference.steps.isEmpty && recovery.scope == .nothing { return review.memory }
         try apply(difference.steps, hasGap: isResuming)
         return try rememberedNow(version, memory)
@@ -195,7 +198,9 @@ extension ServerPreparation {
         var refused: [(table: TableSelection.Table, failure: ConnectorFailure)] = []
         for table in tables {
             do throws(ConnectorFailure) {
-                try apply(try PublicationDifference(settings, [table], state, version, side).steps, hasGap: true)
+                let difference = try PublicationDifference(
+                    settings, [table], state, version, side, isResuming: false)
+                try apply(difference.steps, hasGap: true)
             } catch {
                 guard error.remedy == .stop else { throw error }
                 refused.append((table, error))

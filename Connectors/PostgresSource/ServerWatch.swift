@@ -127,13 +127,13 @@ extension ServerWatch {
         preparation.announce(review)
         for table in review.lacking where table.isNews { warning(PostgresFailure.lackingWarning(table)) }
         warnOfKeyless(look.tables(review.keyless), review)
+        for (table, root) in look.hidden {
+            warnOfRefused(table, PostgresFailure.partitionHidden(table, by: root, in: look.state, settings))
+        }
         remember(review.memory)
         guard !review.missing.isEmpty else { return try readNewTables() }
         let refused = try preparation.add(look.tables(review.missing), to: look.state, version: version)
-        for (table, failure) in refused where refusalsSaid.insert(table.id).inserted {
-            let hint = failure.hint.map { "; " + $0 } ?? ""
-            warning("table \(table.qualifiedName) is NOT captured: [\(failure.code)] \(failure.message)\(hint)")
-        }
+        for (table, failure) in refused { warnOfRefused(table, failure) }
         if refused.count < review.missing.count {
             let look = try PublicationLook(settings, side, version: version, memory: publication, isRunning: true)
             remember(look.review(publication).memory)
@@ -154,6 +154,11 @@ extension ServerWatch {
         guard memory != publication else { return }
         publication = memory
         mailbox.remember(memory)
+    }
+
+    private func warnOfRefused(_ table: TableSelection.Table, _ failure: ConnectorFailure) {
+        guard refusalsSaid.insert(table.id).inserted else { return }
+        warning(PostgresFailure.refusedWarning(table, failure))
     }
 
     private func warnOfKeyless(_ tables: [TableSelection.Table], _ review: PublicationReview) {
