@@ -9,8 +9,12 @@ struct RenameKillTests {
     private let database: PostgresDatabase
     private let program: MillraceProgram
 
+    /// Where others work beside, what they do makes a server forget names by itself.
+    private let server: OwnServer
+
     init() throws {
-        database = try PostgresDatabase()
+        server = try OwnServer(settings: [])
+        database = try PostgresDatabase(on: server)
         for name in ["goods", "wares"] {
             try database.sql(
                 """

@@ -360,7 +360,7 @@ struct ListenerTests {
         // kernel lets grow beyond its limit for a moment.
         let sizes = try String(contentsOfFile: "/proc/sys/net/ipv4/tcp_wmem", encoding: .utf8)
         let most = try #require(sizes.split(whereSeparator: \.isWhitespace).last.flatMap { Int($0) })
-        #expect(place.flooded.value <= 2 + (4 * most) >> 20, "\(place.flooded.value)")
+        #expect(place.flooded.value <= 2 + (8 * most) >> 20, "\(place.flooded.value)")
         #expect(try HTTPClient(port: port).ask("GET", "/echo").status == 200)
         await place.listener.stop(within: .seconds(60))
     }

@@ -169,7 +169,9 @@ extension RenameTests {
     /// Its changes announce the former name behind everything that was done about the rename.
     @Test(arguments: unannounced.prefix(3))
     func aTransactionThatBeganBeforeItsSchemaWasRenamedDoesNotBringTheNameBack(rename: Unannounced) async throws {
-        let database = try TestDatabase()
+        // Where others work beside, what they do makes a server forget names by itself.
+        let server = try PrivateServer([])
+        let database = try TestDatabase(on: server)
         try database.run(rename.tables)
         let reader = try reader(database, rename, watchInterval: .milliseconds(50))
         try await reader.open()
@@ -234,7 +236,8 @@ extension RenameTests {
 
     @Test(arguments: unannounced)
     func whereNothingIsReadUnaskedTheNextLookSetsNamesRight(rename: Unannounced) async throws {
-        let database = try TestDatabase()
+        let server = try PrivateServer([])
+        let database = try TestDatabase(on: server)
         try database.run(rename.tables)
         let reader = try reader(database, rename, watchInterval: .milliseconds(50), snapshot: "never")
         try await reader.open()
