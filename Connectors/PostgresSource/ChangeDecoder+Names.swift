@@ -20,11 +20,13 @@ struct CurrentName {
 /// name, and behind each transaction that announced the former name since. So names are compared behind each look, and
 /// at each chunk of a snapshot.
 extension ChangeDecoder {
-    /// Compares what the server announced with what the last look found, before a transaction that was committed behind
-    /// that look.
-    mutating func compareNames(_ source: some RelationSource) throws(ConnectorFailure) {
+    /// Compares what the server announced with what the last look found, before a transaction that was committed at
+    /// `position`, behind that look or an earlier one.
+    mutating func compareNames(
+        at position: LSN, _ source: some RelationSource
+    ) throws(ConnectorFailure) {
         guard let snapshots else { return }
-        snapshots.namesDue = LSN(UInt64.max)
+        snapshots.namesCompared(at: position)
         let noted = snapshots.notedNames
         let suspects = relations.indices.filter { place in
             let known = relations[place]

@@ -123,7 +123,7 @@ struct ChangeDecoder: ~Copyable {
             case .ignored(let problem, let end):
                 source.ignored(problem)
                 offset = end
-            case .names: try compareNames(source)
+            case .names(let position): try compareNames(at: position, source)
             case .failed(let error): throw PostgresFailure.because(of: error, .streaming(slot: slot))
             case .ended: throw PostgresFailure.streamEnded()
             }
@@ -155,8 +155,9 @@ extension ChangeDecoder {
         case taken(end: Int)
         indirect case relation(RelationMessage, end: Int)
         case ignored(ContextProblem, end: Int)
-        /// The message is to be looked at again once names were compared.
-        case names
+        /// The message begins a transaction that was committed there, and is to be looked at again once names were
+        /// compared.
+        case names(LSN)
         indirect case failed(ServerError)
         case ended
     }
@@ -175,7 +176,7 @@ extension ChangeDecoder {
             case nil: return .taken(end: end)
             case .relation(let relation): return .relation(relation, end: end)
             case .ignored(let problem): return .ignored(problem, end: end)
-            case .names: return .names
+            case .names(let position): return .names(position)
             }
         case WireFrame.Kind.notice, WireFrame.Kind.parameterStatus: return .taken(end: frame.body.upperBound)
         case WireFrame.Kind.error: return .failed(WireFrame.serverError(body))
@@ -188,7 +189,7 @@ extension ChangeDecoder {
     private enum News {
         indirect case relation(RelationMessage)
         case ignored(ContextProblem)
-        case names
+        case names(LSN)
     }
 
     private mutating func take(copyData body: RawSpan) throws(WireError) -> News? {
@@ -214,7 +215,7 @@ extension ChangeDecoder {
         case .delete: try take(DeleteMessage(payload))
         case .begin:
             let begin = try BeginMessage(payload)
-            if let snapshots, begin.finalLSN >= snapshots.namesDue { return .names }
+            if let snapshots, begin.finalLSN >= snapshots.namesDue { return .names(begin.finalLSN) }
             try take(begin)
         case .commit: try take(CommitMessage(payload))
         case .truncate: try take(TruncateMessage(payload))

@@ -18,7 +18,8 @@ extension PostgresFailure {
         return ConnectorFailure(
             "postgres.stale_names", .retry,
             "the server goes on under the name \(names.first ?? "")\(more), as long as the stream is open",
-            hint: "nothing: it is opened again, and the server looks names up anew")
+            hint: "nothing: it is opened again, and the server looks names up anew; start a run again that is not to "
+                + "wait for anything")
     }
 
     /// The publication was altered while it was captured, or tables or operations were taken out of it.

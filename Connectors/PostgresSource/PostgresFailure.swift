@@ -260,7 +260,7 @@ extension PostgresFailure {
         let way =
             state.members[root] == nil
             ? "name another publication, which Millrace then makes"
-            : "take it out (ALTER PUBLICATION \(publication) DROP TABLE …)"
+            : "take \(root) out of the publication (ALTER PUBLICATION \(publication) DROP TABLE …)"
         return publicationOptions(
             settings.publication, "sends the changes of \(table.qualifiedName) under the name of \(root)",
             fix: "capture \(root) instead, or \(way), or leave \(table.qualifiedName) out with \(excludeSetting)")

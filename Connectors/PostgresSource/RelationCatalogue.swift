@@ -194,11 +194,15 @@ final class RelationCatalogue: RelationSource {
         JOIN pg_catalog.pg_class c ON c.oid = a.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid <> $1::pg_catalog.oid
         """
+    /// The view walks all tables of the publication, and is asked last.
     private static let publishedQuery = """
-        SELECT c.oid FROM pg_catalog.pg_publication_tables p
-        JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
-        JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-        WHERE p.pubname = $2 AND c.oid = $1::pg_catalog.oid
+        SELECT c.oid FROM pg_catalog.pg_publication p
+        JOIN pg_catalog.pg_class c ON c.oid = $1::pg_catalog.oid
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE p.pubname = $2 AND (p.puballtables
+            OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = c.oid)
+            OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables t
+                WHERE t.pubname = p.pubname AND t.schemaname = n.nspname AND t.tablename = c.relname))
         """
     private static let primaryKeyQuery = """
         SELECT a.attname FROM pg_catalog.pg_class c

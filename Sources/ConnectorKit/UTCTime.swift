@@ -31,12 +31,11 @@ package enum UTCTime {
         else { return nil }
         var time = unsafe tm()
         unsafe (time.tm_year, time.tm_mon, time.tm_mday) = (Int32(day[0]) - 1900, Int32(day[1]) - 1, Int32(day[2]))
-        unsafe (time.tm_hour, time.tm_min, time.tm_sec) = (Int32(seconds[0]), Int32(seconds[1]), Int32(seconds[2]))
-        let total = unsafe Int64(timegm(&time))
-        // A day that the month does not have became one of the next month; a leap second may do so, too.
-        let isOfMonth = unsafe Int(time.tm_mday) == day[2]
-        guard isOfMonth || seconds[2] == 60 else { return nil }
-        return (total - zone) * 1_000_000 + Int64(fraction)
+        unsafe (time.tm_hour, time.tm_min) = (Int32(seconds[0]), Int32(seconds[1]))
+        let minute = unsafe Int64(timegm(&time))
+        // A day that the month does not have became one of the next month.
+        guard unsafe Int(time.tm_mday) == day[2] else { return nil }
+        return (minute + Int64(seconds[2]) - zone) * 1_000_000 + Int64(fraction)
     }
 
     /// The seconds of `+hh:mm` at the end of a time, and what stands before it. A space is taken for a plus, which it

@@ -46,8 +46,11 @@ struct RunMetrics {
             "millrace_sink_offset", .gauge, "The offset before which the sink has everything durable.",
             status.sinks.compactMap { sink in sink.cursor.map { ([("sink", sink.name)], "\($0.offset)") } })
         text.add(
-            "millrace_sink_lag_events", .gauge, "Events of the log that the sink does not have yet.",
-            status.sinks.map { ([("sink", $0.name)], "\(status.lag(of: $0.cursor))") })
+            "millrace_sink_lag_events", .gauge,
+            "Events that the sink does not have yet, also those that retention removed behind its cursor.",
+            status.sinks.map {
+                ([("sink", $0.name)], "\(status.lag(of: $0.cursor) + status.removed(before: $0.cursor))")
+            })
         text.add(
             "millrace_sink_failing", .gauge, "1 while the sink's last attempt failed.",
             status.sinks.map { ([("sink", $0.name)], $0.cursor?.lastError == nil ? "0" : "1") })

@@ -44,7 +44,7 @@ struct StatusReport: Sendable {
     }
 
     /// How many events behind a sink's cursor retention has removed. The sink may have some of them in memory.
-    private func removed(before cursor: SinkCursor?) -> UInt64 {
+    func removed(before cursor: SinkCursor?) -> UInt64 {
         guard let offset = cursor?.offset, offset < log.firstOffset else { return 0 }
         return log.firstOffset - offset
     }

@@ -36,8 +36,16 @@ struct FoldBook {
         for index in 0..<batch.changeCount {
             let change = batch.change(at: index)
             let relation = Int(change.relation)
+            let isMet = met == relation || versions != nil
+            guard byRelation[relation] != nil || !isMet else { continue }
+            let isInView = view.contains(batch.transaction(at: Int(change.transaction)), batch.identity(at: index))
+            // Also under a name that was not asked for, which the table had for a while.
+            if isInView, !isMet {
+                meet(batch.relations[relation])
+                met = relation
+            }
             guard let fold = byRelation[relation] else { continue }
-            guard view.contains(batch.transaction(at: Int(change.transaction)), batch.identity(at: index)) else {
+            guard isInView else {
                 if change.operation == .snapshot { fold.hasSnapshotBeyondView = true }
                 if change.operation == .truncate, change.ordinal >= ChangeIdentity.snapshotOrdinalMin {
                     fold.isForgottenBeyondView = true
@@ -45,10 +53,6 @@ struct FoldBook {
                 continue
             }
             try fold.adopt(batch.relations[relation], version: versions?[relation].version)
-            if versions == nil, met != relation {
-                meet(batch.relations[relation])
-                met = relation
-            }
             try fold.apply(change, of: batch, place: firstOffset.map { $0 + UInt64(index) })
         }
     }

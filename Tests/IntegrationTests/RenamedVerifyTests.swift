@@ -94,6 +94,8 @@ struct RenamedVerifyTests {
         #expect(before.code == 0, "\(before.text)")
         #expect((before.table("public.a")["skipped"] as? String)?.contains("under another name") ?? false)
         #expect(before.table("public.b")["rows_equal"] as? Int == 5)
+        let alone = try program.run("verify", "public.a")
+        #expect(alone.exitCode == 0, "\(alone.output)")
         try program.catchUp()
         let after = try program.verify()
         #expect(after.code == 0 && after.table("public.a")["rows_equal"] as? Int == 10, "\(after.text)")

@@ -1,3 +1,4 @@
+import ByteKit
 import ChangeModel
 import ConnectorKit
 import Synchronization
@@ -66,6 +67,59 @@ struct SnapshotNamesTests {
         #expect(coordinator.changes(NamedChange(table: 8, name: "public.a", commit: LSN(2))))
         #expect(lines.all.count == 2, "\(lines.all)")
         #expect(lines.all.contains { $0.hasPrefix("another table was changed as public.a (public.b)") })
+    }
+
+    /// Tables that all have one name now.
+    private final class OneName: RelationSource {
+        let name: CurrentName
+        var askedCount = 0
+        init(_ name: CurrentName) { self.name = name }
+        func ignored(_ context: ContextProblem) {}
+        func relation(for message: RelationMessage) throws(ConnectorFailure) -> Relation? {
+            Relation(
+                sourceID: message.relationID, schema: message.namespace, name: message.relationName,
+                columns: message.columns.map { Column(name: $0.name, type: .text, typeName: "text") })
+        }
+        func currentNames(of tables: [UInt32]) throws(ConnectorFailure) -> [UInt32: CurrentName] {
+            askedCount += 1
+            return Dictionary(uniqueKeysWithValues: tables.map { ($0, name) })
+        }
+    }
+
+    /// The stream is further behind than the time between two looks.
+    @Test(arguments: [
+        (CurrentName(schema: "s", table: "t", isPartitioned: false), true),
+        (CurrentName(schema: "s", table: "u", isPartitioned: false), false),
+        (CurrentName(schema: "s", table: "u", isPartitioned: true), true),
+        (CurrentName(schema: "public", table: "t", isPartitioned: true), false),
+    ])
+    func namesAreComparedBehindTheFirstOfManyLooks(name: CurrentName, isStale: Bool) throws {
+        let coordinator = try coordinator("s.t", .pending(clears: true))
+        var decoder = ChangeDecoder(
+            progress: ReplicationProgress(after: nil, slotPosition: LSN(50), notes: SourceNotes()), slot: "s",
+            checksText: false, snapshots: SnapshotTracker(coordinator: coordinator, run: "r"))
+        let source = OneName(name)
+        for position in [200, 400] as [UInt64] {
+            coordinator.looked(before: LSN(position))
+            decoder.refreshSnapshots()
+        }
+        let change = WireBytes.xlog(WireBytes.insert(7, [.text("1")]))
+        let first =
+            WireBytes.xlog(WireBytes.begin(100))
+            + WireBytes.xlog(WireBytes.relation(7, "t", columns: [("id", 23, true)])) + change
+            + WireBytes.xlog(WireBytes.commit(100, end: 120))
+        let before = try decoder.consume(first.rawBytes, byteLimit: 1 << 20, relations: source)
+        #expect(before.taken == first.count && source.askedCount == 0)
+        let second =
+            WireBytes.xlog(WireBytes.begin(300)) + change + WireBytes.xlog(WireBytes.commit(300, end: 320))
+        let behind = try decoder.consume(second.rawBytes, byteLimit: 1 << 20, relations: source)
+        #expect(source.askedCount == 1 && decoder.isStale == isStale)
+        #expect(behind.taken == (isStale ? 0 : second.count), "nothing of the transaction is taken")
+        if isStale { return }
+        // And behind the last one.
+        let third = WireBytes.xlog(WireBytes.begin(400))
+        _ = try decoder.consume(third.rawBytes, byteLimit: 1 << 20, relations: source)
+        #expect(source.askedCount == 2)
     }
 
     @Test(arguments: [7, 8] as [UInt32])

@@ -30,6 +30,11 @@ extension SnapshotTracker {
         progress.notes.snapshot = coordinator.state.withLock { $0.notes }
     }
 
+    /// Names were compared before a transaction that was committed at `position`. They are again behind the last look.
+    func namesCompared(at position: LSN) {
+        namesDue = seenLook.flatMap { $0 > position ? $0 : nil } ?? LSN(UInt64.max)
+    }
+
     /// The names that the notes have, by oid.
     var notedNames: [UInt32: String] { coordinator.state.withLock { $0.notes.tables.mapValues(\.name) } }
 

@@ -70,7 +70,7 @@ final class SnapshotTracker {
     var nextOrdinal = ChangeIdentity.snapshotOrdinalMin
 
     private var seenVersion = 0
-    private var seenLook: LSN?
+    var seenLook: LSN?
     private var epoch = 0
     private var isTracking = false
     private var streamed: [Streamed] = []
@@ -265,7 +265,8 @@ extension SnapshotTracker {
         guard version != seenVersion else { return }
         seenVersion = version
         let (notes, flights, look) = coordinator.state.withLock { ($0.notes, $0.flights, $0.lookedBefore) }
-        if let look, look != seenLook { (seenLook, namesDue) = (look, look) }
+        // A stream that is further behind than the time between two looks comes to the first of them.
+        if let look, look != seenLook { (seenLook, namesDue) = (look, min(namesDue, look)) }
         if progress.notes.snapshot != notes { progress.notes.snapshot = notes }
         let unfinished = notes.unfinished
         let newTables = unfinished.filter { watched[$0] == nil }
