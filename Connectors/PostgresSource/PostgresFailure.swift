@@ -254,16 +254,17 @@ extension PostgresFailure {
 
     /// A partition is to be captured by itself, and the publication has its root too.
     static func partitionHidden(
-        _ table: TableSelection.Table, by root: String, in state: PublicationState, _ settings: PostgresSettings
+        _ table: TableSelection.Table, by root: PublicationState.Name, in state: PublicationState,
+        _ settings: PostgresSettings
     ) -> ConnectorFailure {
         let publication = SQLText.identifier(settings.publication)
         let way =
-            state.members[root] == nil
+            state.members[root.text] == nil
             ? "name another publication, which Millrace then makes"
-            : "take \(root) out of the publication (ALTER PUBLICATION \(publication) DROP TABLE …)"
+            : "take \(root.text) out of this one (ALTER PUBLICATION \(publication) DROP TABLE \(root.reference);)"
         return publicationOptions(
-            settings.publication, "sends the changes of \(table.qualifiedName) under the name of \(root)",
-            fix: "capture \(root) instead, or \(way), or leave \(table.qualifiedName) out with \(excludeSetting)")
+            settings.publication, "sends the changes of \(table.qualifiedName) under the name of \(root.text)",
+            fix: "capture \(root.text) instead, or \(way), or leave \(table.qualifiedName) out with \(excludeSetting)")
     }
 
     static func otherDatabase(_ identity: SourceIdentity, expected: SourceIdentity) -> ConnectorFailure {

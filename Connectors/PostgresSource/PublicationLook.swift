@@ -51,7 +51,7 @@ struct PublicationLook {
     }
 
     /// The wanted partitions whose changes arrive under the name of a root that is published too, with that name.
-    var hidden: [(table: TableSelection.Table, root: String)] {
+    var hidden: [(table: TableSelection.Table, root: PublicationState.Name)] {
         selection.tables.compactMap { table in state.root(hiding: table).map { (table, $0) } }
     }
 

@@ -10,6 +10,14 @@ struct PublicationState: Equatable {
         var filter: String?
     }
 
+    /// A published table.
+    struct Name: Equatable {
+        /// `schema.table`.
+        var text: String
+        /// The same as statements have it.
+        var reference: String
+    }
+
     /// True when the publication exists.
     var exists: Bool
     var isOwned = false
@@ -29,7 +37,7 @@ struct PublicationState: Equatable {
     /// What it publishes, in whatever way, as `schema.table`.
     var tables: Set<String> = []
     /// The oids of ``tables`` with their names.
-    var tableNames: [String: String] = [:]
+    var tableNames: [String: Name] = [:]
     /// The tables that it names, by `schema.table`.
     var members: [String: Member] = [:]
 
@@ -50,7 +58,7 @@ struct PublicationState: Equatable {
         unpublished = ["insert", "update", "delete", "truncate"].filter { !row.flag("pub" + $0) }
         for row in try side.query(Self.tablesQuery, [name]).all {
             tables.insert(row.text("name"))
-            tableNames[row.text("oid")] = row.text("name")
+            tableNames[row.text("oid")] = Name(text: row.text("name"), reference: row.text("reference"))
         }
         try readMembers(name, hasFilters: (row.integer("version") ?? 0) >= 150_000, side)
     }
@@ -67,7 +75,7 @@ struct PublicationState: Equatable {
 
     /// The published table under whose name the changes of a partition arrive that is not published by itself; nil for
     /// a table whose changes arrive under its own.
-    func root(hiding table: TableSelection.Table) -> String? {
+    func root(hiding table: TableSelection.Table) -> Name? {
         guard sendsPartitionsAsRoot, !tables.contains(table.qualifiedName) else { return nil }
         return table.ancestors.compactMap { tableNames[$0] }.first
     }
@@ -95,7 +103,9 @@ struct PublicationState: Equatable {
         FROM pg_catalog.pg_publication p WHERE pubname = $1
         """
     private static let tablesQuery = """
-        SELECT c.oid, t.schemaname || '.' || t.tablename AS name FROM pg_catalog.pg_publication_tables t
+        SELECT c.oid, t.schemaname || '.' || t.tablename AS name,
+            pg_catalog.quote_ident(t.schemaname) || '.' || pg_catalog.quote_ident(t.tablename) AS reference
+        FROM pg_catalog.pg_publication_tables t
         JOIN pg_catalog.pg_namespace n ON n.nspname = t.schemaname
         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
         WHERE t.pubname = $1

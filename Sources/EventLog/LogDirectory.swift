@@ -175,7 +175,11 @@ extension EventLog {
     /// The files that a log always has in its folder, there or not.
     package static func files(in directory: String) -> [String] {
         let folder = LogDirectory(directory)
-        return [folder.database, folder.journal, folder.index, folder.lock, folder.identityFile, folder.reserve]
+        // SQLite would take a rollback journal beside the database for its own, though it has none in this mode.
+        return [
+            folder.database, folder.journal, folder.index, folder.database + "-journal", folder.lock,
+            folder.identityFile, folder.reserve,
+        ]
     }
 
     /// What the paths of all files of bodies begin with.

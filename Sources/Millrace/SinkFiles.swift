@@ -18,6 +18,7 @@ struct SinkFiles {
     /// No sinks yet, of this pipeline.
     init(_ configuration: PipelineConfiguration) {
         var files = [(configuration.locations.file, "the configuration")]
+        files += configuration.locations.secretFiles.map { ($0, "a secret of the configuration") }
         if configuration.sourceKind == "sqlite", let path = configuration.source.text("path"), !path.isEmpty {
             let database = configuration.resolve(path)
             // SQLite has these beside the file that a link leads to.

@@ -13,8 +13,12 @@ package struct SettingLocations: Sendable, Equatable {
     /// The file as the user named it.
     package let file: String
     private var positions: [String: FilePosition] = [:]
+    /// The files that secrets were read from (`file:PATH`).
+    package private(set) var secretFiles: [String] = []
 
     init(file: String) { self.file = file }
+
+    mutating func record(secretFile: String) { secretFiles.append(secretFile) }
 
     mutating func record(_ path: String, _ position: FilePosition) { positions[path] = position }
 

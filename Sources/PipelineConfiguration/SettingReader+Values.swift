@@ -171,7 +171,9 @@ extension SettingReader {
             return text
         }
         do throws(SettingText.Malformed) {
-            let secret = try secretFile(String(text.dropFirst("file:".count)))
+            let name = String(text.dropFirst("file:".count))
+            let secret = try secretFile(name)
+            locations.record(secretFile: joinedPath(folder, name))
             if !secret.isEmpty { secrets.append(secret) }
             return secret
         } catch {

@@ -102,15 +102,17 @@ struct SinkFileTests {
         ("millrace", "{table}.yaml", "millrace.yaml"), ("log", ".millrace/{table}.sqlite", ".millrace/log.sqlite"),
         ("lock", ".millrace/{table}", ".millrace/lock"), ("t", "{schema}/{table}.json", "main/t.json"),
         ("shop.db-wal", "{table}", "shop.db-wal"), ("link", "{table}", "link"),
-        ("bodies-1", ".millrace/{table}", ".millrace/bodies-1"),
+        ("bodies-1", ".millrace/{table}", ".millrace/bodies-1"), ("salt", "{table}.txt", "salt.txt"),
+        ("millrace", ".{table}/log.sqlite-journal", ".millrace/log.sqlite-journal"),
     ])
     func aTableWhoseNameLeadsToWhatIsMillracesOwnStopsTheSinkBeforeAnythingIsWritten(
         _ table: String, _ path: String, _ file: String
     ) throws {
         let configuration =
             "name: shop\nsource: {sqlite: {path: shop.db, tables: [\"\(table)\"]}}\nschemas: {directory: main}\n"
-            + "sinks:\n  one:\n    file: {path: \"\(path)\"}\n"
+            + "mask_salt: file:salt.txt\nsinks:\n  one:\n    file: {path: \"\(path)\"}\n"
         let program = try MillraceProgram(configuration: configuration)
+        try program.folder.write("salt.txt", "0123456789abcdef0123456789abcdef")
         try program.sqlite("shop.db", "CREATE TABLE \"\(table)\" (id INTEGER PRIMARY KEY)")
         try program.sqlite("shop.db", "INSERT INTO \"\(table)\" DEFAULT VALUES")
         try FileManager.default.createSymbolicLink(
