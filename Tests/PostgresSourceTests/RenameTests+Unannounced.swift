@@ -91,13 +91,16 @@ extension RenameTests {
 
     /// Ends, and begins and ends once more, which tells nothing again.
     private func end(_ reader: SourceReader) async throws {
-        let count = reader.seen.count
         await reader.source.close()
-        try await reader.open()
-        try await reader.catchUp()
-        try await reader.finishSnapshot()
-        await reader.source.close()
-        #expect(reader.seen.count == count)
+        var counts: [Int] = []
+        for _ in 0..<2 {
+            try await reader.open()
+            try await reader.catchUp()
+            try await reader.finishSnapshot()
+            await reader.source.close()
+            counts.append(reader.seen.count)
+        }
+        #expect(counts[0] == counts[1])
     }
 
     @Test(arguments: unannounced)
@@ -112,7 +115,12 @@ extension RenameTests {
         try await reader.catchUp()
         try database.run(rename.forth)
         try change(database, rename.after, 3)
-        try await hears("snapshot of \(rename.after[0]) begins", reader)
+        // What is taken next may be from before the look.
+        #expect(
+            try await polls {
+                try await reader.take(within: .milliseconds(20))
+                return truncates(reader) == truncated + rename.after.count
+            }, "\(reader.notices.all)")
         try await reader.finishSnapshot()
         try change(database, rename.after, 4)
         try await reader.catchUp()
@@ -226,10 +234,8 @@ extension RenameTests {
         #expect(
             try await polls {
                 try await reader.take(within: .milliseconds(20))
-                return reader.seen.contains { $0.table == "s.a" && $0.after.first == "500" }
-            })
-        try await reader.finishSnapshot()
-        try expectAlike(reader, database, ["s.a"])
+                return try isAlike(reader, database, "s.a")
+            }, "\(reader.notices.all)")
         #expect(!reader.seen.contains { $0.table == "n.a" })
         try await end(reader)
     }

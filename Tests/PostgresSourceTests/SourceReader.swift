@@ -114,7 +114,8 @@ final class SourceReader {
             notices.add(error.message)
             await source.close()
             try await open()
-            return
+            // What was taken before knows nothing of what the start found.
+            return try await take(within: limit)
         }
         let newest: SourceCheckpoint = try #require(batch.checkpoint)
         checkpoint = newest
